@@ -1,0 +1,194 @@
+/**
+ * What the Trustee Server needs of its database, named by need. `postgres/` and `memory-store.ts` pass the same contract
+ * suite. `withTransaction` is the only way to write; a verb called on `Reader` sees committed rows only.
+ *
+ * Failures: ERR_STORE_UNAVAILABLE when nothing was committed for certain; {@link CommitUnknown} when the connection was
+ * lost after COMMIT was sent. Unique violations are ERR_ALREADY_EXISTS, a row changed meanwhile is ERR_CONFLICT.
+ */
+import { DomainError, type Fingerprint, type Handle, type HsmKeyId, type Uuid } from '@keyhsm/core'
+
+/** COMMIT was sent and its answer never came: the rows may or may not be there. */
+export class CommitUnknown extends DomainError {
+  constructor(cause: unknown) {
+    super('ERR_STORE_UNAVAILABLE', 'the database did not confirm the commit', { cause })
+  }
+}
+
+/**
+ * Rows that grant something carry `grant`: HMAC-SHA-256 (hex) over their granting columns under a key outside the
+ * database (see `grants.ts`). The store keeps it as it is; whoever reads the row verifies it before believing it.
+ */
+export interface Granted {
+  readonly grant: string
+}
+
+export interface Organisation extends Granted {
+  readonly uuid: Uuid
+  readonly name: string
+  readonly state: 'active' | 'suspended'
+  /** scrypt hash with its parameters; undefined: enrolment only by approval. */
+  readonly authHash: string | undefined
+  readonly contacts: readonly string[]
+  readonly createdAt: Date
+}
+
+export interface Client extends Granted {
+  readonly uuid: Uuid
+  readonly organisation: Uuid
+  readonly name: string
+  readonly state: 'waiting' | 'active' | 'disabled'
+  /** SHA-256 of the SubjectPublicKeyInfo of its TLS key. */
+  readonly keyFingerprint: Fingerprint
+  /** Ed25519 SPKI, base64. */
+  readonly identityKey: string
+  /** age recipient. */
+  readonly recipient: string
+  readonly createdAt: Date
+}
+
+export interface Deposit extends Granted {
+  readonly uuid: Uuid
+  readonly organisation: Uuid
+  readonly owner: Uuid
+  readonly handle: Handle
+  readonly state: 'active' | 'disabled'
+  /** Newest revision. */
+  readonly revision: number
+  readonly createdAt: Date
+  readonly updatedAt: Date
+  readonly undeleteUntil: Date | undefined
+}
+
+export interface Revision {
+  readonly uuid: Uuid
+  readonly deposit: Uuid
+  readonly revision: number
+  readonly sealing: 'hsm' | 'pass-through'
+  /** Sealed bytes (hsm) or the client's bytes (pass-through). */
+  readonly stored: Buffer
+  readonly contentBytes: number
+  readonly hsmKeyId: HsmKeyId | undefined
+  readonly hsmKeyLabel: string | undefined
+  readonly scope: 'deposit' | 'organisation' | 'service' | undefined
+  readonly kind: string | undefined
+  readonly createdAt: Date
+}
+
+export type RevisionMeta = Omit<Revision, 'stored'>
+
+/** A put between its reservation and its commit; counted by quotas and by prune. */
+export interface PendingPut {
+  readonly requestId: Uuid
+  readonly client: Uuid
+  readonly organisation: Uuid
+  readonly deposit: Uuid
+  readonly handle: Handle
+  readonly revision: number
+  readonly contentBytes: number
+  readonly startedAt: Date
+}
+
+/** The answer given to a request id: a repeated request gets it again and has no second effect. */
+export interface RequestResult {
+  readonly requestId: Uuid
+  readonly client: Uuid
+  /** SHA-256 over operation and arguments: the same id with another request is ERR_CONFLICT. */
+  readonly requestHash: Fingerprint
+  /** JSON of the reply. */
+  readonly reply: string
+  readonly createdAt: Date
+}
+
+/** How this server is joined to a Key HSM. One row, or none before `ktadmin keyhsm`. */
+export interface Join {
+  readonly url: string
+  readonly realm: string
+  readonly canary: Fingerprint
+  readonly domain: string
+  readonly joinedAt: Date
+}
+
+export interface DepositPage {
+  readonly deposits: readonly (Deposit & { readonly latest: RevisionMeta })[]
+  readonly next: Handle | undefined
+}
+
+export interface Usage {
+  /** Active deposits and pending puts that will make a new one. */
+  readonly deposits: number
+  /** HSM keys made, or about to be, within the window. */
+  readonly hsmKeys: number
+}
+
+export interface Reader {
+  findOrganisation(by: { readonly uuid: Uuid } | { readonly name: string }): Promise<Organisation | undefined>
+  listOrganisations(): Promise<readonly Organisation[]>
+  findClient(by: { readonly uuid: Uuid } | { readonly keyFingerprint: Fingerprint }): Promise<Client | undefined>
+  listClients(filter: { readonly organisation?: Uuid; readonly state?: Client['state'] }): Promise<readonly Client[]>
+  /** By handle within one owner's deposits. */
+  findDeposit(by: { readonly owner: Uuid; readonly handle: Handle }): Promise<Deposit | undefined>
+  /** By the deposit's uuid or one of its revisions' uuids, whoever owns it. */
+  findDepositByUuid(uuid: Uuid): Promise<{ readonly deposit: Deposit; readonly revision: number } | undefined>
+  findRevision(deposit: Uuid, revision: number): Promise<Revision | undefined>
+  /**
+   * The hot path of a retrieval in one round trip: the owner's deposit by handle or by uuid, with the revision asked for
+   * (the newest by handle or deposit uuid). Finds nothing for another owner's, with the same work done.
+   */
+  findForRetrieval(
+    owner: Uuid,
+    ref: { readonly handle: Handle } | { readonly uuid: Uuid },
+  ): Promise<{ readonly deposit: Deposit; readonly revision: Revision } | undefined>
+  listDeposits(filter: {
+    readonly owner?: Uuid
+    readonly organisation?: Uuid
+    readonly after?: Handle
+    readonly limit: number
+  }): Promise<DepositPage>
+  countDeposits(): Promise<number>
+  /** Which of these HSM keys some revision of some deposit needs, with its deposits. */
+  findHsmKeyUses(ids: readonly HsmKeyId[]): Promise<ReadonlyMap<HsmKeyId, readonly { readonly deposit: Uuid; readonly handle: Handle; readonly revision: number }[]>>
+  listPendingPuts(): Promise<readonly PendingPut[]>
+  findRequest(requestId: Uuid, client: Uuid): Promise<RequestResult | undefined>
+  findJoin(): Promise<Join | undefined>
+  /** Quota figures of a client or an organisation; `since` opens the window for HSM keys. */
+  readUsage(of: { readonly client: Uuid } | { readonly organisation: Uuid }, since: Date): Promise<Usage>
+}
+
+export interface Transaction extends Reader {
+  insertOrganisation(organisation: Organisation): Promise<void>
+  updateOrganisation(organisation: Organisation): Promise<void>
+  insertClient(client: Client): Promise<void>
+  updateClient(client: Client): Promise<void>
+  /** Serialises reservations of one organisation until the transaction ends, so that quotas hold under races. */
+  lockOrganisation(uuid: Uuid): Promise<void>
+  insertPendingPut(pending: PendingPut): Promise<void>
+  /** Removes it; false when it was gone. */
+  deletePendingPut(requestId: Uuid, client: Uuid, handle: Handle): Promise<boolean>
+  /** Counts `count` HSM keys made at `at` against client and organisation. */
+  recordHsmKeys(of: { readonly client: Uuid; readonly organisation: Uuid }, count: number, at: Date): Promise<void>
+  insertDeposit(deposit: Deposit, first: Revision): Promise<void>
+  /** Compare-and-swap on the revision before. @throws ERR_CONFLICT when it is another meanwhile. */
+  appendRevision(deposit: Deposit, next: Revision): Promise<void>
+  /** Changes state columns of a deposit whose revision is still `deposit.revision`. @throws ERR_CONFLICT */
+  updateDeposit(deposit: Deposit): Promise<void>
+  insertRequest(result: RequestResult): Promise<void>
+  deleteRequestsBefore(instant: Date): Promise<number>
+  saveJoin(join: Join): Promise<void>
+}
+
+export interface StoreHealth {
+  readonly state: 'ready' | 'unavailable'
+  /** One line for the operator, no password. */
+  readonly detail: string
+}
+
+export interface Store extends Reader {
+  /**
+   * Runs `work` in one transaction; commits when it resolves, rolls back when it throws. Resolving means committed and
+   * flushed. A serialisation failure or deadlock is tried again twice, so `work` must only touch the transaction.
+   */
+  withTransaction<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result>
+  /** Never throws. */
+  probe(): Promise<StoreHealth>
+  close(): Promise<void>
+}

@@ -1,0 +1,6 @@
+export * from './clock.js'
+export * from './errors.js'
+export * from './identifiers.js'
+export * from './quantities.js'
+export * from './secret-bytes.js'
+export * from './steps.js'

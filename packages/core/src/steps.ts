@@ -1,0 +1,29 @@
+/**
+ * Named steps of the operations that must survive a crash at any point. Reaching one costs nothing when nobody listens;
+ * the crash tests listen on the channel and kill the process there.
+ */
+import { channel } from 'node:diagnostics_channel'
+
+/** Every named step between the making of an HSM key and the acknowledgement of a deposit, in order. */
+export const depositSteps = [
+  'put:reserved',
+  'put:intent-audited',
+  'seal:intent-audited',
+  'seal:key-created',
+  'seal:key-proved',
+  'seal:sealed',
+  'seal:outcome-audited',
+  'put:sealed',
+  'put:inserted',
+  'put:committed',
+  'put:outcome-audited',
+] as const
+
+export type DepositStep = (typeof depositSteps)[number]
+
+const steps = channel('keyhsm:step')
+
+/** Says that the operation has come to `step`. */
+export function reached(step: DepositStep): void {
+  if (steps.hasSubscribers) steps.publish(step)
+}

@@ -1,0 +1,2 @@
+export * from './hsm.js'
+export * from './wrap-algorithms.js'

@@ -1,0 +1,6 @@
+export * from './base64.js'
+export * from './keyhsm-api.js'
+export * from './problem.js'
+export * from './route.js'
+export * from './schemas.js'
+export * from './trustee-api.js'

@@ -1,0 +1,193 @@
+/**
+ * What a Trustee Server asks of Key HSM: mTLS on 127.0.0.1:9090, JSON. Every request is bound to the realm of the caller's
+ * certificate; the realm is never a field. A deposit that cannot be opened for whatever reason is ERR_IRRETRIEVABLE;
+ * being unable to ask the HSM is ERR_HSM_UNAVAILABLE; another partition than the joined one is ERR_WRONG_PARTITION.
+ */
+import Type from 'typebox'
+import { defineRoute } from './route.js'
+import {
+  Base64Field,
+  FingerprintField,
+  HandleField,
+  HsmKeyIdField,
+  InstantField,
+  KindField,
+  NameField,
+  NoFields,
+  RequestIdField,
+  ScopeField,
+  UuidField,
+} from './schemas.js'
+
+/** What the sealed bytes are bound to: a row moved, swapped or renamed no longer opens. */
+export const SealContextField = Type.Object(
+  {
+    organisation: UuidField,
+    deposit: UuidField,
+    handle: HandleField,
+    revision: Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 }),
+  },
+  { additionalProperties: false },
+)
+
+/** 16 MiB of content as base64 in JSON, and room for the rest; the settings' limit is lower (1 MiB). */
+const maxContentBody = 24 * 1024 * 1024
+
+export const sealRoute = defineRoute({
+  method: 'POST',
+  path: '/v1/seal',
+  access: 'service',
+  params: NoFields,
+  query: NoFields,
+  body: Type.Object(
+    {
+      requestId: RequestIdField,
+      context: SealContextField,
+      /** Absent: Key HSM's own setting. */
+      scope: Type.Optional(ScopeField),
+      content: Base64Field,
+      canary: FingerprintField,
+    },
+    { additionalProperties: false },
+  ),
+  reply: Type.Object({
+    sealed: Base64Field,
+    hsmKeyId: HsmKeyIdField,
+    hsmKeyLabel: Type.String(),
+    scope: ScopeField,
+    kind: KindField,
+    /** True when this call made the key: it is removed again if the deposit is certainly not stored. */
+    newKey: Type.Boolean(),
+  }),
+  success: 200,
+  maxBodyBytes: maxContentBody,
+  deadlineMs: 30_000,
+  summary: 'seal a deposit',
+})
+
+export const openRoute = defineRoute({
+  method: 'POST',
+  path: '/v1/open',
+  access: 'service',
+  params: NoFields,
+  query: NoFields,
+  body: Type.Object(
+    {
+      requestId: RequestIdField,
+      context: SealContextField,
+      sealed: Base64Field,
+      canary: FingerprintField,
+    },
+    { additionalProperties: false },
+  ),
+  reply: Type.Object({ content: Base64Field }),
+  success: 200,
+  maxBodyBytes: maxContentBody,
+  deadlineMs: 30_000,
+  summary: 'open a sealed deposit',
+})
+
+export const revokeRoute = defineRoute({
+  method: 'POST',
+  path: '/v1/hsm-keys/revoke',
+  access: 'service',
+  params: NoFields,
+  query: NoFields,
+  body: Type.Object(
+    {
+      requestId: RequestIdField,
+      hsmKeyId: HsmKeyIdField,
+      canary: FingerprintField,
+      /** `discard`: the deposit was certainly not stored; `prune`: an orphan; `revoke`: an administrator's order. */
+      reason: Type.Union([
+        Type.Literal('discard'),
+        Type.Literal('prune'),
+        Type.Literal('revoke'),
+        Type.Literal('test'),
+      ]),
+    },
+    { additionalProperties: false },
+  ),
+  reply: Type.Object({
+    outcome: Type.Union([Type.Literal('destroyed'), Type.Literal('already-gone')]),
+  }),
+  success: 200,
+  maxBodyBytes: 4096,
+  deadlineMs: 30_000,
+  summary: 'make an HSM key of the caller’s realm unusable for ever',
+})
+
+export const HsmKeyField = Type.Object({
+  id: HsmKeyIdField,
+  label: Type.String(),
+  kind: Type.String(),
+  /** What the id proves: the purpose, and that the key belongs to the caller's realm. */
+  purpose: Type.Union([
+    Type.Literal('deposit'),
+    Type.Literal('organisation'),
+    Type.Literal('service'),
+  ]),
+  /** From the label; undefined when somebody renamed the key. */
+  createdOn: Type.Optional(Type.String()),
+})
+
+export const listHsmKeysRoute = defineRoute({
+  method: 'GET',
+  path: '/v1/hsm-keys',
+  access: 'service',
+  params: NoFields,
+  query: Type.Object(
+    {
+      after: Type.Optional(HsmKeyIdField),
+      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+    },
+    { additionalProperties: false },
+  ),
+  body: NoFields,
+  reply: Type.Object({ keys: Type.Array(HsmKeyField), next: Type.Optional(HsmKeyIdField) }),
+  success: 200,
+  maxBodyBytes: 0,
+  deadlineMs: 120_000,
+  summary: 'list the HSM keys of the caller’s realm in the order of their ids',
+})
+
+export const describeRoute = defineRoute({
+  method: 'GET',
+  path: '/v1/partition',
+  access: 'service',
+  params: NoFields,
+  query: NoFields,
+  body: NoFields,
+  reply: Type.Object({
+    realm: NameField,
+    /** Recorded by the Trustee Server when it joins and sent with every call afterwards. */
+    canary: FingerprintField,
+    /** Logical id of the HSM key domain, equal on every node of the partition: 32 hex digits. */
+    domain: Type.String({ pattern: '^[0-9a-f]{32}$' }),
+    scope: ScopeField,
+    kind: KindField,
+    profile: Type.String(),
+    device: Type.String(),
+    durableKeys: Type.Boolean(),
+    hardware: Type.Boolean(),
+    state: Type.Union([
+      Type.Literal('ready'),
+      Type.Literal('unavailable'),
+      Type.Literal('login-refused'),
+    ]),
+    version: Type.String(),
+    now: InstantField,
+  }),
+  success: 200,
+  maxBodyBytes: 0,
+  deadlineMs: 10_000,
+  summary: 'say which partition and settings this Key HSM seals with',
+})
+
+export const keyHsmRoutes = [
+  sealRoute,
+  openRoute,
+  revokeRoute,
+  listHsmKeysRoute,
+  describeRoute,
+] as const

@@ -1,0 +1,36 @@
+/** Schemas that several routes share. Names and rules equal `@keyhsm/core` identifiers. */
+import Type from 'typebox'
+
+export const NoFields = Type.Object({}, { additionalProperties: false })
+export const UuidField = Type.String({
+  pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$',
+})
+export const HandleField = Type.String({
+  pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
+  minLength: 1,
+  maxLength: 128,
+})
+export const NameField = Type.String({
+  pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
+  minLength: 1,
+  maxLength: 64,
+})
+export const HsmKeyIdField = Type.String({ pattern: '^[0-9a-f]{32}$' })
+export const FingerprintField = Type.String({ pattern: '^[0-9a-f]{64}$' })
+/** Bytes as base64 with padding (RFC 4648 §4); decoded strictly by `decodeBase64`. */
+export const Base64Field = Type.String()
+export const ScopeField = Type.Union([
+  Type.Literal('deposit'),
+  Type.Literal('organisation'),
+  Type.Literal('service'),
+])
+export const KindField = Type.Union([
+  Type.Literal('ec-p256'),
+  Type.Literal('rsa-2048'),
+  Type.Literal('rsa-3072'),
+  Type.Literal('aes-256'),
+])
+/** An instant as ISO 8601 in UTC. */
+export const InstantField = Type.String({ maxLength: 30 })
+/** Correlates the audits of both services; made by whoever was first asked. */
+export const RequestIdField = UuidField

@@ -1,0 +1,218 @@
+/** What clients ask of the Trustee Server: HTTPS on :11371, JSON; identity is the client's certificate. */
+import Type from 'typebox'
+import { defineRoute } from './route.js'
+import {
+  Base64Field,
+  FingerprintField,
+  HandleField,
+  InstantField,
+  NameField,
+  NoFields,
+  RequestIdField,
+  ScopeField,
+  UuidField,
+} from './schemas.js'
+
+const maxContentBody = 24 * 1024 * 1024
+/** Certificate requests, keys and names. */
+const maxEnrolmentBody = 16 * 1024
+
+export const DepositField = Type.Object({
+  uuid: UuidField,
+  handle: HandleField,
+  organisation: UuidField,
+  owner: UuidField,
+  state: Type.Union([Type.Literal('active'), Type.Literal('disabled')]),
+  /** Newest revision, counted from 1. */
+  revision: Type.Integer(),
+  /** Uuid of that revision: an earlier revision stays retrievable by its own. */
+  revisionUuid: UuidField,
+  contentBytes: Type.Integer(),
+  sealing: Type.Union([Type.Literal('hsm'), Type.Literal('pass-through')]),
+  createdAt: InstantField,
+  updatedAt: InstantField,
+  /** Only when disabled: until then the removal can be undone. */
+  undeleteUntil: Type.Optional(InstantField),
+})
+
+/** `If-None-Match: *` and `If-Match: "<revision>"` of HTTP (RFC 9110 §13) for one deposit of a batch. */
+const PutConditions = {
+  ifNoneMatch: Type.Optional(Type.Literal('*')),
+  ifMatch: Type.Optional(Type.Integer({ minimum: 1 })),
+}
+
+export const enrolRoute = defineRoute({
+  method: 'POST',
+  path: '/v1/enrolments',
+  access: 'anyone',
+  params: NoFields,
+  query: NoFields,
+  body: Type.Object(
+    {
+      organisation: NameField,
+      /** The organisation's auth secret; absent asks for approval by an administrator. */
+      auth: Type.Optional(Type.String({ maxLength: 256 })),
+      clientName: NameField,
+      /** PKCS#10, PEM. Only its public key and its signature (proof of possession) are used. */
+      certificateRequest: Type.String({ maxLength: 8192 }),
+      /** Ed25519 public key (SPKI, base64) that signs what this client writes. */
+      identityKey: Type.String({ maxLength: 256 }),
+      /** age recipient (public) under which content for this client is sealed. */
+      recipient: Type.String({ maxLength: 4096 }),
+    },
+    { additionalProperties: false },
+  ),
+  reply: Type.Object({
+    client: UuidField,
+    organisation: UuidField,
+    /** `waiting`: ask again with the same key after an administrator approved. */
+    state: Type.Union([Type.Literal('active'), Type.Literal('waiting')]),
+    /** PEM; only when active. */
+    certificate: Type.Optional(Type.String()),
+    /** PEM of the CA that signed it. */
+    authority: Type.String(),
+  }),
+  success: 201,
+  maxBodyBytes: maxEnrolmentBody,
+  deadlineMs: 10_000,
+  summary: 'enrol a client in an organisation',
+})
+
+export const selfRoute = defineRoute({
+  method: 'GET',
+  path: '/v1/self',
+  access: 'client',
+  params: NoFields,
+  query: NoFields,
+  body: NoFields,
+  reply: Type.Object({
+    client: UuidField,
+    clientName: NameField,
+    organisation: UuidField,
+    organisationName: NameField,
+    deposits: Type.Integer(),
+    sealing: Type.Union([Type.Literal('hsm'), Type.Literal('pass-through'), Type.Literal('none')]),
+    certificateExpiresAt: InstantField,
+  }),
+  success: 200,
+  maxBodyBytes: 0,
+  deadlineMs: 5_000,
+  summary: 'say who the caller is',
+})
+
+export const putDepositRoute = defineRoute({
+  method: 'PUT',
+  path: '/v1/deposits/:handle',
+  access: 'client',
+  params: Type.Object({ handle: Type.String() }, { additionalProperties: false }),
+  query: NoFields,
+  /** Conditions are the headers `If-None-Match: *` (refuse to replace) or `If-Match: "<revision>"`. */
+  body: Type.Object(
+    { requestId: RequestIdField, content: Base64Field, scope: Type.Optional(ScopeField) },
+    { additionalProperties: false },
+  ),
+  reply: DepositField,
+  success: 201,
+  maxBodyBytes: maxContentBody,
+  deadlineMs: 45_000,
+  summary: 'deposit content under a handle',
+})
+
+export const putBatchRoute = defineRoute({
+  method: 'POST',
+  path: '/v1/deposit-batches',
+  access: 'client',
+  params: NoFields,
+  query: NoFields,
+  body: Type.Object(
+    {
+      requestId: RequestIdField,
+      puts: Type.Array(
+        Type.Object(
+          {
+            handle: HandleField,
+            content: Base64Field,
+            scope: Type.Optional(ScopeField),
+            ...PutConditions,
+          },
+          { additionalProperties: false },
+        ),
+        { maxItems: 100 },
+      ),
+      removes: Type.Optional(Type.Array(HandleField, { maxItems: 100 })),
+    },
+    { additionalProperties: false },
+  ),
+  reply: Type.Object({ deposits: Type.Array(DepositField), removed: Type.Array(DepositField) }),
+  success: 201,
+  maxBodyBytes: maxContentBody,
+  deadlineMs: 60_000,
+  summary: 'put and remove several deposits, all or nothing',
+})
+
+export const getDepositRoute = defineRoute({
+  method: 'GET',
+  path: '/v1/deposits/:ref',
+  access: 'client',
+  /** A handle, a deposit's uuid (newest revision) or a revision's uuid. */
+  params: Type.Object({ ref: Type.String() }, { additionalProperties: false }),
+  query: NoFields,
+  body: NoFields,
+  reply: Type.Object({
+    deposit: DepositField,
+    /** The revision returned: the newest unless `ref` named another. */
+    revision: Type.Integer(),
+    content: Base64Field,
+  }),
+  success: 200,
+  maxBodyBytes: 0,
+  deadlineMs: 45_000,
+  summary: 'retrieve a deposit',
+})
+
+export const listDepositsRoute = defineRoute({
+  method: 'GET',
+  path: '/v1/deposits',
+  access: 'client',
+  params: NoFields,
+  query: Type.Object(
+    {
+      after: Type.Optional(HandleField),
+      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+    },
+    { additionalProperties: false },
+  ),
+  body: NoFields,
+  reply: Type.Object({ deposits: Type.Array(DepositField), next: Type.Optional(HandleField) }),
+  success: 200,
+  maxBodyBytes: 0,
+  deadlineMs: 10_000,
+  summary: 'list the caller’s deposits in the order of their handles',
+})
+
+export const removeDepositRoute = defineRoute({
+  method: 'DELETE',
+  path: '/v1/deposits/:ref',
+  access: 'client',
+  params: Type.Object({ ref: Type.String() }, { additionalProperties: false }),
+  query: NoFields,
+  body: NoFields,
+  reply: DepositField,
+  success: 200,
+  maxBodyBytes: 0,
+  deadlineMs: 10_000,
+  summary: 'remove a deposit; it can be undone until `undeleteUntil`',
+})
+
+export const trusteeRoutes = [
+  enrolRoute,
+  selfRoute,
+  putDepositRoute,
+  putBatchRoute,
+  getDepositRoute,
+  listDepositsRoute,
+  removeDepositRoute,
+] as const
+
+/** Fingerprints shown at first contact are SHA-256 over the certificate's DER. */
+export const CertificateFingerprintField = FingerprintField
