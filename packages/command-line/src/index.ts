@@ -1,1 +1,20 @@
-export {}
+export { type Account, findAccount } from './accounts.js'
+export { formatHelp } from './grammar.js'
+export { homeIn } from './home.js'
+export { optionGiven, optionText, optionTexts, requiredText } from './input.js'
+export { printFields, printJson, printLine, printTable, printable } from './output.js'
+export { type ErrorDocument, printError } from './print-error.js'
+export { dropPrivileges, ensureHome, findServiceAccount } from './privileges.js'
+export { defaultMaxFileBytes, readAll, tooLarge } from './read-files.js'
+export { type SecretSource, findSecret, readSecret } from './read-secret.js'
+export type {
+  Argument,
+  Command,
+  Home,
+  Input,
+  Io,
+  Option,
+  Program,
+  ServiceUser,
+} from './records.js'
+export { runProgram } from './run-program.js'
