@@ -1,4 +1,5 @@
 export * from './base64.js'
+export * from './keyhsm-admin-api.js'
 export * from './keyhsm-api.js'
 export * from './problem.js'
 export * from './route.js'

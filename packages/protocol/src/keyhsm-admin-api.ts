@@ -1,0 +1,176 @@
+/**
+ * What the `keyhsm` command asks of the running service: JSON over the control socket (`run/keyhsm.sock`, in a directory
+ * that only its user enters), each request signed with an administrator's key. Nothing here opens a deposit.
+ */
+import Type from 'typebox'
+import { defineRoute } from './route.js'
+import {
+  FingerprintField,
+  HsmKeyIdField,
+  InstantField,
+  KindField,
+  NoFields,
+  RequestIdField,
+  ScopeField,
+} from './schemas.js'
+
+const HsmStateField = Type.Union([
+  Type.Literal('ready'),
+  Type.Literal('unavailable'),
+  Type.Literal('login-refused'),
+  Type.Literal('wrong-partition'),
+])
+
+export const KeyHsmStatusField = Type.Object({
+  version: Type.String(),
+  pid: Type.Integer(),
+  startedAt: InstantField,
+  now: InstantField,
+  listener: Type.String(),
+  hardware: Type.String(),
+  profile: Type.String(),
+  device: Type.String(),
+  state: HsmStateField,
+  detail: Type.String(),
+  roundTripMs: Type.Optional(Type.Number()),
+  keys: Type.Integer(),
+  /** Absent: neither the setting nor the device names one. */
+  keyLimit: Type.Optional(Type.Integer()),
+  capacity: Type.Union([Type.Literal('ok'), Type.Literal('warn'), Type.Literal('full')]),
+  scope: ScopeField,
+  kind: KindField,
+  domain: Type.String(),
+  canary: FingerprintField,
+  realms: Type.Array(Type.String()),
+  auditHealthy: Type.Boolean(),
+  auditDetail: Type.String(),
+  auditSequence: Type.Integer(),
+  /** What an operator must know and would not expect: a software token, keys that are not durable. */
+  warnings: Type.Array(Type.String()),
+  memoryBytes: Type.Integer(),
+})
+
+/** A key of the partition as an administrator sees it, of every realm. */
+export const AdministeredKeyField = Type.Object({
+  id: HsmKeyIdField,
+  label: Type.String(),
+  kind: Type.String(),
+  /** What the id proves; `unknown`: it belongs to no trusted realm, or is not ours at all. */
+  purpose: Type.Union([
+    Type.Literal('deposit'),
+    Type.Literal('organisation'),
+    Type.Literal('service'),
+    Type.Literal('canary'),
+    Type.Literal('audit'),
+    Type.Literal('auth'),
+    Type.Literal('unknown'),
+  ]),
+  realm: Type.Optional(Type.String()),
+  /** UTC date, from the label. */
+  createdOn: Type.Optional(Type.String()),
+  fingerprint: FingerprintField,
+})
+
+export const keyHsmStatusRoute = defineRoute({
+  method: 'GET',
+  path: '/v1/status',
+  access: 'administrator',
+  params: NoFields,
+  query: NoFields,
+  body: NoFields,
+  reply: KeyHsmStatusField,
+  success: 200,
+  maxBodyBytes: 0,
+  deadlineMs: 15_000,
+  summary: 'say how the service and its HSM are',
+})
+
+export const administeredKeysRoute = defineRoute({
+  method: 'GET',
+  path: '/v1/keys',
+  access: 'administrator',
+  params: NoFields,
+  query: Type.Object(
+    {
+      /** A whole label or a whole id; absent lists all. */
+      name: Type.Optional(Type.String({ maxLength: 128 })),
+      after: Type.Optional(HsmKeyIdField),
+      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+    },
+    { additionalProperties: false },
+  ),
+  body: NoFields,
+  reply: Type.Object({
+    keys: Type.Array(AdministeredKeyField),
+    next: Type.Optional(HsmKeyIdField),
+  }),
+  success: 200,
+  maxBodyBytes: 0,
+  deadlineMs: 120_000,
+  summary: 'list the keys of the partition in the order of their ids',
+})
+
+export const revokeAdministeredKeyRoute = defineRoute({
+  method: 'POST',
+  path: '/v1/keys/revoke',
+  access: 'administrator',
+  params: NoFields,
+  query: NoFields,
+  body: Type.Object(
+    { requestId: RequestIdField, hsmKeyId: HsmKeyIdField },
+    { additionalProperties: false },
+  ),
+  reply: Type.Object({
+    outcome: Type.Union([Type.Literal('destroyed'), Type.Literal('already-gone')]),
+  }),
+  success: 200,
+  maxBodyBytes: 4096,
+  deadlineMs: 30_000,
+  summary: 'make an HSM key of any realm unusable for ever',
+})
+
+export const reloadKeyHsmRoute = defineRoute({
+  method: 'POST',
+  path: '/v1/reload',
+  access: 'administrator',
+  params: NoFields,
+  query: NoFields,
+  body: NoFields,
+  reply: Type.Object({
+    /** What took effect, one line each. */
+    applied: Type.Array(Type.String()),
+    /** Settings that changed in the file and need a restart. */
+    needsRestart: Type.Array(Type.String()),
+  }),
+  success: 200,
+  maxBodyBytes: 4096,
+  deadlineMs: 30_000,
+  summary: 'take over changed settings and trusted certificates; on failure the old ones stay',
+})
+
+export const checkpointRoute = defineRoute({
+  method: 'POST',
+  path: '/v1/audit/checkpoint',
+  access: 'administrator',
+  params: NoFields,
+  query: NoFields,
+  body: NoFields,
+  reply: Type.Object({
+    sequence: Type.Integer(),
+    hash: Type.String(),
+    /** PEM; absent when the HSM has no signing key. */
+    publicKey: Type.Optional(Type.String()),
+  }),
+  success: 200,
+  maxBodyBytes: 4096,
+  deadlineMs: 30_000,
+  summary: 'sign the head of the audit now and show the key it is verified with',
+})
+
+export const keyHsmAdminRoutes = [
+  keyHsmStatusRoute,
+  administeredKeysRoute,
+  revokeAdministeredKeyRoute,
+  reloadKeyHsmRoute,
+  checkpointRoute,
+] as const
