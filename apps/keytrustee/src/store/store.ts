@@ -121,14 +121,23 @@ export interface Usage {
 }
 
 export interface Reader {
-  findOrganisation(by: { readonly uuid: Uuid } | { readonly name: string }): Promise<Organisation | undefined>
+  findOrganisation(
+    by: { readonly uuid: Uuid } | { readonly name: string },
+  ): Promise<Organisation | undefined>
   listOrganisations(): Promise<readonly Organisation[]>
-  findClient(by: { readonly uuid: Uuid } | { readonly keyFingerprint: Fingerprint }): Promise<Client | undefined>
-  listClients(filter: { readonly organisation?: Uuid; readonly state?: Client['state'] }): Promise<readonly Client[]>
+  findClient(
+    by: { readonly uuid: Uuid } | { readonly keyFingerprint: Fingerprint },
+  ): Promise<Client | undefined>
+  listClients(filter: {
+    readonly organisation?: Uuid
+    readonly state?: Client['state']
+  }): Promise<readonly Client[]>
   /** By handle within one owner's deposits. */
   findDeposit(by: { readonly owner: Uuid; readonly handle: Handle }): Promise<Deposit | undefined>
   /** By the deposit's uuid or one of its revisions' uuids, whoever owns it. */
-  findDepositByUuid(uuid: Uuid): Promise<{ readonly deposit: Deposit; readonly revision: number } | undefined>
+  findDepositByUuid(
+    uuid: Uuid,
+  ): Promise<{ readonly deposit: Deposit; readonly revision: number } | undefined>
   findRevision(deposit: Uuid, revision: number): Promise<Revision | undefined>
   /**
    * The hot path of a retrieval in one round trip: the owner's deposit by handle or by uuid, with the revision asked for
@@ -138,39 +147,77 @@ export interface Reader {
     owner: Uuid,
     ref: { readonly handle: Handle } | { readonly uuid: Uuid },
   ): Promise<{ readonly deposit: Deposit; readonly revision: Revision } | undefined>
+  /**
+   * In the byte order of handles. A page ends between handles, never within one: it is longer than `limit` when several
+   * owners share its last handle, and `next` may lead to an empty page in that case.
+   */
   listDeposits(filter: {
     readonly owner?: Uuid
     readonly organisation?: Uuid
     readonly after?: Handle
     readonly limit: number
   }): Promise<DepositPage>
+  /** Active ones. */
   countDeposits(): Promise<number>
-  /** Which of these HSM keys some revision of some deposit needs, with its deposits. */
-  findHsmKeyUses(ids: readonly HsmKeyId[]): Promise<ReadonlyMap<HsmKeyId, readonly { readonly deposit: Uuid; readonly handle: Handle; readonly revision: number }[]>>
+  /**
+   * Which of these HSM keys some revision of some deposit needs, with its deposits: all of them, or at most `usesPerKey`
+   * (a key of scope `service` may be needed by millions).
+   */
+  findHsmKeyUses(
+    ids: readonly HsmKeyId[],
+    usesPerKey?: number,
+  ): Promise<
+    ReadonlyMap<
+      HsmKeyId,
+      readonly { readonly deposit: Uuid; readonly handle: Handle; readonly revision: number }[]
+    >
+  >
   listPendingPuts(): Promise<readonly PendingPut[]>
   findRequest(requestId: Uuid, client: Uuid): Promise<RequestResult | undefined>
   findJoin(): Promise<Join | undefined>
-  /** Quota figures of a client or an organisation; `since` opens the window for HSM keys. */
-  readUsage(of: { readonly client: Uuid } | { readonly organisation: Uuid }, since: Date): Promise<Usage>
+  /** Quota figures of a client or an organisation; `since` opens the window for HSM keys, which are counted by minute. */
+  readUsage(
+    of: { readonly client: Uuid } | { readonly organisation: Uuid },
+    since: Date,
+  ): Promise<Usage>
 }
 
 export interface Transaction extends Reader {
+  /** @throws ERR_ALREADY_EXISTS when uuid or name is taken. */
   insertOrganisation(organisation: Organisation): Promise<void>
+  /** Changes all but `createdAt`. @throws ERR_NOT_FOUND; ERR_ALREADY_EXISTS when the name is taken. */
   updateOrganisation(organisation: Organisation): Promise<void>
+  /**
+   * @throws ERR_ALREADY_EXISTS when its uuid, its key or its name within the organisation is taken; ERR_NOT_FOUND when
+   * the organisation is not there.
+   */
   insertClient(client: Client): Promise<void>
+  /** Changes all but `organisation` and `createdAt`. @throws ERR_NOT_FOUND, ERR_ALREADY_EXISTS */
   updateClient(client: Client): Promise<void>
-  /** Serialises reservations of one organisation until the transaction ends, so that quotas hold under races. */
+  /**
+   * Serialises reservations of one organisation until the transaction ends, so that quotas hold under races.
+   * @throws ERR_NOT_FOUND
+   */
   lockOrganisation(uuid: Uuid): Promise<void>
+  /** @throws ERR_ALREADY_EXISTS when this request is under way already. */
   insertPendingPut(pending: PendingPut): Promise<void>
   /** Removes it; false when it was gone. */
   deletePendingPut(requestId: Uuid, client: Uuid, handle: Handle): Promise<boolean>
   /** Counts `count` HSM keys made at `at` against client and organisation. */
-  recordHsmKeys(of: { readonly client: Uuid; readonly organisation: Uuid }, count: number, at: Date): Promise<void>
+  recordHsmKeys(
+    of: { readonly client: Uuid; readonly organisation: Uuid },
+    count: number,
+    at: Date,
+  ): Promise<void>
+  /** Forgets the counts of minutes before `instant`: no window may reach further back. */
+  deleteHsmKeyCountsBefore(instant: Date): Promise<void>
+  /** @throws ERR_ALREADY_EXISTS when the owner has this handle, in whatever state; ERR_NOT_FOUND without its owner. */
   insertDeposit(deposit: Deposit, first: Revision): Promise<void>
   /** Compare-and-swap on the revision before. @throws ERR_CONFLICT when it is another meanwhile. */
   appendRevision(deposit: Deposit, next: Revision): Promise<void>
   /** Changes state columns of a deposit whose revision is still `deposit.revision`. @throws ERR_CONFLICT */
   updateDeposit(deposit: Deposit): Promise<void>
+  /** @throws ERR_ALREADY_EXISTS when this client's request has its answer; waits for a racing transaction's end. */
   insertRequest(result: RequestResult): Promise<void>
   deleteRequestsBefore(instant: Date): Promise<number>
   saveJoin(join: Join): Promise<void>
@@ -186,6 +233,7 @@ export interface Store extends Reader {
   /**
    * Runs `work` in one transaction; commits when it resolves, rolls back when it throws. Resolving means committed and
    * flushed. A serialisation failure or deadlock is tried again twice, so `work` must only touch the transaction.
+   * A verb that failed spoils its transaction: nothing is committed and its error is thrown, even when `work` caught it.
    */
   withTransaction<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result>
   /** Never throws. */

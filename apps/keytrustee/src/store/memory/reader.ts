@@ -1,0 +1,199 @@
+import type { Handle, HsmKeyId, Uuid } from '@keyhsm/core'
+import type {
+  Client,
+  Deposit,
+  DepositPage,
+  Join,
+  Organisation,
+  PendingPut,
+  Reader,
+  RequestResult,
+  Revision,
+  RevisionMeta,
+  Usage,
+} from '../store.js'
+import { detached, type HsmKeyUses, requestKey, type Tables } from './tables.js'
+
+const minuteMs = 60_000
+
+function compareText(left: string, right: string): number {
+  if (left === right) return 0
+  return left < right ? -1 : 1
+}
+
+function toMeta({ stored: _, ...meta }: Revision): RevisionMeta {
+  return meta
+}
+
+/** Answers {@link Reader} from whatever tables `current` returns. */
+export class MemoryReader implements Reader {
+  protected readonly current: () => Tables
+
+  constructor(current: () => Tables) {
+    this.current = current
+  }
+
+  async findOrganisation(
+    by: { readonly uuid: Uuid } | { readonly name: string },
+  ): Promise<Organisation | undefined> {
+    const { organisations } = this.current()
+    if ('uuid' in by) return organisations.get(by.uuid)
+    return [...organisations.values()].find((organisation) => organisation.name === by.name)
+  }
+
+  async listOrganisations(): Promise<readonly Organisation[]> {
+    return [...this.current().organisations.values()].sort((a, b) => compareText(a.name, b.name))
+  }
+
+  async findClient(
+    by: { readonly uuid: Uuid } | { readonly keyFingerprint: Client['keyFingerprint'] },
+  ): Promise<Client | undefined> {
+    const { clients } = this.current()
+    if ('uuid' in by) return clients.get(by.uuid)
+    return [...clients.values()].find((client) => client.keyFingerprint === by.keyFingerprint)
+  }
+
+  async listClients(filter: {
+    readonly organisation?: Uuid
+    readonly state?: Client['state']
+  }): Promise<readonly Client[]> {
+    return [...this.current().clients.values()]
+      .filter(
+        ({ organisation, state }) =>
+          organisation === (filter.organisation ?? organisation) &&
+          state === (filter.state ?? state),
+      )
+      .sort((a, b) => compareText(a.organisation, b.organisation) || compareText(a.name, b.name))
+  }
+
+  async findDeposit(by: {
+    readonly owner: Uuid
+    readonly handle: Handle
+  }): Promise<Deposit | undefined> {
+    return [...this.current().deposits.values()].find(
+      ({ owner, handle }) => owner === by.owner && handle === by.handle,
+    )
+  }
+
+  async findDepositByUuid(
+    uuid: Uuid,
+  ): Promise<{ readonly deposit: Deposit; readonly revision: number } | undefined> {
+    const { deposits, revisions } = this.current()
+    const own = deposits.get(uuid)
+    if (own) return { deposit: own, revision: own.revision }
+    const revision = revisions.get(uuid)
+    const deposit = revision && deposits.get(revision.deposit)
+    return deposit && revision && { deposit, revision: revision.revision }
+  }
+
+  async findRevision(deposit: Uuid, revision: number): Promise<Revision | undefined> {
+    const found = this.revisionOf(deposit, revision)
+    return found && detached(found)
+  }
+
+  async findForRetrieval(
+    owner: Uuid,
+    ref: { readonly handle: Handle } | { readonly uuid: Uuid },
+  ): Promise<{ readonly deposit: Deposit; readonly revision: Revision } | undefined> {
+    const found =
+      'handle' in ref
+        ? await this.findDeposit({ owner, handle: ref.handle })
+        : await this.findDepositByUuid(ref.uuid)
+    if (!found) return undefined
+    const { deposit, revision: number } =
+      'deposit' in found ? found : { deposit: found, revision: found.revision }
+    const revision = this.revisionOf(deposit.uuid, number)
+    if (deposit.owner !== owner || !revision) return undefined
+    return { deposit, revision: detached(revision) }
+  }
+
+  async listDeposits(filter: {
+    readonly owner?: Uuid
+    readonly organisation?: Uuid
+    readonly after?: Handle
+    readonly limit: number
+  }): Promise<DepositPage> {
+    const matching = [...this.current().deposits.values()]
+      .filter(
+        ({ owner, organisation, handle }) =>
+          owner === (filter.owner ?? owner) &&
+          organisation === (filter.organisation ?? organisation) &&
+          (filter.after === undefined || handle > filter.after),
+      )
+      .sort((a, b) => compareText(a.handle, b.handle) || compareText(a.owner, b.owner))
+    const last = matching[filter.limit - 1]?.handle
+    const page = last === undefined ? matching : matching.filter(({ handle }) => handle <= last)
+    return {
+      deposits: page.flatMap((deposit) => this.withLatest(deposit)),
+      next: matching.length > page.length ? last : undefined,
+    }
+  }
+
+  async countDeposits(): Promise<number> {
+    return [...this.current().deposits.values()].filter(({ state }) => state === 'active').length
+  }
+
+  async findHsmKeyUses(ids: readonly HsmKeyId[], usesPerKey = Infinity): Promise<HsmKeyUses> {
+    const { deposits, revisions } = this.current()
+    const wanted = new Set(ids)
+    const uses: HsmKeyUses = new Map()
+    for (const { hsmKeyId, deposit, revision } of revisions.values()) {
+      const handle = deposits.get(deposit)?.handle
+      if (hsmKeyId === undefined || handle === undefined || !wanted.has(hsmKeyId)) continue
+      const known = uses.get(hsmKeyId) ?? []
+      if (known.length < usesPerKey) known.push({ deposit, handle, revision })
+      uses.set(hsmKeyId, known)
+    }
+    return uses
+  }
+
+  async listPendingPuts(): Promise<readonly PendingPut[]> {
+    return [...this.current().pendingPuts.values()].sort(
+      (a, b) => a.startedAt.getTime() - b.startedAt.getTime() || compareText(a.handle, b.handle),
+    )
+  }
+
+  async findRequest(requestId: Uuid, client: Uuid): Promise<RequestResult | undefined> {
+    return this.current().requests.get(requestKey(requestId, client))
+  }
+
+  async findJoin(): Promise<Join | undefined> {
+    return this.current().join[0]
+  }
+
+  async readUsage(
+    of: { readonly client: Uuid } | { readonly organisation: Uuid },
+    since: Date,
+  ): Promise<Usage> {
+    const { deposits, pendingPuts, hsmKeyCounts } = this.current()
+    const counted = (row: { readonly client: Uuid; readonly organisation: Uuid }) =>
+      'client' in of ? row.client === of.client : row.organisation === of.organisation
+    const active = [...deposits.values()].filter(
+      ({ state, owner: client, organisation }) =>
+        state === 'active' && counted({ client, organisation }),
+    )
+    const coming = [...pendingPuts.values()].filter((put) => put.revision === 1 && counted(put))
+    const from = toMinute(since)
+    const keys = hsmKeyCounts.filter((row) => row.minuteAt >= from && counted(row))
+    return {
+      deposits: active.length + coming.length,
+      hsmKeys: keys.reduce((sum, { count }) => sum + count, 0),
+    }
+  }
+
+  private revisionOf(deposit: Uuid, number: number): Revision | undefined {
+    return [...this.current().revisions.values()].find(
+      (row) => row.deposit === deposit && row.revision === number,
+    )
+  }
+
+  private withLatest(deposit: Deposit): DepositPage['deposits'] {
+    const revision = this.revisionOf(deposit.uuid, deposit.revision)
+    return revision ? [{ ...deposit, latest: toMeta(revision) }] : []
+  }
+}
+
+/** Start of the minute, in ms since the epoch: HSM keys are counted by minute. */
+export function toMinute(instant: Date): number {
+  return Math.floor(instant.getTime() / minuteMs) * minuteMs
+}

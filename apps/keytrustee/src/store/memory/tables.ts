@@ -1,0 +1,77 @@
+/** The rows of the in-memory store: one map a table, copied for each transaction and swapped in at its commit. */
+import type { HsmKeyId, Uuid } from '@keyhsm/core'
+import type {
+  Client,
+  Deposit,
+  Join,
+  Organisation,
+  PendingPut,
+  RequestResult,
+  Revision,
+} from '../store.js'
+
+export interface HsmKeyCount {
+  readonly client: Uuid
+  readonly organisation: Uuid
+  readonly minuteAt: number
+  readonly count: number
+}
+
+export interface Tables {
+  readonly organisations: Map<Uuid, Organisation>
+  readonly clients: Map<Uuid, Client>
+  readonly deposits: Map<Uuid, Deposit>
+  readonly revisions: Map<Uuid, Revision>
+  readonly pendingPuts: Map<string, PendingPut>
+  readonly requests: Map<string, RequestResult>
+  readonly hsmKeyCounts: HsmKeyCount[]
+  readonly join: Join[]
+}
+
+export function emptyTables(): Tables {
+  return {
+    organisations: new Map(),
+    clients: new Map(),
+    deposits: new Map(),
+    revisions: new Map(),
+    pendingPuts: new Map(),
+    requests: new Map(),
+    hsmKeyCounts: [],
+    join: [],
+  }
+}
+
+/** Rows are never changed in place, so copying the maps is a snapshot. */
+export function copyTables(tables: Tables): Tables {
+  return {
+    organisations: new Map(tables.organisations),
+    clients: new Map(tables.clients),
+    deposits: new Map(tables.deposits),
+    revisions: new Map(tables.revisions),
+    pendingPuts: new Map(tables.pendingPuts),
+    requests: new Map(tables.requests),
+    hsmKeyCounts: [...tables.hsmKeyCounts],
+    join: [...tables.join],
+  }
+}
+
+export function pendingPutKey(requestId: Uuid, client: Uuid, handle: string): string {
+  return `${requestId} ${client} ${handle}`
+}
+
+export function requestKey(requestId: Uuid, client: Uuid): string {
+  return `${requestId} ${client}`
+}
+
+/** A copy that shares no bytes with the row, as a database's answer would be. */
+export function detached(revision: Revision): Revision {
+  return { ...revision, stored: Buffer.from(revision.stored) }
+}
+
+export interface HsmKeyUse {
+  readonly deposit: Uuid
+  readonly handle: Deposit['handle']
+  readonly revision: number
+}
+
+export type HsmKeyUses = Map<HsmKeyId, HsmKeyUse[]>

@@ -1,0 +1,151 @@
+import { DomainError, type Handle, type Uuid } from '@keyhsm/core'
+import type {
+  Client,
+  Deposit,
+  Join,
+  Organisation,
+  PendingPut,
+  RequestResult,
+  Revision,
+  Transaction,
+} from '../store.js'
+import { MemoryReader, toMinute } from './reader.js'
+import { detached, pendingPutKey, requestKey, type Tables } from './tables.js'
+
+/** Writes into its own copy of the tables; the store swaps that copy in when the transaction commits. */
+export class MemoryTransaction extends MemoryReader implements Transaction {
+  private readonly tables: Tables
+
+  constructor(tables: Tables) {
+    super(() => tables)
+    this.tables = tables
+  }
+
+  async insertOrganisation(organisation: Organisation): Promise<void> {
+    if (await this.findOrganisation({ name: organisation.name })) throw taken('organisation')
+    insert(this.tables.organisations, organisation.uuid, organisation)
+  }
+
+  async updateOrganisation(organisation: Organisation): Promise<void> {
+    const holder = await this.findOrganisation({ name: organisation.name })
+    if (holder && holder.uuid !== organisation.uuid) throw taken('organisation')
+    const before = this.tables.organisations.get(organisation.uuid)
+    if (!before) throw missing()
+    const { createdAt } = before
+    this.tables.organisations.set(organisation.uuid, { ...organisation, createdAt })
+  }
+
+  async insertClient(client: Client): Promise<void> {
+    await this.refuseTakenClient(client)
+    if (!this.tables.organisations.has(client.organisation)) throw missing()
+    insert(this.tables.clients, client.uuid, client)
+  }
+
+  async updateClient(client: Client): Promise<void> {
+    await this.refuseTakenClient(client)
+    const before = this.tables.clients.get(client.uuid)
+    if (!before) throw missing()
+    const { organisation, createdAt } = before
+    this.tables.clients.set(client.uuid, { ...client, organisation, createdAt })
+  }
+
+  async lockOrganisation(uuid: Uuid): Promise<void> {
+    // Transactions run one after the other here, so there is nothing to lock.
+    if (!this.tables.organisations.has(uuid)) throw missing()
+  }
+
+  async insertPendingPut(pending: PendingPut): Promise<void> {
+    this.requireClient(pending.client, pending.organisation)
+    const key = pendingPutKey(pending.requestId, pending.client, pending.handle)
+    insert(this.tables.pendingPuts, key, pending)
+  }
+
+  async deletePendingPut(requestId: Uuid, client: Uuid, handle: Handle): Promise<boolean> {
+    return this.tables.pendingPuts.delete(pendingPutKey(requestId, client, handle))
+  }
+
+  async recordHsmKeys(
+    of: { readonly client: Uuid; readonly organisation: Uuid },
+    count: number,
+    at: Date,
+  ): Promise<void> {
+    this.requireClient(of.client, of.organisation)
+    this.tables.hsmKeyCounts.push({ ...of, minuteAt: toMinute(at), count })
+  }
+
+  async deleteHsmKeyCountsBefore(instant: Date): Promise<void> {
+    const kept = this.tables.hsmKeyCounts.filter(({ minuteAt }) => minuteAt >= toMinute(instant))
+    this.tables.hsmKeyCounts.splice(0, this.tables.hsmKeyCounts.length, ...kept)
+  }
+
+  async insertDeposit(deposit: Deposit, first: Revision): Promise<void> {
+    this.requireClient(deposit.owner, deposit.organisation)
+    if (await this.findDeposit(deposit)) throw taken('deposit')
+    insert(this.tables.deposits, deposit.uuid, deposit)
+    insert(this.tables.revisions, first.uuid, detached(first))
+  }
+
+  async appendRevision(deposit: Deposit, next: Revision): Promise<void> {
+    const before = this.tables.deposits.get(deposit.uuid)
+    if (before?.revision !== next.revision - 1) throw changedMeanwhile()
+    this.tables.deposits.set(deposit.uuid, withChangeable(before, deposit))
+    insert(this.tables.revisions, next.uuid, detached(next))
+  }
+
+  async updateDeposit(deposit: Deposit): Promise<void> {
+    const before = this.tables.deposits.get(deposit.uuid)
+    if (before?.revision !== deposit.revision) throw changedMeanwhile()
+    this.tables.deposits.set(deposit.uuid, withChangeable(before, deposit))
+  }
+
+  async insertRequest(result: RequestResult): Promise<void> {
+    insert(this.tables.requests, requestKey(result.requestId, result.client), result)
+  }
+
+  async deleteRequestsBefore(instant: Date): Promise<number> {
+    const old = [...this.tables.requests].filter(([, row]) => row.createdAt < instant)
+    for (const [key] of old) this.tables.requests.delete(key)
+    return old.length
+  }
+
+  async saveJoin(join: Join): Promise<void> {
+    this.tables.join[0] = join
+  }
+
+  private requireClient(client: Uuid, organisation: Uuid): void {
+    if (this.tables.clients.get(client)?.organisation !== organisation) throw missing()
+  }
+
+  private async refuseTakenClient(client: Client): Promise<void> {
+    const clients = [...this.tables.clients.values()].filter(({ uuid }) => uuid !== client.uuid)
+    const clash = clients.some(
+      ({ keyFingerprint, organisation, name }) =>
+        keyFingerprint === client.keyFingerprint ||
+        (organisation === client.organisation && name === client.name),
+    )
+    if (clash) throw taken('client')
+  }
+}
+
+function insert<Key, Row>(table: Map<Key, Row>, key: Key, row: Row): void {
+  if (table.has(key)) throw taken('row')
+  table.set(key, row)
+}
+
+/** Identity, owner, handle and creation of a deposit never change. */
+function withChangeable(before: Deposit, after: Deposit): Deposit {
+  const { state, revision, updatedAt, undeleteUntil, grant } = after
+  return { ...before, state, revision, updatedAt, undeleteUntil, grant }
+}
+
+function taken(what: string): DomainError {
+  return new DomainError('ERR_ALREADY_EXISTS', `the ${what} exists already`)
+}
+
+function missing(): DomainError {
+  return new DomainError('ERR_NOT_FOUND', 'it, or what it belongs to, is not there')
+}
+
+function changedMeanwhile(): DomainError {
+  return new DomainError('ERR_CONFLICT', 'it was changed meanwhile')
+}

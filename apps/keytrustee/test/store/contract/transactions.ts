@@ -1,0 +1,97 @@
+import { DomainError } from '@keyhsm/core'
+import { describe, expect, it } from 'vitest'
+import type { Store, Transaction } from '../../../src/store/store.js'
+import {
+  depositRow,
+  enrol,
+  pendingPutRow,
+  putDeposit,
+  requestRow,
+  revisionRow,
+} from '../../support/rows.js'
+
+export function describeTransactions(current: () => Store): void {
+  describe('withTransaction', () => {
+    it('gives the result of its work', async () => {
+      expect(await current().withTransaction(async () => 42)).toBe(42)
+    })
+
+    it('keeps all or nothing when the work throws, and throws its error', async () => {
+      const { client } = await enrol(current())
+      const deposit = depositRow(client)
+      const request = requestRow(client)
+      const work = current().withTransaction(async (transaction) => {
+        await transaction.insertDeposit(deposit, revisionRow(deposit))
+        await transaction.insertRequest(request)
+        throw new DomainError('ERR_QUOTA', 'changed its mind')
+      })
+      await expect(work).rejects.toMatchObject({ code: 'ERR_QUOTA' })
+      expect(await current().findDeposit(deposit)).toBeUndefined()
+      expect(await current().findRequest(request.requestId, client.uuid)).toBeUndefined()
+    })
+
+    it('sees its own rows; others see them only when it is committed', async () => {
+      const { client } = await enrol(current())
+      const deposit = depositRow(client)
+      await current().withTransaction(async (transaction) => {
+        await transaction.insertDeposit(deposit, revisionRow(deposit))
+        expect(await transaction.findDeposit(deposit)).toEqual(deposit)
+        const found = await transaction.findForRetrieval(client.uuid, { handle: deposit.handle })
+        expect(found?.deposit).toEqual(deposit)
+        expect(await current().findDeposit(deposit)).toBeUndefined()
+      })
+      expect(await current().findDeposit(deposit)).toEqual(deposit)
+    })
+
+    it('commits nothing after a failed verb, even when the work caught it', async () => {
+      const { client } = await enrol(current())
+      const { deposit } = await putDeposit(current(), client)
+      const other = depositRow(client)
+      const failures = [
+        (transaction: Transaction) => transaction.insertDeposit(deposit, revisionRow(deposit)),
+        (transaction: Transaction) => transaction.updateDeposit({ ...deposit, revision: 7 }),
+      ]
+      for (const [index, fail] of failures.entries()) {
+        const work = current().withTransaction(async (transaction) => {
+          await transaction.insertDeposit(other, revisionRow(other))
+          await fail(transaction).catch(() => undefined)
+          await transaction.insertPendingPut(pendingPutRow(client)).catch(() => undefined)
+        })
+        const code = index === 0 ? 'ERR_ALREADY_EXISTS' : 'ERR_CONFLICT'
+        await expect(work).rejects.toMatchObject({ code })
+      }
+      expect(await current().findDeposit(other)).toBeUndefined()
+    })
+
+    it('is over when its work is: a leaked one writes nothing', async () => {
+      const { client } = await enrol(current())
+      let leaked: Transaction | undefined
+      await current().withTransaction(async (transaction) => {
+        leaked = transaction
+      })
+      const late = leaked?.insertPendingPut(pendingPutRow(client))
+      await expect(late).rejects.toMatchObject({ code: 'ERR_INTERNAL' })
+    })
+
+    it('runs 40 at once, each with its own rows', async () => {
+      const { client } = await enrol(current())
+      const deposits = await Promise.all(
+        Array.from({ length: 40 }, async () => (await putDeposit(current(), client)).deposit),
+      )
+      for (const deposit of deposits) expect(await current().findDeposit(deposit)).toEqual(deposit)
+    })
+
+    it('goes on after a failed one', async () => {
+      const { client } = await enrol(current())
+      const fail = current().withTransaction(() => Promise.reject(new Error('foreign')))
+      await expect(fail).rejects.toThrow('foreign')
+      await putDeposit(current(), client)
+    })
+  })
+
+  it('is ready, and says so in one line', async () => {
+    const health = await current().probe()
+    expect(health.state).toBe('ready')
+    expect(health.detail).toMatch(/^[^\n]{4,}$/)
+  })
+}
