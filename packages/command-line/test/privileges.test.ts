@@ -1,0 +1,130 @@
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { findAccount } from '../src/accounts.js'
+import { ensureHome, findServiceAccount } from '../src/privileges.js'
+
+const isRoot = process.getuid?.() === 0
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'privileges-'))
+  chmodSync(folder, 0o755)
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+describe('ensureHome', () => {
+  it('makes a folder that only its owner enters, with passable parents', () => {
+    const path = join(folder, 'root/keyhsm')
+    ensureHome(path)
+    expect(statSync(path).mode & 0o777).toBe(0o700)
+    expect(statSync(join(folder, 'root')).mode & 0o777).toBe(0o755)
+  })
+
+  it('closes an open folder that exists', () => {
+    const path = join(folder, 'open')
+    mkdirSync(path, { mode: 0o777 })
+    ensureHome(path)
+    expect(statSync(path).mode & 0o777).toBe(0o700)
+  })
+
+  it('refuses a symbolic link and a file', () => {
+    symlinkSync('/etc', join(folder, 'link'))
+    writeFileSync(join(folder, 'file'), '')
+    for (const name of ['link', 'file'])
+      expect(() => ensureHome(join(folder, name))).toThrow(
+        expect.objectContaining({ code: 'ERR_SETTINGS' }),
+      )
+    expect(lstatSync('/etc').mode & 0o777).toBe(0o755)
+  })
+
+  it.runIf(isRoot)('gives it to the account, but not a folder of a third one', () => {
+    const nobody = findAccount('nobody')
+    const path = join(folder, 'service')
+    ensureHome(path, nobody)
+    expect(statSync(path).uid).toBe(nobody?.uid)
+    const foreign = join(folder, 'foreign')
+    mkdirSync(foreign)
+    chownSync(foreign, 12345, 12345)
+    expect(() => ensureHome(foreign, nobody)).toThrow('belongs to another user')
+    expect(statSync(foreign).uid).toBe(12345)
+  })
+})
+
+describe('findServiceAccount', () => {
+  it.runIf(isRoot)('refuses an unknown user and root', () => {
+    expect(() => findServiceAccount('keyhsm', { KEYHSM_USER: 'no-such-account' })).toThrow(
+      'the operating system user no-such-account does not exist',
+    )
+    expect(() => findServiceAccount('keytrustee', { KEYTRUSTEE_USER: 'root' })).toThrow(
+      'must not name root',
+    )
+    expect(findServiceAccount('keyhsm', { KEYHSM_USER: 'nobody' })).toMatchObject({
+      name: 'nobody',
+    })
+  })
+
+  it.runIf(!isRoot)('finds nothing to drop to when it is not root', () => {
+    expect(findServiceAccount('keyhsm', { KEYHSM_USER: 'no-such-account' })).toBeUndefined()
+  })
+})
+
+describe.runIf(isRoot)('a program started as root', () => {
+  /** Runs the built package: a process can drop its privileges only once. */
+  function runAsRoot(home: string, cwd = folder) {
+    const script = join(folder, 'sample.mjs')
+    writeFileSync(join(folder, 'input'), 'only root reads this', { mode: 0o600 })
+    writeFileSync(
+      script,
+      `import { runProgram, homeIn } from ${JSON.stringify(join(import.meta.dirname, '../dist/index.js'))}
+      const run = async ({ files, home }) => ({ uid: process.getuid(), gid: process.getgid(), groups: process.getgroups(),
+        read: files.input.toString(), home: process.env.HOME, sudo: process.env.SUDO_USER ?? null })
+      const commands = [{ name: 'who', summary: 's', arguments: [{ name: 'input', describe: 'i', file: true }], run }]
+      const program = { name: 'sample', version: '1', summary: 's', commands, defaultHome: () => homeIn('/x'), user: 'keyhsm' }
+      process.exitCode = await runProgram(program, process.argv.slice(2))`,
+    )
+    const argv = [script, 'who', join(folder, 'input'), '--home', home, '--json']
+    const env = {
+      PATH: process.env['PATH'] ?? '',
+      KEYHSM_USER: 'nobody',
+      HOME: '/root',
+      SUDO_USER: 'me',
+    }
+    return spawnSync(process.execPath, argv, { encoding: 'utf8', timeout: 20_000, env, cwd })
+  }
+
+  it('reads its files, then continues as the service account for good', () => {
+    const { status, stdout, stderr } = runAsRoot(join(folder, 'home'))
+    expect(stderr).toBe('Dropped privileges to nobody\n')
+    expect(status).toBe(0)
+    const nobody = findAccount('nobody')
+    expect(JSON.parse(stdout)).toEqual({
+      uid: nobody?.uid,
+      gid: nobody?.gid,
+      groups: [nobody?.gid],
+      read: 'only root reads this',
+      home: nobody?.home,
+      sudo: null,
+    })
+    expect(statSync(join(folder, 'home/keyhsm')).uid).toBe(nobody?.uid)
+  })
+
+  it('says so when the account cannot enter its home', () => {
+    const closed = join(folder, 'closed')
+    mkdirSync(closed, { mode: 0o700 })
+    const { status, stderr } = runAsRoot(join(closed, 'home'))
+    expect(status).toBe(78)
+    expect(stderr).toContain('the user nobody cannot enter')
+  })
+})
