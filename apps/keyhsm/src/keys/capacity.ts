@@ -1,0 +1,63 @@
+/**
+ * Keeps the device from filling up unseen: says so early and refuses new HSM keys before the device does, so that there
+ * is room left for the partition's own keys and for rotation. Opens are never refused.
+ */
+import { DomainError } from '@keyhsm/core'
+
+const warnShare = 0.8
+const refuseShare = 0.95
+
+export interface CapacityState {
+  readonly keys: number
+  /** Undefined: neither the setting nor the device names a limit. */
+  readonly limit: number | undefined
+  readonly level: 'ok' | 'warn' | 'full'
+}
+
+export class Capacity {
+  readonly #settingLimit: number | undefined
+  #deviceLimit: number | undefined
+  #keys = 0
+
+  /** `settingLimit` is `keyhsm.key.limit`; it wins over what the device says. */
+  constructor(settingLimit?: number) {
+    this.#settingLimit = settingLimit
+  }
+
+  /** Takes a fresh count from the device; in between {@link reserve} and {@link release} keep it up to date. */
+  observe(keys: number, deviceLimit?: number): void {
+    this.#keys = keys
+    this.#deviceLimit = deviceLimit
+  }
+
+  /**
+   * Counts a key about to be made; call {@link release} when it was not, or was destroyed.
+   * @throws ERR_HSM_FULL from 95 % of the limit on.
+   */
+  reserve(): void {
+    if (this.state().level === 'full') {
+      throw new DomainError('ERR_HSM_FULL', 'the HSM has no room for another key', {
+        hints: [
+          'revoke or prune keys that are no longer needed, or set keyhsm.key.scope=organisation',
+        ],
+      })
+    }
+    this.#keys += 1
+  }
+
+  /** One key less. */
+  release(): void {
+    this.#keys = Math.max(0, this.#keys - 1)
+  }
+
+  state(): CapacityState {
+    const limit = this.#settingLimit ?? this.#deviceLimit
+    return { keys: this.#keys, limit, level: levelOf(this.#keys, limit) }
+  }
+}
+
+function levelOf(keys: number, limit: number | undefined): CapacityState['level'] {
+  if (limit === undefined) return 'ok'
+  if (keys >= limit * refuseShare) return 'full'
+  return keys >= limit * warnShare ? 'warn' : 'ok'
+}

@@ -1,0 +1,146 @@
+/**
+ * The current keys of the shared scopes. The device is the only record: the current key of an organisation or a realm is
+ * the one with the highest generation in its label whose id proves its owner, ties by lowest id, so that all Key HSMs
+ * of a partition agree at their next recheck. Old keys stay in the device and open what was sealed under them.
+ *
+ * Nothing is searched on a request: {@link KeyRing.refresh} takes a listing at start and at each recheck.
+ */
+import { type Clock, formatUtcDate, type HsmKeyId } from '@keyhsm/core'
+import type { CallOptions, Hsm, HsmKey, WrappingKind } from '@keyhsm/hsm'
+import type { Capacity } from './capacity.js'
+import { createProvedKey } from './create-proved-key.js'
+import type { KeyIds } from './key-ids.js'
+import { maxGeneration } from './labels.js'
+import {
+  byRank,
+  formatSharedLabel,
+  type SharedKey,
+  SharedKeyIndex,
+  type SharedOwner,
+} from './shared-keys.js'
+
+export interface KeyRingOptions {
+  readonly hsm: Hsm
+  readonly keyIds: KeyIds
+  readonly capacity: Capacity
+  readonly clock: Clock
+  /** Kind of the keys it uses and makes; keys of other kinds are left alone (another node may be set to them). */
+  readonly kind: WrappingKind
+  /** A key whose label is older is replaced by the next generation. */
+  readonly maxAgeMs: number
+  /** Wraps under one key by this process; far below the 2^32 of random GCM nonces (NIST SP 800-38D §8.3). */
+  readonly maxUses?: number
+}
+
+interface Current extends SharedKey {
+  readonly owner: SharedOwner
+  /** The listing that was newest when this key became current; see {@link KeyRing.beginListing}. */
+  readonly since: number
+  uses: number
+}
+
+const defaultMaxUses = 2 ** 30
+
+export class KeyRing {
+  readonly #options: KeyRingOptions
+  readonly #maxUses: number
+  readonly #current = new Map<string, Current>()
+  readonly #making = new Map<string, Promise<Current>>()
+  #index = new SharedKeyIndex([])
+  #listings = 0
+
+  constructor(options: KeyRingOptions) {
+    this.#options = options
+    this.#maxUses = options.maxUses ?? defaultMaxUses
+  }
+
+  /** Call before the partition is listed for {@link refresh}: keys made meanwhile are not mistaken for removed ones. */
+  beginListing(): number {
+    this.#listings += 1
+    return this.#listings
+  }
+
+  /** Takes a fresh listing. Counts of use survive as long as a key stays current. */
+  refresh(keys: readonly HsmKey[], listing: number): void {
+    const present = new Set(keys.map((key) => key.id))
+    this.#index = new SharedKeyIndex(keys)
+    for (const [name, current] of this.#current) {
+      if (present.has(current.key.id)) {
+        if (this.#isSucceeded(current)) this.#current.delete(name)
+      } else if (current.since >= listing) this.#index.add(current.owner, current)
+      else this.#current.delete(name)
+    }
+  }
+
+  /** The key to wrap under, counted as used once; made when there is none or the last one is worn out. */
+  async take(owner: SharedOwner, options: CallOptions = {}): Promise<HsmKey> {
+    const current = this.#findUsable(owner) ?? (await this.#makeOnce(owner, options))
+    current.uses += 1
+    return current.key
+  }
+
+  /** Forgets a key that was revoked or found missing; the next {@link take} looks further. */
+  forget(id: HsmKeyId): void {
+    this.#index.remove(id)
+    for (const [name, current] of this.#current) {
+      if (current.key.id === id) this.#current.delete(name)
+    }
+  }
+
+  #findUsable(owner: SharedOwner): Current | undefined {
+    const current = this.#current.get(nameOf(owner)) ?? this.#adopt(owner)
+    if (!current || current.uses >= this.#maxUses) return undefined
+    const ageMs = this.#options.clock.now().getTime() - Date.parse(current.createdOn)
+    return ageMs > this.#options.maxAgeMs ? undefined : current
+  }
+
+  #adopt(owner: SharedOwner): Current | undefined {
+    const best = this.#findOfMyKind(owner)
+    return best && this.#setCurrent(owner, best)
+  }
+
+  #findOfMyKind(owner: SharedOwner): SharedKey | undefined {
+    const { keyIds, kind } = this.#options
+    return this.#index.find(owner, keyIds).find(({ key }) => key.kind === kind)
+  }
+
+  #isSucceeded(current: Current): boolean {
+    const best = this.#findOfMyKind(current.owner)
+    return best !== undefined && byRank(best, current) < 0
+  }
+
+  #setCurrent(owner: SharedOwner, key: SharedKey): Current {
+    const current = { ...key, owner, since: this.#listings, uses: 0 }
+    this.#current.set(nameOf(owner), current)
+    return current
+  }
+
+  #makeOnce(owner: SharedOwner, options: CallOptions): Promise<Current> {
+    const name = nameOf(owner)
+    const making = this.#making.get(name)
+    if (making) return making
+    const made = this.#make(owner, options).finally(() => this.#making.delete(name))
+    this.#making.set(name, made)
+    return made
+  }
+
+  async #make(owner: SharedOwner, options: CallOptions): Promise<Current> {
+    const { clock, keyIds, kind } = this.#options
+    const last = this.#index.find(owner, keyIds)[0]?.generation ?? -1
+    const generation = Math.min(last + 1, maxGeneration)
+    const now = clock.now()
+    const label = formatSharedLabel(owner, generation, now)
+    const spec = { id: keyIds.issue(owner), label, kind, use: 'wrap' } as const
+    // Several requests may wait for this key: the abort of the one that came first must not fail the others.
+    const { signal: _ownSignal, ...shared } = options
+    const key = await createProvedKey(this.#options, spec, shared)
+    const made = { key, generation, createdOn: formatUtcDate(now) }
+    this.#index.add(owner, made)
+    return this.#setCurrent(owner, made)
+  }
+}
+
+function nameOf(owner: SharedOwner): string {
+  const organisation = owner.purpose === 'organisation' ? owner.organisation : ''
+  return `${owner.purpose} ${owner.realm} ${organisation}`
+}

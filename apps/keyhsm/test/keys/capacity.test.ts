@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest'
+import { Capacity } from '../../src/keys/capacity.js'
+
+describe('capacity', () => {
+  it('warns at 80 % and refuses at 95 % of the limit', () => {
+    const capacity = new Capacity(100)
+    for (const [keys, level] of [
+      [79, 'ok'],
+      [80, 'warn'],
+      [94, 'warn'],
+      [95, 'full'],
+    ] as const) {
+      capacity.observe(keys)
+      expect(capacity.state()).toEqual({ keys, limit: 100, level })
+    }
+    expect(() => capacity.reserve()).toThrow(expect.objectContaining({ code: 'ERR_HSM_FULL' }))
+  })
+
+  it('counts keys being made, so that many at once cannot pass the limit', () => {
+    const capacity = new Capacity(20)
+    capacity.observe(17)
+    capacity.reserve()
+    capacity.reserve()
+    expect(() => capacity.reserve()).toThrow(/no room/)
+    capacity.release()
+    expect(() => capacity.reserve()).not.toThrow()
+  })
+
+  it('takes the device’s limit unless the setting names one, and none when nobody does', () => {
+    const byDevice = new Capacity()
+    byDevice.observe(95, 100)
+    expect(byDevice.state().level).toBe('full')
+    const bySetting = new Capacity(1000)
+    bySetting.observe(95, 100)
+    expect(bySetting.state()).toMatchObject({ limit: 1000, level: 'ok' })
+    const unlimited = new Capacity()
+    unlimited.observe(1e6)
+    expect(unlimited.state()).toEqual({ keys: 1e6, limit: undefined, level: 'ok' })
+  })
+})
