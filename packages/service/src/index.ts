@@ -1,1 +1,7 @@
-export {}
+export * from './certificate-request.js'
+export * from './certificates.js'
+export * from './http-server.js'
+export * from './metrics.js'
+export * from './peer-identity.js'
+export * from './signed-request.js'
+export * from './trust-store.js'
