@@ -1,0 +1,89 @@
+/** The words of the audit: what a service says, what it gets back, who signs. `open-audit.ts` makes one. */
+import type { Clock, DomainError } from '@keyhsm/core'
+
+/** Where an operation stands: about to happen, ended, or something worth knowing that is no operation. */
+export type AuditEvent = 'intent' | 'outcome' | 'note'
+
+export const auditOutcomes = [
+  'stored',
+  'released',
+  'revoked',
+  'refused',
+  'integrity',
+  'irretrievable',
+  'unavailable',
+  'unknown',
+  'done',
+] as const
+export type AuditOutcome = (typeof auditOutcomes)[number]
+
+/** What a service puts in; sequence, time, service and hashes are added when it is written. Never holds a secret. */
+export interface AuditEntry {
+  readonly event: AuditEvent
+  /** `put`, `get`, `seal`, `open`, `revoke`, `enrol`, `start`, … */
+  readonly operation: string
+  readonly requestId: string
+  /** Who asked: a client's uuid, an administrator's name, `service`. */
+  readonly actor: string
+  /** What it is about, e.g. `{ handle, deposit, hsmKeyId }`. */
+  readonly subject?: Readonly<Record<string, string | number>>
+  readonly outcome?: AuditOutcome
+  readonly reason?: string
+}
+
+/** A place in the chain: the entry with this sequence has this hash. */
+export interface AuditHead {
+  readonly sequence: number
+  /** 64 lower-case hex digits. */
+  readonly hash: string
+}
+
+/** Signs checkpoints. The key must be used for nothing else. */
+export interface AuditSigner {
+  readonly keyId: string
+  /** SubjectPublicKeyInfo, PEM: what an auditor keeps outside the log. */
+  readonly publicKey: string
+  /** ECDSA P-256 with SHA-256 as r ‖ s (64 bytes), or Ed25519 (64 bytes). Needs a deadline of its own. */
+  sign(message: Buffer): Promise<Buffer>
+}
+
+export interface Audit {
+  /**
+   * Resolves when the entry is on disk. One call may share its fdatasync with others that wait.
+   * @throws ERR_AUDIT_UNAVAILABLE when it is not: the operation must not go on. ERR_INVALID_INPUT for an entry that
+   * cannot be written (over 16 KiB, bad outcome).
+   */
+  append(entry: AuditEntry): Promise<AuditHead>
+  /** The last entry that is on disk. */
+  head(): AuditHead
+  /** Records what another service says is the head of its own log. */
+  anchor(peerService: string, sequence: number, hash: string): Promise<AuditHead>
+  /**
+   * Signs the head now; does nothing without a signer or when the head is signed already.
+   * @throws what the signer throws; ERR_AUDIT_UNAVAILABLE.
+   */
+  checkpoint(): Promise<void>
+  /** For the health line. Healthy means: an entry appended now is expected to reach the disk. */
+  state(): { readonly healthy: boolean; readonly detail: string }
+  /** Waits for what was appended, signs a last checkpoint, releases the directory. Safe to call twice. */
+  close(): Promise<void>
+}
+
+export interface AuditOptions {
+  /** Made with mode 0700 when absent. */
+  readonly directory: string
+  /** Name of this service and node; a checkpoint is worth nothing in the log of another. */
+  readonly service: string
+  readonly clock?: Clock
+  readonly signer?: AuditSigner
+  /** A file that has grown past this is closed and the next one begun. Default 16 MiB. */
+  readonly maxFileBytes?: number
+  /** A checkpoint at the latest after this many entries. Default 1000. */
+  readonly checkpointEvery?: number
+  /** … and after this time when there are new entries. Default 60,000. */
+  readonly checkpointIntervalMs?: number
+  /** First pause before the log is tried again after a failed write; doubles up to 20 times this. Default 250. */
+  readonly retryMs?: number
+  /** Told of what nobody waits for: a failed write and its end, a checkpoint that could not be signed. */
+  readonly onProblem?: (error: DomainError) => void
+}

@@ -1,0 +1,85 @@
+/** Decides when the head is signed, and signs it beside the entries: nobody waits for the signer. */
+import { type DomainError, toDomainError } from '@keyhsm/core'
+import type { AuditHead, AuditSigner } from './audit.js'
+import {
+  checkpointMessage,
+  formatCheckpoint,
+  formatCheckpointBody,
+  maxCheckpointLag,
+} from './lines.js'
+
+export interface CheckpointOptions {
+  readonly signer: AuditSigner
+  readonly service: string
+  readonly now: () => Date
+  readonly every: number
+  readonly intervalMs: number
+  readonly head: () => AuditHead
+  readonly write: (line: string) => Promise<unknown>
+  readonly onProblem: (error: DomainError) => void
+}
+
+export class Checkpoints {
+  readonly #options: CheckpointOptions
+  readonly #timer: NodeJS.Timeout
+  #signed: number
+  #running: Promise<void> | undefined
+  #failed = false
+
+  /** `signed` is the sequence of the last checkpoint in the log, 0 when there is none. */
+  constructor(options: CheckpointOptions, signed: number) {
+    this.#options = options
+    this.#signed = signed
+    this.#timer = setInterval(() => this.#start(), options.intervalMs)
+    this.#timer.unref()
+  }
+
+  /** True after a checkpoint could not be signed or written, until one was. */
+  get failed(): boolean {
+    return this.#failed
+  }
+
+  /** To be called after entries reached the disk. The first entry of a log is signed at once. */
+  noticed(): void {
+    if (this.#running !== undefined || this.#failed) return
+    const unsigned = this.#options.head().sequence - this.#signed
+    if (unsigned >= this.#options.every || (this.#signed === 0 && unsigned > 0)) this.#start()
+  }
+
+  /** Signs the head unless it is signed. @throws what the signer or the writer throws. */
+  run(): Promise<void> {
+    this.#running ??= this.#signHead().finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  #start(): void {
+    this.run().catch((error: unknown) => this.#options.onProblem(toDomainError(error)))
+  }
+
+  async #signHead(): Promise<void> {
+    const { signer, service, now } = this.#options
+    try {
+      for (;;) {
+        const head = this.#options.head()
+        if (head.sequence === this.#signed) break
+        const body = formatCheckpointBody({ head, service, at: now(), keyId: signer.keyId })
+        const signature = await signer.sign(checkpointMessage(body))
+        // Half the distance a reader allows: more entries may go before the line while it waits for its write.
+        if (this.#options.head().sequence - head.sequence > maxCheckpointLag / 2) continue
+        await this.#options.write(formatCheckpoint(body, signature))
+        this.#signed = head.sequence
+        break
+      }
+      this.#failed = false
+    } catch (error) {
+      this.#failed = true
+      throw error
+    }
+  }
+}

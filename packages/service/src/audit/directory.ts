@@ -1,0 +1,58 @@
+/** The files of one audit: `audit.log`, the closed `audit.000001.log` …, the lock. Names and order only, no content. */
+import { chmod, mkdir, readdir, stat } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DomainError } from '@keyhsm/core'
+import { describeSystemError } from '../file-errors.js'
+import { lockFile } from '../lifecycle/file-lock.js'
+
+export const currentName = 'audit.log'
+/** A file being begun: nothing in it counts before it has become `audit.log`. */
+export const nextName = 'audit.log.next'
+const lockName = 'audit.lock'
+const rotatedPattern = /^audit\.(\d{6,9})\.log$/
+
+/** `audit.000001.log` for 1. */
+export function rotatedName(file: number): string {
+  return `audit.${String(file).padStart(6, '0')}.log`
+}
+
+/** Numbers of the closed files, ascending. */
+export async function listRotated(directory: string): Promise<readonly number[]> {
+  const names = await readdir(directory)
+  return names
+    .map((name) => Number(rotatedPattern.exec(name)?.[1] ?? 0))
+    .filter((file) => file > 0)
+    .sort((a, b) => a - b)
+}
+
+/** @throws ERR_AUDIT_UNAVAILABLE when it cannot be made or kept to ourselves. */
+export async function ensureAuditDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    if (((await stat(directory)).mode & 0o077) !== 0) await chmod(directory, 0o700)
+  } catch (error) {
+    throw auditUnavailable(
+      `the audit directory cannot be used: ${describeSystemError(error)}`,
+      error,
+    )
+  }
+}
+
+/** @throws ERR_AUDIT_UNAVAILABLE when another process has this audit open. */
+export async function lockAudit(directory: string): Promise<FileHandle> {
+  const lock = await lockFile(join(directory, lockName), 'the audit directory').catch(
+    (error: unknown) => {
+      throw auditUnavailable('the audit directory cannot be locked', error)
+    },
+  )
+  if (lock === undefined) throw auditUnavailable('another process has this audit open')
+  return lock
+}
+
+export function auditUnavailable(detail: string, cause?: unknown, retryAfterMs?: number) {
+  return new DomainError('ERR_AUDIT_UNAVAILABLE', detail, {
+    ...(cause === undefined ? {} : { cause }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  })
+}

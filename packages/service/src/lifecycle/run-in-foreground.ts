@@ -1,0 +1,169 @@
+/**
+ * The life of a service in this process: pid file, start, ready, signals, stop. Which process is parent of which, and
+ * whether a terminal or a service manager looks on, is not its business.
+ */
+import { DomainError, errorTraits, toDomainError } from '@keyhsm/core'
+import type { Log } from '../log.js'
+import { notifySystemd } from './notify-systemd.js'
+import { type HeldPidFile, holdPidFile } from './pid-file.js'
+import { sendToParent, toErrorText } from './ready-message.js'
+
+export interface RunningService {
+  /** One line for who started it, e.g. `keyhsm is ready on 127.0.0.1:9090`. */
+  readonly ready: string
+  /** Drains and stops within `timeoutMs`. */
+  stop(timeoutMs: number): Promise<void>
+  /** Builds the whole new state and swaps; rejects and keeps the old state when that fails. */
+  reload(): Promise<void>
+}
+
+export interface ForegroundOptions {
+  readonly name: string
+  readonly pidFile: string
+  start(): Promise<RunningService>
+  readonly log: Log
+  /** What a stop may take, drain included. Default 10,000. */
+  readonly stopTimeoutMs?: number
+}
+
+const stopSignals = ['SIGTERM', 'SIGINT'] as const
+type StopSignal = (typeof stopSignals)[number]
+/** Given on top of the service's own limit before the process ends without it. */
+const graceMs = 2_000
+
+/** Signals as something to wait for, from before the service starts. */
+class Signals {
+  readonly stopped: Promise<StopSignal>
+  #onReload: () => void = () => undefined
+  readonly #listeners: [NodeJS.Signals, () => void][] = []
+
+  constructor(onSecondStop: () => void) {
+    let first = true
+    this.stopped = new Promise((resolve) => {
+      for (const signal of stopSignals) {
+        this.#listen(signal, () => {
+          if (first) resolve(signal)
+          else onSecondStop()
+          first = false
+        })
+      }
+    })
+    this.#listen('SIGHUP', () => this.#onReload())
+  }
+
+  onReload(reload: () => void): void {
+    this.#onReload = reload
+  }
+
+  release(): void {
+    for (const [signal, listener] of this.#listeners) process.off(signal, listener)
+  }
+
+  #listen(signal: NodeJS.Signals, listener: () => void): void {
+    this.#listeners.push([signal, listener])
+    process.on(signal, listener)
+  }
+}
+
+/** One reload at a time; a signal during one asks for exactly one more. */
+function makeReload(o: ForegroundOptions, service: RunningService): () => void {
+  let running = false
+  let again = false
+  const run = async (): Promise<void> => {
+    running = true
+    do {
+      again = false
+      await notifySystemd('RELOADING=1')
+      try {
+        await service.reload()
+        o.log.info({}, 'reloaded')
+      } catch (error) {
+        o.log.error({ error }, 'reload failed, the old state stays in use')
+      }
+      await notifySystemd('READY=1')
+    } while (again)
+    running = false
+  }
+  return () => {
+    if (running) again = true
+    else void run()
+  }
+}
+
+async function stopWithin(o: ForegroundOptions, service: RunningService): Promise<number> {
+  const limitMs = o.stopTimeoutMs ?? 10_000
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new DomainError('ERR_UNAVAILABLE', `did not stop within ${limitMs + graceMs} ms`))
+    }, limitMs + graceMs)
+  })
+  try {
+    await Promise.race([service.stop(limitMs), late])
+    o.log.info({}, 'stopped')
+    return 0
+  } catch (error) {
+    o.log.error({ error }, 'stop failed')
+    return errorTraits.ERR_INTERNAL.exit
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Started and then stopped by a signal; a signal that comes during the start is obeyed right after it. */
+async function serve(o: ForegroundOptions, signals: Signals): Promise<number> {
+  const service = await o.start()
+  signals.onReload(makeReload(o, service))
+  o.log.info({ pid: process.pid }, service.ready)
+  await sendToParent({ ready: true, text: service.ready })
+  // The parent has what it waited for: from now on the two processes have nothing to do with each other.
+  if (process.connected) process.disconnect()
+  await notifySystemd('READY=1', `STATUS=${service.ready}`)
+  const signal = await signals.stopped
+  o.log.info({ signal }, 'stopping')
+  await notifySystemd('STOPPING=1')
+  return stopWithin(o, service)
+}
+
+/** A service in an unknown state must not go on: logged, told, ended. */
+function endOnUncaught(o: ForegroundOptions): () => void {
+  const end = (thrown: unknown): void => {
+    o.log.error({ error: thrown }, 'unexpected error, the process ends')
+    const limit = setTimeout(() => process.exit(errorTraits.ERR_INTERNAL.exit), 500)
+    void sendToParent({ error: toErrorText(toDomainError(thrown)) }).then(() => {
+      clearTimeout(limit)
+      process.exit(errorTraits.ERR_INTERNAL.exit)
+    })
+  }
+  process.on('uncaughtException', end)
+  process.on('unhandledRejection', end)
+  return () => {
+    process.off('uncaughtException', end)
+    process.off('unhandledRejection', end)
+  }
+}
+
+/**
+ * Runs a service until SIGTERM or SIGINT; SIGHUP reloads. Files made from here on are for this user alone.
+ * @returns the exit status: 0 after a clean stop, the error's own when it did not start, 70 when it did not stop. A
+ * second stop signal ends the process at once with 70, and so does an uncaught error.
+ */
+export async function runInForeground(o: ForegroundOptions): Promise<number> {
+  process.umask(0o077)
+  const forget = endOnUncaught(o)
+  const signals = new Signals(() => process.exit(errorTraits.ERR_INTERNAL.exit))
+  let held: HeldPidFile | undefined
+  try {
+    held = await holdPidFile(o.name, o.pidFile)
+    return await serve(o, signals)
+  } catch (thrown) {
+    const error = toDomainError(thrown)
+    o.log.error({ error }, `${o.name} did not start`)
+    await sendToParent({ error: toErrorText(error) })
+    return errorTraits[error.code].exit
+  } finally {
+    await held?.release()
+    signals.release()
+    forget()
+  }
+}
