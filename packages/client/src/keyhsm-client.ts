@@ -1,0 +1,85 @@
+/** What a Trustee Server asks of Key HSM, in bytes instead of base64. */
+import {
+  type BodyOf,
+  decodeBase64,
+  describeRoute,
+  encodeBase64,
+  listHsmKeysRoute,
+  openRoute,
+  type ReplyOf,
+  revokeRoute,
+  sealRoute,
+} from '@keyhsm/protocol'
+import { noRetry, type RetryPolicy, withRetry } from './retry.js'
+import type { Transport } from './transport/transport.js'
+
+type SealBody = BodyOf<typeof sealRoute>
+type SealReply = ReplyOf<typeof sealRoute>
+type RevokeBody = BodyOf<typeof revokeRoute>
+
+export interface SealRequest extends Omit<SealBody, 'content'> {
+  /** Read while the call runs, never changed. */
+  readonly content: Uint8Array
+}
+
+export interface OpenRequest extends Omit<BodyOf<typeof openRoute>, 'sealed'> {
+  readonly sealed: Uint8Array
+}
+
+export type SealedDeposit = Omit<SealReply, 'sealed'> & { readonly sealed: Buffer }
+export type HsmKeyEntry = ReplyOf<typeof listHsmKeysRoute>['keys'][number]
+export type PartitionDescription = ReplyOf<typeof describeRoute>
+
+export class KeyHsmClient {
+  readonly #transport: Transport
+  readonly #reads: RetryPolicy
+
+  /** `reads` says how often opening, listing and describing are tried; sealing and revoking are sent once. */
+  constructor(transport: Transport, reads: RetryPolicy = noRetry) {
+    this.#transport = transport
+    this.#reads = reads
+  }
+
+  /** Seals content under a key in the HSM. After a fault that {@link mayHaveBeenProcessed}, a key may be left behind. */
+  async seal(request: SealRequest, signal?: AbortSignal): Promise<SealedDeposit> {
+    const body: SealBody = { ...request, content: encodeBase64(request.content) }
+    const reply = await this.#transport.call(sealRoute, { body, signal })
+    return { ...reply, sealed: decodeBase64(reply.sealed, 'sealed') }
+  }
+
+  /** The content; the caller wipes it. @throws ERR_IRRETRIEVABLE for ever, ERR_HSM_UNAVAILABLE for now. */
+  async open(request: OpenRequest, signal?: AbortSignal): Promise<Buffer> {
+    const body = { ...request, sealed: encodeBase64(request.sealed) }
+    const call = () => this.#transport.call(openRoute, { body, signal })
+    const { content } = await withRetry(this.#reads, call, signal)
+    return decodeBase64(content, 'content')
+  }
+
+  async revoke(
+    body: RevokeBody,
+    signal?: AbortSignal,
+  ): Promise<ReplyOf<typeof revokeRoute>['outcome']> {
+    return (await this.#transport.call(revokeRoute, { body, signal })).outcome
+  }
+
+  /** Every HSM key of the realm in the order of their ids, asked for page by page. */
+  async *listHsmKeys(pageSize = 1000): AsyncGenerator<HsmKeyEntry> {
+    let after: string | undefined
+    do {
+      const query = after === undefined ? { limit: pageSize } : { after, limit: pageSize }
+      const call = () => this.#transport.call(listHsmKeysRoute, { query })
+      const page = await withRetry(this.#reads, call)
+      yield* page.keys
+      after = page.next
+    } while (after !== undefined)
+  }
+
+  async describe(signal?: AbortSignal): Promise<PartitionDescription> {
+    const call = () => this.#transport.call(describeRoute, { signal })
+    return await withRetry(this.#reads, call, signal)
+  }
+
+  async close(): Promise<void> {
+    await this.#transport.close()
+  }
+}

@@ -1,0 +1,76 @@
+/** A reply's bytes as the value that the route promises, or the error that the server threw. */
+import { DomainError, type ErrorCode } from '@keyhsm/core'
+import { fromProblem, type ReplyOf, type RouteSpec } from '@keyhsm/protocol'
+import type { TSchema } from 'typebox'
+import { Compile, type Validator } from 'typebox/compile'
+import { ConnectionFault } from './faults.js'
+
+export interface RawReply {
+  readonly status: number
+  readonly text: string
+  readonly retryAfter: string | undefined
+}
+
+/** @throws the error of the problem document; ERR_UNAVAILABLE for a reply that is not what the route promises. */
+export function readReply<Spec extends RouteSpec>(spec: Spec, reply: RawReply): ReplyOf<Spec> {
+  const body = parseJson(reply.text)
+  if (reply.status < 200 || reply.status > 299) throw problemOf(reply, body)
+  if (!validatorOf(spec.reply).Check(body))
+    throw new DomainError('ERR_UNAVAILABLE', 'the server gave an answer that is not understood', {
+      cause: new ConnectionFault(undefined, true),
+      hints: ['client and server may be of different versions'],
+    })
+  return body as ReplyOf<Spec>
+}
+
+const validators = new WeakMap<TSchema, Validator>()
+
+function validatorOf(schema: TSchema): Validator {
+  let validator = validators.get(schema)
+  if (!validator) {
+    validator = Compile(schema)
+    validators.set(schema, validator)
+  }
+  return validator
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Errors whose reason stands in the server's audit and nowhere else. */
+const auditedCodes: ReadonlySet<ErrorCode> = new Set([
+  'ERR_IRRETRIEVABLE',
+  'ERR_INTEGRITY',
+  'ERR_INTERNAL',
+  'ERR_NOT_ALLOWED',
+  'ERR_HSM_REFUSED',
+  'ERR_HSM_UNAVAILABLE',
+  'ERR_WRONG_PARTITION',
+  'ERR_STORE_UNAVAILABLE',
+  'ERR_AUDIT_UNAVAILABLE',
+])
+
+function problemOf(reply: RawReply, body: unknown): DomainError {
+  const error = fromProblem(reply.status, body)
+  const requestId = (body as { requestId?: unknown } | undefined)?.requestId
+  const retryAfterMs = error.retryAfterMs ?? parseRetryAfter(reply.retryAfter)
+  const hints =
+    auditedCodes.has(error.code) && typeof requestId === 'string'
+      ? [`the server's audit has the reason under request ${requestId}`]
+      : []
+  return new DomainError(error.code, error.message, {
+    faults: error.faults,
+    hints,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  })
+}
+
+/** Seconds only; a date in this header is not used by our servers. @see RFC 9110 §10.2.3 */
+function parseRetryAfter(header: string | undefined): number | undefined {
+  return header !== undefined && /^\d{1,6}$/.test(header) ? Number(header) * 1000 : undefined
+}

@@ -1,0 +1,191 @@
+/**
+ * Calls of routes over mutual TLS or a control socket. The only file that names undici. One call is one request: what
+ * may be repeated is decided by the clients on top.
+ */
+import type { TLSSocket } from 'node:tls'
+import { type Clock, invalidInput, systemClock } from '@keyhsm/core'
+import {
+  type AdministratorKey,
+  type BodyOf,
+  type ParamsOf,
+  type QueryOf,
+  type ReplyOf,
+  type RouteSpec,
+  signRequest,
+} from '@keyhsm/protocol'
+import { buildConnector, type Dispatcher, Pool } from 'undici'
+import { ConnectFailure, fromConnectionError } from './faults.js'
+import { type RawReply, readReply } from './read-reply.js'
+import { formatRequestPath } from './request-path.js'
+import { findWrongServer, hostCheck, type TlsPins } from './server-check.js'
+
+export interface TransportOptions {
+  /** `https://host:port` of the server… */
+  readonly url?: string | undefined
+  /** …or the path of its control socket. */
+  readonly socketPath?: string | undefined
+  readonly tls?: TlsPins | undefined
+  /** Replaces every route's own deadline. */
+  readonly timeoutMs?: number | undefined
+  /** Signs each request: administrators on a control socket. */
+  readonly signer?: AdministratorKey | undefined
+  /** Most connections kept open at once; default 16. */
+  readonly connections?: number | undefined
+  readonly clock?: Clock | undefined
+}
+
+export interface CallOptions<Spec> {
+  readonly params?: ParamsOf<Spec> | undefined
+  readonly query?: QueryOf<Spec> | undefined
+  readonly body?: BodyOf<Spec> | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Time to connect and finish the handshake. */
+const connectTimeoutMs = 5_000
+/** What the server may need beyond its own deadline to say that it was exceeded. */
+const deadlineSlackMs = 1_000
+/** 16 MiB of content as base64, and room for the rest. */
+const maxReplyBytes = 24 * 1024 * 1024
+
+export class Transport {
+  /** What errors call the other end. */
+  readonly peer: string
+  readonly #pool: Pool
+  readonly #options: TransportOptions
+
+  /** Connects on the first call. @throws ERR_INVALID_INPUT for a URL that is not https, or certificates that cannot be read. */
+  constructor(options: TransportOptions) {
+    this.#options = options
+    this.peer = options.socketPath === undefined ? originOf(options.url) : 'the control socket'
+    this.#pool = new Pool(options.socketPath === undefined ? this.peer : 'http://localhost', {
+      connections: options.connections ?? 16,
+      pipelining: 1,
+      allowH2: false,
+      connect: connectorOf(options),
+      maxResponseSize: maxReplyBytes,
+      // The deadline of the call is the only limit.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    })
+  }
+
+  /**
+   * Sends one request and returns the checked reply.
+   * @throws the error that the server answered with; ERR_UNAVAILABLE or ERR_NOT_AUTHENTICATED with a
+   * {@link ConnectionFault} as cause when there was no readable answer.
+   */
+  async call<Spec extends RouteSpec>(
+    spec: Spec,
+    options: CallOptions<Spec> = {},
+  ): Promise<ReplyOf<Spec>> {
+    const path = formatRequestPath(spec, options.params ?? {}, options.query ?? {})
+    const body = options.body === undefined ? '' : JSON.stringify(options.body)
+    const headers = {
+      accept: 'application/json',
+      ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...options.headers,
+      ...this.#signature(spec.method, path, body),
+    }
+    const timeoutMs = this.#options.timeoutMs ?? spec.deadlineMs + deadlineSlackMs
+    const request = { method: spec.method, path, headers, body: body === '' ? null : body }
+    return readReply(spec, await this.#send(request, timeoutMs, options.signal))
+  }
+
+  #signature(method: string, path: string, body: string): Record<string, string> {
+    const { signer, clock = systemClock } = this.#options
+    if (!signer) return {}
+    return signRequest(signer, { method, path, body: Buffer.from(body), now: clock.now() })
+  }
+
+  async #send(
+    request: Dispatcher.RequestOptions,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<RawReply> {
+    const deadline = new AbortController()
+    const timer = setTimeout(() => deadline.abort(deadlineFault()), timeoutMs)
+    const giveUp = () => deadline.abort()
+    signal?.addEventListener('abort', giveUp, { once: true })
+    try {
+      if (signal?.aborted === true) giveUp()
+      const reply = await this.#pool.request({ ...request, signal: deadline.signal })
+      const retryAfter = reply.headers['retry-after']
+      return {
+        status: reply.statusCode,
+        text: await reply.body.text(),
+        retryAfter: typeof retryAfter === 'string' ? retryAfter : undefined,
+      }
+    } catch (error) {
+      throw fromConnectionError(error, this.peer)
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', giveUp)
+    }
+  }
+
+  /** Waits for running calls, then closes every connection. */
+  async close(): Promise<void> {
+    await this.#pool.close()
+  }
+
+  /** Ends running calls with ERR_UNAVAILABLE and closes every connection at once. */
+  async destroy(): Promise<void> {
+    await this.#pool.destroy()
+  }
+}
+
+function deadlineFault(): Error {
+  return Object.assign(new Error('deadline exceeded'), { code: 'DEADLINE' })
+}
+
+/** `https://host:port` of a URL. @throws ERR_INVALID_INPUT */
+export function originOf(text: string | undefined, field = 'server'): string {
+  const url = URL.canParse(text ?? '') ? new URL(text ?? '') : undefined
+  if (url?.protocol !== 'https:' || url.username !== '' || url.password !== '')
+    throw invalidInput(field, 'must be a URL such as https://host:11371')
+  if (url.pathname !== '/' || url.search !== '' || url.hash !== '')
+    throw invalidInput(field, 'must be a URL without a path')
+  return url.origin
+}
+
+/** Connects, then checks the server before undici may write a byte. TLS sessions are never resumed. */
+function connectorOf({ socketPath, tls }: TransportOptions): buildConnector.connector {
+  const connect = buildConnector({
+    timeout: connectTimeoutMs,
+    maxCachedSessions: 0,
+    allowH2: false,
+    ...(socketPath === undefined ? {} : { socketPath }),
+    ...(tls === undefined ? {} : tlsOptions(tls)),
+  })
+  return (options, callback) => {
+    connect(options, (...result) => {
+      const [error, socket] = result
+      if (error !== null) return callback(new ConnectFailure(error), null)
+      const fault =
+        socketPath === undefined
+          ? findWrongServer(socket as TLSSocket, tls ?? { ca: [] })
+          : undefined
+      // Without this undici reports `other side closed` in place of the TLS alert that came first.
+      socket.once('error', (alert) => socket.destroy(alert))
+      if (!fault) return callback(null, socket)
+      socket.destroy()
+      return callback(new ConnectFailure(fault), null)
+    })
+  }
+}
+
+function tlsOptions(tls: TlsPins): buildConnector.BuildOptions {
+  return {
+    minVersion: 'TLSv1.2',
+    rejectUnauthorized: true,
+    ...(tls.ca.length === 0
+      ? {}
+      : // A pinned certificate is trusted by itself, without the CA that issued it.
+        { ca: [...tls.ca], allowPartialTrustChain: true, checkServerIdentity: hostCheck(tls.ca) }),
+    ...(tls.cert === undefined ? {} : { cert: tls.cert }),
+    ...(tls.key === undefined ? {} : { key: tls.key }),
+    ...(tls.passphrase === undefined ? {} : { passphrase: tls.passphrase }),
+  } as buildConnector.BuildOptions
+}

@@ -1,0 +1,138 @@
+/** What clients ask of the Trustee Server, in bytes instead of base64. Knows nothing of client-side sealing. */
+import { newUuid } from '@keyhsm/core'
+import {
+  type BodyOf,
+  decodeBase64,
+  encodeBase64,
+  enrolRoute,
+  getDepositRoute,
+  listDepositsRoute,
+  putBatchRoute,
+  putDepositRoute,
+  type ReplyOf,
+  removeDepositRoute,
+  selfRoute,
+} from '@keyhsm/protocol'
+import { patient, type RetryPolicy, withRetry } from './retry.js'
+import type { Transport } from './transport/transport.js'
+
+export type Deposit = ReplyOf<typeof getDepositRoute>['deposit']
+export type Enrolment = ReplyOf<typeof enrolRoute>
+export type Self = ReplyOf<typeof selfRoute>
+export type PutScope = NonNullable<BodyOf<typeof putDepositRoute>['scope']>
+
+/** When a put may take effect: only on a free handle, or only over this revision. */
+export type PutCondition = 'absent' | { readonly revision: number }
+
+export interface PutRequest {
+  readonly handle: string
+  readonly content: Uint8Array
+  readonly scope?: PutScope | undefined
+  /** Absent: the put replaces whatever is there. */
+  readonly condition?: PutCondition | undefined
+  /** Repeated requests with one id have one effect; default: a new one. */
+  readonly requestId?: string | undefined
+}
+
+export interface Retrieved {
+  readonly deposit: Deposit
+  readonly revision: number
+  readonly content: Buffer
+}
+
+export class TrusteeClient {
+  readonly #transport: Transport
+  readonly #retry: RetryPolicy
+
+  constructor(transport: Transport, retry: RetryPolicy = patient) {
+    this.#transport = transport
+    this.#retry = retry
+  }
+
+  /** Asks for a certificate. Asking again with the same keys gives the same client. */
+  async enrol(body: BodyOf<typeof enrolRoute>): Promise<Enrolment> {
+    return await this.#again(() => this.#transport.call(enrolRoute, { body }))
+  }
+
+  async self(): Promise<Self> {
+    return await this.#again(() => this.#transport.call(selfRoute))
+  }
+
+  /** Deposits content; repeated under one request id while the server is unavailable. */
+  async put(request: PutRequest): Promise<Deposit> {
+    const body = {
+      requestId: request.requestId ?? newUuid(),
+      content: encodeBase64(request.content),
+      ...(request.scope === undefined ? {} : { scope: request.scope }),
+    }
+    const params = { handle: request.handle }
+    const headers = conditionHeaders(request.condition)
+    return await this.#again(() => this.#transport.call(putDepositRoute, { params, body, headers }))
+  }
+
+  /** Puts and removes all or nothing. */
+  async putBatch(
+    puts: readonly PutRequest[],
+    removes: readonly string[] = [],
+    requestId: string = newUuid(),
+  ): Promise<ReplyOf<typeof putBatchRoute>> {
+    const body = { requestId, puts: puts.map(toBatchPut), removes: [...removes] }
+    return await this.#again(() => this.#transport.call(putBatchRoute, { body }))
+  }
+
+  /** `ref` is a handle, a deposit's uuid or a revision's uuid. */
+  async get(ref: string): Promise<Retrieved> {
+    const call = () => this.#transport.call(getDepositRoute, { params: { ref } })
+    const reply = await this.#again(call)
+    return { ...reply, content: decodeBase64(reply.content, 'content') }
+  }
+
+  /** The caller's deposits in the order of their handles, asked for page by page. */
+  async *list(pageSize = 500): AsyncGenerator<Deposit> {
+    let after: string | undefined
+    do {
+      const query = after === undefined ? { limit: pageSize } : { after, limit: pageSize }
+      const call = () => this.#transport.call(listDepositsRoute, { query })
+      const page = await this.#again(call)
+      yield* page.deposits
+      after = page.next
+    } while (after !== undefined)
+  }
+
+  /** The deposit under `handle` without its content, undefined when there is none. */
+  async find(handle: string): Promise<Deposit | undefined> {
+    for await (const deposit of this.list(1000)) if (deposit.handle === handle) return deposit
+    return undefined
+  }
+
+  async remove(ref: string): Promise<Deposit> {
+    return await this.#again(() => this.#transport.call(removeDepositRoute, { params: { ref } }))
+  }
+
+  async close(): Promise<void> {
+    await this.#transport.close()
+  }
+
+  #again<Result>(call: () => Promise<Result>): Promise<Result> {
+    return withRetry(this.#retry, call)
+  }
+}
+
+/** @see RFC 9110 §13.1.1 If-Match, §13.1.2 If-None-Match */
+function conditionHeaders(condition: PutCondition | undefined): Record<string, string> {
+  if (condition === undefined) return {}
+  return condition === 'absent'
+    ? { 'if-none-match': '*' }
+    : { 'if-match': `"${condition.revision}"` }
+}
+
+function toBatchPut(put: PutRequest): BodyOf<typeof putBatchRoute>['puts'][number] {
+  const { handle, scope, condition } = put
+  return {
+    handle,
+    content: encodeBase64(put.content),
+    ...(scope === undefined ? {} : { scope }),
+    ...(condition === 'absent' ? { ifNoneMatch: '*' as const } : {}),
+    ...(typeof condition === 'object' ? { ifMatch: condition.revision } : {}),
+  }
+}
