@@ -1,0 +1,65 @@
+/** Runs cases on one token, with or without a test framework. */
+import { CaseContext } from './case-context.js'
+import type { ConformanceCase } from './conformance-case.js'
+import { ConformanceFailure, ensure, within } from './failure.js'
+import type { HsmUnderTest } from './hsm-under-test.js'
+
+/** No case may take longer; the dearest makes a handful of RSA-3072 keys. */
+export const caseLimitMs = 60_000
+
+export class ConformanceRun {
+  readonly #underTest: HsmUnderTest
+  readonly #context: CaseContext
+
+  private constructor(underTest: HsmUnderTest, context: CaseContext) {
+    this.#underTest = underTest
+    this.#context = context
+  }
+
+  static async open(underTest: HsmUnderTest): Promise<ConformanceRun> {
+    const { secrets } = underTest
+    const findable = secrets.length > 0 && secrets.every((secret) => secret.length >= 8)
+    ensure(findable, 'the suite needs secrets of 8 characters or more, to look for them in errors')
+    return new ConformanceRun(underTest, new CaseContext(underTest, await underTest.connect()))
+  }
+
+  /** Why `each` is not tried here, or undefined when it is. */
+  skipReason(each: ConformanceCase): string | undefined {
+    const { skip } = this.#underTest
+    const reason = skip?.cases?.[each.name] ?? (each.kind && skip?.kinds?.[each.kind])
+    if (reason !== undefined) return reason
+    for (const hook of each.needs ?? []) {
+      if (this.#underTest[hook] === undefined && skip?.hooks?.[hook]) return skip.hooks[hook]
+    }
+    const { seesOutsideChanges } = this.#context.hsm.capabilities
+    if (each.needs?.includes('removeOutside') && !seesOutsideChanges) {
+      return 'the profile says that it does not see changes by others'
+    }
+    return undefined
+  }
+
+  /** Runs one case and tidies up after it. @throws ConformanceFailure when the backend breaks the rule. */
+  async run(each: ConformanceCase): Promise<void> {
+    this.#ensureRunnable(each)
+    try {
+      await within(caseLimitMs, each.run(this.#context), each.name)
+    } finally {
+      await this.#context.tidy()
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#context.close()
+  }
+
+  #ensureRunnable(each: ConformanceCase): void {
+    for (const hook of each.needs ?? []) {
+      const given = this.#underTest[hook] !== undefined
+      ensure(given, `the hook ${hook} is missing and no reason is given`)
+    }
+    const { kinds } = this.#context.hsm.capabilities
+    if (each.kind && !kinds.includes(each.kind)) {
+      throw new ConformanceFailure(`kind ${each.kind} is not supported and no reason is given`)
+    }
+  }
+}
