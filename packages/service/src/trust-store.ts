@@ -59,13 +59,20 @@ export class TrustStore {
 
   /** True when `leaf` is on the list itself, or signed by an authority on it, and everything is in its time. */
   admits(leaf: X509Certificate, now: Date): boolean {
-    if (leaf.ca || !isInItsTime(leaf, now) || !allowsClientUse(leaf)) return false
-    if (this.#leafs.has(leaf.raw.toString('base64'))) return true
-    return this.#authorities.some(
+    return this.admittedUntil(leaf, now) !== undefined
+  }
+
+  /** Until when (milliseconds of the epoch) {@link admits} stays true with this list; undefined when it is false now. */
+  admittedUntil(leaf: X509Certificate, now: Date): number | undefined {
+    if (leaf.ca || !isInItsTime(leaf, now) || !allowsClientUse(leaf)) return undefined
+    const leafUntil = Date.parse(leaf.validTo)
+    if (this.#leafs.has(leaf.raw.toString('base64'))) return leafUntil
+    const issuer = this.#authorities.find(
       (authority) =>
         isInItsTime(authority, now) &&
         leaf.checkIssued(authority) &&
         leaf.verify(authority.publicKey),
     )
+    return issuer && Math.min(leafUntil, Date.parse(issuer.validTo))
   }
 }

@@ -1,6 +1,7 @@
 /** Which connections are open and how many requests are not answered, so that a server can end without cutting one off. */
 import type http from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 export interface Connections {
   inFlight(): number
@@ -12,20 +13,11 @@ export interface Connections {
 
 export function trackConnections(server: http.Server): Connections {
   const sockets = new Set<Socket>()
-  let inFlight = 0
   let closed: Promise<void> | undefined
-  let answered = () => {}
-
+  const requests = countRequests(server)
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
-  })
-  server.prependListener('request', (_request, response: http.ServerResponse) => {
-    inFlight += 1
-    response.once('close', () => {
-      inFlight -= 1
-      if (inFlight === 0) answered()
-    })
   })
 
   const stopAccepting = () => {
@@ -38,21 +30,58 @@ export function trackConnections(server: http.Server): Connections {
     await stopped
   }
   return {
-    inFlight: () => inFlight,
+    inFlight: requests.inFlight,
     ending: () => closed !== undefined,
     async drain(timeoutMs) {
       void stopAccepting()
-      if (inFlight > 0) {
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, timeoutMs)
-          answered = () => {
-            clearTimeout(timer)
-            resolve()
-          }
-        })
-      }
+      await requests.answered(timeoutMs)
       await cut()
     },
     close: cut,
+  }
+}
+
+function countRequests(server: http.Server) {
+  /** Requests of one connection. A pipelined one whose connection ends before its turn sees no end of its own reply. */
+  const pendingOf = new WeakMap<Duplex, { count: number }>()
+  let inFlight = 0
+  let none = () => {}
+  const subtract = (count: number) => {
+    inFlight -= count
+    if (inFlight === 0) none()
+  }
+  const pendingOn = (socket: Duplex) => {
+    const known = pendingOf.get(socket)
+    if (known !== undefined) return known
+    const pending = { count: 0 }
+    pendingOf.set(socket, pending)
+    socket.once('close', () => {
+      subtract(pending.count)
+      pending.count = 0
+    })
+    return pending
+  }
+  server.prependListener('request', (request, response) => {
+    const pending = pendingOn(request.socket)
+    pending.count += 1
+    inFlight += 1
+    response.once('close', () => {
+      if (pending.count === 0) return
+      pending.count -= 1
+      subtract(1)
+    })
+  })
+  return {
+    inFlight: () => inFlight,
+    /** Resolves when no request is in flight, at the latest after `timeoutMs`. */
+    answered: (timeoutMs: number) =>
+      new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, inFlight === 0 ? 0 : timeoutMs)
+        none = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+        if (inFlight === 0) none()
+      }),
   }
 }

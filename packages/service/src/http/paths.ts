@@ -8,7 +8,7 @@ export function methodsOf(routes: readonly BoundRoute[], target: string): string
     const pattern = spec.path.split('/')
     return (
       pattern.length === parts.length &&
-      pattern.every((part, at) => (part.startsWith(':') ? parts[at] !== '' : part === parts[at]))
+      pattern.every((part, at) => part.startsWith(':') || part === parts[at])
     )
   })
   return [...new Set(fits.map(({ spec }) => spec.method))].sort()

@@ -33,6 +33,13 @@ export interface TlsServer {
   reload(tls: TlsServing): void
 }
 
+/** What was found once for a connection, and holds while the trust list is the same and its time has not passed. */
+interface Admitted {
+  readonly trust: TrustStore
+  readonly certificate: X509Certificate
+  readonly untilMs: number
+}
+
 /** @throws ERR_SETTINGS when key, certificate or trust list are unusable. */
 export function createTlsServer(tls: TlsServing, limits: HttpLimits): TlsServer {
   let trust = prepare(tls).trust
@@ -44,16 +51,16 @@ export function createTlsServer(tls: TlsServing, limits: HttpLimits): TlsServer 
     handshakeTimeout: limits.handshakeTimeoutMs,
     ALPNProtocols: ['http/1.1'],
   })
-  const admitted = new WeakMap<TLSSocket, { trust: TrustStore; certificate: X509Certificate }>()
+  const admitted = new WeakMap<TLSSocket, Admitted>()
   return {
     server,
     admittedCertificate(socket, now) {
       const known = admitted.get(socket)
-      if (known?.trust === trust && now.getTime() <= Date.parse(known.certificate.validTo))
-        return known.certificate
+      if (known?.trust === trust && now.getTime() <= known.untilMs) return known.certificate
       const certificate = peerCertificate(socket)
-      if (certificate === undefined || !trust.admits(certificate, now)) return undefined
-      admitted.set(socket, { trust, certificate })
+      const untilMs = certificate && trust.admittedUntil(certificate, now)
+      if (certificate === undefined || untilMs === undefined) return undefined
+      admitted.set(socket, { trust, certificate, untilMs })
       return certificate
     },
     reload(next) {
