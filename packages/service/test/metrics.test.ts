@@ -1,0 +1,55 @@
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { createMetrics } from '../src/metrics.js'
+
+function metricsOf(prefix: string) {
+  const metrics = createMetrics(prefix)
+  onTestFinished(() => metrics.close())
+  return metrics
+}
+
+const turn = () => new Promise((resolve) => setTimeout(resolve, 25))
+
+/** Holds the event loop for so long. */
+function block(ms: number): void {
+  const until = performance.now() + ms
+  while (performance.now() < until);
+}
+
+describe('createMetrics', () => {
+  it('keeps services in one process apart', async () => {
+    const [one, two] = [metricsOf('one'), metricsOf('two')]
+    one.observeRequest('GET /x', 200, 0.002)
+    expect(await one.text()).toContain(
+      'one_http_request_seconds_count{route="GET /x",status="200"} 1',
+    )
+    expect(await two.text()).not.toContain('GET /x')
+    expect(one.contentType).toContain('text/plain')
+  })
+
+  it('reads a gauge when it is asked, and shows the others when one fails', async () => {
+    const metrics = metricsOf('g')
+    let value = 1
+    metrics.gauge('queue', 'waiting', () => value)
+    metrics.gauge('later', 'told later', async () => 7)
+    metrics.gauge('broken', 'cannot be told', () => {
+      throw new Error('no')
+    })
+    value = 5
+    const text = await metrics.text()
+    expect(text).toContain('g_queue 5')
+    expect(text).toContain('g_later 7')
+  })
+
+  it('measures how late the event loop is', async () => {
+    const metrics = metricsOf('loop')
+    await turn()
+    block(120)
+    await turn()
+    const { maxMs, p99Ms, p50Ms } = metrics.eventLoopDelay()
+    expect(maxMs).toBeGreaterThan(80)
+    expect(p99Ms).toBeGreaterThanOrEqual(p50Ms)
+    expect(await metrics.text()).toMatch(/loop_event_loop_delay_p99_seconds 0\.\d+/)
+    metrics.resetEventLoopDelay()
+    expect(metrics.eventLoopDelay()).toEqual({ p50Ms: 0, p99Ms: 0, maxMs: 0 })
+  })
+})
