@@ -189,14 +189,14 @@ export const listAllDepositsRoute = defineRoute({
     {
       organisation: Type.Optional(NameField),
       owner: Type.Optional(UuidField),
-      after: Type.Optional(Type.String({ maxLength: 256 })),
+      after: Type.Optional(HandleField),
       limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
     },
     exact,
   ),
   reply: Type.Object({
     deposits: Type.Array(DepositField),
-    next: Type.Optional(Type.String()),
+    next: Type.Optional(HandleField),
   }),
   summary: 'list deposits of everybody, never their content',
 })

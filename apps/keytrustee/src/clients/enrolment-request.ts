@@ -1,0 +1,48 @@
+/** A certificate request and its companions, checked: what enrolment works on. */
+import { createHash, createPublicKey } from 'node:crypto'
+import { type Fingerprint, invalidInput, parseShortName } from '@keyhsm/core'
+import { type BodyOf, decodeBase64, type enrolRoute } from '@keyhsm/protocol'
+import { parseCertificateRequest } from '@keyhsm/service'
+
+export interface EnrolmentRequest {
+  readonly organisationName: string
+  readonly auth: string | undefined
+  readonly clientName: string
+  /** SubjectPublicKeyInfo, DER, of the TLS key; its possession is proved. */
+  readonly publicKeyDer: Buffer
+  readonly keyFingerprint: Fingerprint
+  readonly identityKey: string
+  readonly recipient: string
+}
+
+/** @throws ERR_INVALID_INPUT naming the field. */
+export async function parseEnrolment(body: BodyOf<typeof enrolRoute>): Promise<EnrolmentRequest> {
+  const { publicKeyDer } = await parseCertificateRequest(body.certificateRequest)
+  return {
+    organisationName: parseShortName(body.organisation, 'organisation'),
+    auth: body.auth,
+    clientName: parseShortName(body.clientName, 'clientName'),
+    publicKeyDer,
+    keyFingerprint: createHash('sha256').update(publicKeyDer).digest('hex') as Fingerprint,
+    identityKey: requireIdentityKey(body.identityKey),
+    recipient: requireRecipient(body.recipient),
+  }
+}
+
+function requireIdentityKey(text: string): string {
+  const key = decodeBase64(text, 'identityKey')
+  try {
+    const type = createPublicKey({ key, format: 'der', type: 'spki' }).asymmetricKeyType
+    if (type === 'ed25519') return text
+  } catch {
+    // Falls through to the one answer for every unusable key.
+  }
+  throw invalidInput('identityKey', 'must be an Ed25519 public key (SPKI, base64)')
+}
+
+/** @see https://age-encryption.org/v1: recipients are Bech32, lower case */
+function requireRecipient(text: string): string {
+  if (!/^age1[0-9a-z]{10,}$/.test(text))
+    throw invalidInput('recipient', 'must be an age recipient (age1…)')
+  return text
+}

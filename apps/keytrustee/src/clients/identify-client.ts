@@ -1,0 +1,39 @@
+import type { X509Certificate } from 'node:crypto'
+import { newUuid, type Uuid } from '@keyhsm/core'
+import { auditRefusal } from '../audited.js'
+import type { Caller, Trustee } from '../trustee.js'
+import type { ClientAuthority } from './client-authority.js'
+
+/**
+ * Who is calling, asked at every request: a certificate of our authority, a row, its grant, the same key, state active,
+ * and the same of the organisation. Undefined is nobody. A row whose grant is not ours is audited as `integrity`.
+ * @throws ERR_STORE_UNAVAILABLE
+ */
+export async function identifyClient(
+  trustee: Trustee,
+  authority: ClientAuthority,
+  certificate: X509Certificate | undefined,
+): Promise<Caller | undefined> {
+  const { store, grants, clock } = trustee
+  const claim = certificate && authority.readClaim(certificate, clock.now())
+  if (!claim) return undefined
+  const client = await store.findClient({ uuid: claim.uuid })
+  if (!client) return undefined
+  if (!grants.believesClient(client)) return refuseRow(trustee, client.uuid, 'client')
+  if (client.state !== 'active' || client.keyFingerprint !== claim.keyFingerprint) return undefined
+  const organisation = await store.findOrganisation({ uuid: client.organisation })
+  if (!organisation) return undefined
+  if (!grants.believesOrganisation(organisation))
+    return refuseRow(trustee, client.uuid, 'organisation')
+  return organisation.state === 'active' ? { client, organisation } : undefined
+}
+
+async function refuseRow(
+  { audit }: Trustee,
+  actor: Uuid,
+  row: 'client' | 'organisation',
+): Promise<undefined> {
+  const operation = { operation: 'identify', requestId: newUuid(), actor, subjects: [{ row }] }
+  await auditRefusal(audit, operation, 'integrity', 'grant')
+  return undefined
+}

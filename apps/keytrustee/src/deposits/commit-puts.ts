@@ -1,0 +1,112 @@
+/** The last transaction of a put: rows, the request's answer and the end of the reservation, all or nothing. */
+import { DomainError, type Fingerprint, reached } from '@keyhsm/core'
+import type { Deposit, Revision, Transaction } from '../store/store.js'
+import type { Caller, Trustee } from '../trustee.js'
+import { type DepositReply, toDepositReply } from './deposit-field.js'
+import type { StoreRequest } from './orders.js'
+import type { ReservedRemove } from './reserve-puts.js'
+import type { SealedPut } from './seal-puts.js'
+
+export interface StoreReply {
+  readonly deposits: readonly DepositReply[]
+  readonly removed: readonly DepositReply[]
+}
+
+export interface Commit {
+  readonly request: StoreRequest
+  readonly hash: Fingerprint
+  readonly sealing: 'hsm' | 'pass-through'
+  readonly puts: readonly SealedPut[]
+  readonly removes: readonly ReservedRemove[]
+}
+
+/**
+ * @throws ERR_CONFLICT when a deposit changed meanwhile or the reservation was taken over; CommitUnknown when it may have
+ * happened; anything else: it certainly did not.
+ */
+export function commitPuts(trustee: Trustee, caller: Caller, commit: Commit): Promise<StoreReply> {
+  const now = trustee.clock.now()
+  return trustee.store.withTransaction(async (transaction) => {
+    const deposits: DepositReply[] = []
+    for (const put of commit.puts) {
+      await endReservation(transaction, caller, commit, put)
+      deposits.push(
+        await storePut(trustee, transaction, { caller, put, sealing: commit.sealing, now }),
+      )
+    }
+    const removed: DepositReply[] = []
+    for (const { before, latest } of commit.removes) {
+      const deposit = removedRow(trustee, before, now)
+      await transaction.updateDeposit(deposit)
+      removed.push(toDepositReply(deposit, latest))
+    }
+    const reply: StoreReply = { deposits, removed }
+    await transaction.insertRequest({
+      requestId: commit.request.requestId,
+      client: caller.client.uuid,
+      requestHash: commit.hash,
+      reply: JSON.stringify(reply),
+      createdAt: now,
+    })
+    reached('put:inserted')
+    return reply
+  })
+}
+
+/** The row of a removed deposit; one that was removed before stays as it is. */
+export function removedRow(trustee: Trustee, before: Deposit, now: Date): Deposit {
+  if (before.state === 'disabled') return before
+  const undeleteUntil = new Date(now.getTime() + trustee.limits.undeleteMs)
+  return trustee.grants.deposit({ ...before, state: 'disabled', updatedAt: now, undeleteUntil })
+}
+
+async function endReservation(
+  transaction: Transaction,
+  caller: Caller,
+  { request }: Commit,
+  { order }: SealedPut,
+): Promise<void> {
+  const own = await transaction.deletePendingPut(
+    request.requestId,
+    caller.client.uuid,
+    order.handle,
+  )
+  if (!own) throw new DomainError('ERR_CONFLICT', 'the request was taken over by a repetition')
+}
+
+async function storePut(
+  { grants }: Trustee,
+  transaction: Transaction,
+  o: {
+    readonly caller: Caller
+    readonly put: SealedPut
+    readonly sealing: Revision['sealing']
+    readonly now: Date
+  },
+): Promise<DepositReply> {
+  const { put, now } = o
+  const { newKey: _, ...sealed } = put.sealed
+  const revision: Revision = {
+    uuid: grants.revisionUuid(put.deposit, put.revision),
+    deposit: put.deposit,
+    revision: put.revision,
+    sealing: o.sealing,
+    contentBytes: put.order.content.length,
+    createdAt: now,
+    ...sealed,
+  }
+  const deposit = grants.deposit({
+    uuid: put.deposit,
+    organisation: o.caller.organisation.uuid,
+    owner: o.caller.client.uuid,
+    handle: put.order.handle,
+    state: 'active',
+    revision: put.revision,
+    createdAt: put.before?.createdAt ?? now,
+    updatedAt: now,
+    undeleteUntil: undefined,
+  })
+  if (put.before) await transaction.appendRevision(deposit, revision)
+  else await transaction.insertDeposit(deposit, revision)
+  return toDepositReply(deposit, revision)
+}

@@ -1,0 +1,26 @@
+import type { listDepositsRoute, ReplyOf } from '@keyhsm/protocol'
+import type { Deposit, RevisionMeta } from '../store/store.js'
+
+/** A deposit as the wire shows it. */
+export type DepositReply = ReplyOf<typeof listDepositsRoute>['deposits'][number]
+
+/** `latest` is the deposit's newest revision. */
+export function toDepositReply(
+  deposit: Deposit,
+  latest: Pick<RevisionMeta, 'uuid' | 'contentBytes' | 'sealing'>,
+): DepositReply {
+  return {
+    uuid: deposit.uuid,
+    handle: deposit.handle,
+    organisation: deposit.organisation,
+    owner: deposit.owner,
+    state: deposit.state,
+    revision: deposit.revision,
+    revisionUuid: latest.uuid,
+    contentBytes: latest.contentBytes,
+    sealing: latest.sealing,
+    createdAt: deposit.createdAt.toISOString(),
+    updatedAt: deposit.updatedAt.toISOString(),
+    ...(deposit.undeleteUntil ? { undeleteUntil: deposit.undeleteUntil.toISOString() } : {}),
+  }
+}

@@ -1,0 +1,67 @@
+/** Finding a deposit for its owner. A foreign one and an absent one cost the same queries and get the same answer. */
+import { parseHandle, parseUuid, type Uuid } from '@keyhsm/core'
+import { auditRefusal } from '../audited.js'
+import { noSuchDeposit } from '../policies/decide.js'
+import type { Deposit, Reader, Revision } from '../store/store.js'
+import type { Caller, Trustee } from '../trustee.js'
+
+export interface Found {
+  readonly deposit: Deposit
+  readonly revision: Revision
+}
+
+export interface Lookup {
+  readonly operation: 'get' | 'remove'
+  readonly requestId: Uuid
+  /** A handle, a deposit's uuid or a revision's uuid, as the caller wrote it. */
+  readonly ref: string
+}
+
+/**
+ * The caller's deposit with the revision that `ref` means; its grant and its revision's uuid are verified.
+ * @throws ERR_INVALID_INPUT; ERR_NOT_FOUND when there is none, when it is another's, or when it is not ours (audited as
+ * `integrity`).
+ */
+export async function findOwn(trustee: Trustee, caller: Caller, lookup: Lookup): Promise<Found> {
+  const found = await findByRef(trustee.store, caller.client.uuid, lookup.ref)
+  if (!found) return refuse(trustee, caller, lookup, 'not-found')
+  if (!believes(trustee, found)) return refuse(trustee, caller, lookup, 'grant')
+  return found
+}
+
+/** Every uuid is also a well-formed handle: the uuid is tried first. */
+async function findByRef(store: Reader, owner: Uuid, ref: string): Promise<Found | undefined> {
+  const handle = parseHandle(ref, 'ref')
+  const uuid = asUuid(ref)
+  const byUuid = uuid && (await store.findForRetrieval(owner, { uuid }))
+  return byUuid ?? store.findForRetrieval(owner, { handle })
+}
+
+function asUuid(ref: string): Uuid | undefined {
+  try {
+    return parseUuid(ref)
+  } catch {
+    return undefined
+  }
+}
+
+function believes({ grants }: Trustee, { deposit, revision }: Found): boolean {
+  return (
+    grants.believesDeposit(deposit) &&
+    revision.revision <= deposit.revision &&
+    revision.uuid === grants.revisionUuid(deposit.uuid, revision.revision)
+  )
+}
+
+async function refuse(
+  { audit }: Trustee,
+  caller: Caller,
+  { operation, requestId, ref }: Lookup,
+  reason: 'not-found' | 'grant',
+): Promise<never> {
+  const subjects = [{ organisation: caller.organisation.uuid, ref }]
+  const outcome = reason === 'grant' ? 'integrity' : 'refused'
+  const actor = caller.client.uuid
+  await auditRefusal(audit, { operation, requestId, actor, subjects }, outcome, reason)
+  throw noSuchDeposit()
+}

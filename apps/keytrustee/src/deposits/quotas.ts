@@ -1,0 +1,57 @@
+/** Quotas, checked inside the reservation's transaction under the organisation's lock, before the HSM is touched. */
+import { DomainError } from '@keyhsm/core'
+import type { Transaction } from '../store/store.js'
+import type { Caller, Limits } from '../trustee.js'
+
+/** The window in which new HSM keys are counted. */
+export const hsmKeyWindowMs = 3600_000
+
+export interface Demand {
+  readonly newDeposits: number
+  readonly newHsmKeys: number
+}
+
+/** @throws ERR_QUOTA naming the quota and its setting. */
+export async function requireQuota(
+  transaction: Transaction,
+  caller: Caller,
+  demand: Demand,
+  o: { readonly limits: Limits; readonly now: Date },
+): Promise<void> {
+  const since = new Date(o.now.getTime() - hsmKeyWindowMs)
+  const { limits } = o
+  const client = await transaction.readUsage({ client: caller.client.uuid }, since)
+  const organisation = await transaction.readUsage(
+    { organisation: caller.organisation.uuid },
+    since,
+  )
+  const { newDeposits, newHsmKeys } = demand
+  const quotas = [
+    [client.deposits, newDeposits, limits.depositsPerClient, 'deposits of a client'],
+    [
+      organisation.deposits,
+      newDeposits,
+      limits.depositsPerOrganisation,
+      'deposits of an organisation',
+    ],
+    [client.hsmKeys, newHsmKeys, limits.hsmKeysPerHourPerClient, keysAnHour('client')],
+    [
+      organisation.hsmKeys,
+      newHsmKeys,
+      limits.hsmKeysPerHourPerOrganisation,
+      keysAnHour('organisation'),
+    ],
+  ] as const
+  for (const [used, more, limit, name] of quotas)
+    if (more > 0 && used + more > limit) throw exceeded(name, limit)
+}
+
+function keysAnHour(whose: string): string {
+  return `new HSM keys an hour of one ${whose}`
+}
+
+function exceeded(name: string, limit: number): DomainError {
+  return new DomainError('ERR_QUOTA', `the quota of ${limit} ${name} is used up`, {
+    retryAfterMs: 60_000,
+  })
+}

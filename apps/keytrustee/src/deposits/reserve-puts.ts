@@ -1,0 +1,137 @@
+/**
+ * The first transaction of a put: everything that can refuse it is checked, then its place is taken with a pending put,
+ * so that races on handles and quotas are settled before the HSM is touched.
+ */
+import { DomainError, newUuid, type Fingerprint, type Handle, type Uuid } from '@keyhsm/core'
+import { noSuchDeposit, removedDeposit } from '../policies/decide.js'
+import type { Sealer } from '../sealing/sealer.js'
+import type { Deposit, Revision, RequestResult, Transaction } from '../store/store.js'
+import type { Caller, Trustee } from '../trustee.js'
+import { otherContent } from './deposit-queue.js'
+import type { PutOrder, StoreRequest } from './orders.js'
+import { type Demand, requireQuota } from './quotas.js'
+
+/** A put whose deposit and revision are settled. */
+export interface ReservedPut {
+  readonly order: PutOrder
+  /** The row before this put; undefined for a new deposit. */
+  readonly before: Deposit | undefined
+  readonly deposit: Uuid
+  readonly revision: number
+}
+
+export interface ReservedRemove {
+  readonly before: Deposit
+  readonly latest: Revision
+}
+
+export interface Reservation {
+  readonly puts: readonly ReservedPut[]
+  readonly removes: readonly ReservedRemove[]
+}
+
+/**
+ * Reserves, or returns the answer this request was given before.
+ * @throws ERR_ALREADY_EXISTS, ERR_CONFLICT (conditions, request id), ERR_DISABLED, ERR_NOT_FOUND, ERR_QUOTA;
+ * ERR_INTEGRITY when a row's grant is not ours.
+ */
+export function reservePuts(
+  trustee: Trustee,
+  caller: Caller,
+  sealer: Sealer,
+  { request, hash }: { readonly request: StoreRequest; readonly hash: Fingerprint },
+): Promise<RequestResult | Reservation> {
+  return trustee.store.withTransaction(async (transaction) => {
+    await transaction.lockOrganisation(caller.organisation.uuid)
+    const answered = await findAnswer(transaction, caller, { request, hash })
+    if (answered) return answered
+    const find = (handle: Handle) => findOwn(trustee, transaction, caller, handle)
+    const puts: ReservedPut[] = []
+    for (const order of request.puts) puts.push(planPut(order, await find(order.handle)))
+    const removes: ReservedRemove[] = []
+    for (const handle of request.removes)
+      removes.push(await planRemove(transaction, await find(handle)))
+    const now = trustee.clock.now()
+    const demand = demandOf(puts, sealer)
+    await requireQuota(transaction, caller, demand, { limits: trustee.limits, now })
+    await takePlaces(transaction, caller, { puts, requestId: request.requestId, now })
+    const of = { client: caller.client.uuid, organisation: caller.organisation.uuid }
+    if (demand.newHsmKeys > 0) await transaction.recordHsmKeys(of, demand.newHsmKeys, now)
+    return { puts, removes }
+  })
+}
+
+/** The answer given to this request id before. @throws ERR_CONFLICT when it was another request. */
+async function findAnswer(
+  transaction: Transaction,
+  caller: Caller,
+  { request, hash }: { readonly request: StoreRequest; readonly hash: Fingerprint },
+): Promise<RequestResult | undefined> {
+  const answered = await transaction.findRequest(request.requestId, caller.client.uuid)
+  if (answered && answered.requestHash !== hash) throw otherContent()
+  return answered
+}
+
+async function findOwn(
+  { grants }: Trustee,
+  transaction: Transaction,
+  caller: Caller,
+  handle: Handle,
+): Promise<Deposit | undefined> {
+  const deposit = await transaction.findDeposit({ owner: caller.client.uuid, handle })
+  if (deposit && !grants.believesDeposit(deposit))
+    throw new DomainError('ERR_INTEGRITY', 'the deposit cannot be replaced')
+  return deposit
+}
+
+function planPut(order: PutOrder, before: Deposit | undefined): ReservedPut {
+  if (before?.state === 'disabled') throw removedDeposit(before)
+  if (before && order.onlyNew)
+    throw new DomainError('ERR_ALREADY_EXISTS', `the handle ${order.handle} is taken`)
+  if (order.replaces !== undefined && order.replaces !== before?.revision)
+    throw new DomainError('ERR_CONFLICT', 'the deposit has another revision than If-Match says')
+  return {
+    order,
+    before,
+    deposit: before?.uuid ?? newUuid(),
+    revision: (before?.revision ?? 0) + 1,
+  }
+}
+
+async function planRemove(
+  transaction: Transaction,
+  before: Deposit | undefined,
+): Promise<ReservedRemove> {
+  const latest = before && (await transaction.findRevision(before.uuid, before.revision))
+  if (!before || !latest) throw noSuchDeposit()
+  return { before, latest }
+}
+
+function demandOf(puts: readonly ReservedPut[], sealer: Sealer): Demand {
+  return {
+    newDeposits: puts.filter(({ before }) => before === undefined).length,
+    newHsmKeys: puts.filter(({ order }) => sealer.makesKey(order.scope)).length,
+  }
+}
+
+async function takePlaces(
+  transaction: Transaction,
+  caller: Caller,
+  o: { readonly puts: readonly ReservedPut[]; readonly requestId: Uuid; readonly now: Date },
+): Promise<void> {
+  const { client, organisation } = caller
+  for (const { order, deposit, revision } of o.puts) {
+    // Left over from a try that ended without an answer: this try takes its place, and the old one can no longer commit.
+    await transaction.deletePendingPut(o.requestId, client.uuid, order.handle)
+    await transaction.insertPendingPut({
+      requestId: o.requestId,
+      client: client.uuid,
+      organisation: organisation.uuid,
+      deposit,
+      handle: order.handle,
+      revision,
+      contentBytes: order.content.length,
+      startedAt: o.now,
+    })
+  }
+}

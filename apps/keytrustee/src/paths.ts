@@ -1,0 +1,58 @@
+/** Where a Trustee Server keeps its files, all below its own folder of a home. Names of the old product are kept. */
+import { join } from 'node:path'
+
+export interface Paths {
+  readonly root: string
+  readonly settings: string
+  /** Certificate shown to clients. */
+  readonly serverCertificate: string
+  readonly serverKey: string
+  /** Separate pair shown to Key HSM. */
+  readonly keyHsmClientCertificate: string
+  readonly keyHsmClientKey: string
+  /** The Key HSM's certificate, as it was accepted when joining. */
+  readonly keyHsmCertificate: string
+  readonly authorityCertificate: string
+  readonly authorityKey: string
+  readonly grantKey: string
+  readonly auditKey: string
+  readonly auditPublicKey: string
+  readonly join: string
+  readonly administrators: string
+  readonly run: string
+  readonly controlSocket: string
+  readonly pidFile: string
+  readonly logFile: string
+  readonly audit: string
+  readonly database: string
+  readonly pruneReports: string
+}
+
+/** `root` is the folder `keytrustee/` of a home, `/var/lib/keytrustee/.keytrustee` when installed. */
+export function pathsIn(root: string): Paths {
+  const ssl = join(root, '.ssl')
+  const run = join(root, 'run')
+  return {
+    root,
+    settings: join(root, 'keytrustee.properties'),
+    serverCertificate: join(ssl, 'ssl-cert-keytrustee.pem'),
+    serverKey: join(ssl, 'ssl-cert-keytrustee-pk.pem'),
+    keyHsmClientCertificate: join(ssl, 'ssl-cert-keytrustee-keyhsm-client.pem'),
+    keyHsmClientKey: join(ssl, 'ssl-cert-keytrustee-keyhsm-client-pk.pem'),
+    keyHsmCertificate: join(ssl, 'ssl-cert-keyhsm.pem'),
+    authorityCertificate: join(root, '.ca', 'client-ca.pem'),
+    authorityKey: join(root, '.ca', 'client-ca-pk.pem'),
+    grantKey: join(root, 'grant.key'),
+    auditKey: join(root, 'audit.key'),
+    auditPublicKey: join(root, 'audit.pub'),
+    join: join(root, 'join.json'),
+    administrators: join(root, 'admin'),
+    run,
+    controlSocket: join(run, 'control.sock'),
+    pidFile: join(run, 'keytrustee-server.pid'),
+    logFile: join(root, 'log', 'keytrustee-server.log'),
+    audit: join(root, 'audit'),
+    database: join(root, 'db'),
+    pruneReports: join(root, 'prune'),
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * Storing the client's bytes as they are, before the server is joined to a Key HSM. They are framed with a MAC under
+ * `grant.key` over content and context, so that a database administrator can neither forge nor move them:
+ * `KTPT` ‖ 01 ‖ HMAC-SHA-256 (32 bytes) ‖ content.
+ */
+import { timingSafeEqual } from 'node:crypto'
+import { irretrievable } from '@keyhsm/core'
+import type { Grants } from '../grants.js'
+import type { SealContext, Sealer } from './sealer.js'
+
+const header = Buffer.from('KTPT\x01', 'latin1')
+const macBytes = 32
+
+export function createPassThroughSealer(grants: Grants): Sealer {
+  const macOf = (context: SealContext, content: Buffer): Buffer => {
+    const { organisation, deposit, handle, revision } = context
+    return grants.mac('pass-through', [organisation, deposit, handle, revision, content])
+  }
+  return {
+    sealing: 'pass-through',
+    makesKey: () => false,
+    seal: ({ context, content }) =>
+      Promise.resolve({
+        stored: Buffer.concat([header, macOf(context, content), content]),
+        hsmKeyId: undefined,
+        hsmKeyLabel: undefined,
+        scope: undefined,
+        kind: undefined,
+        newKey: false,
+      }),
+    async open({ context, stored }) {
+      const content = stored.subarray(header.length + macBytes)
+      const framed = stored.length >= header.length + macBytes
+      if (!framed || !stored.subarray(0, header.length).equals(header)) throw irretrievable()
+      const mac = stored.subarray(header.length, header.length + macBytes)
+      if (!timingSafeEqual(mac, macOf(context, content))) throw irretrievable()
+      return content
+    },
+    discard: () => Promise.resolve(),
+  }
+}

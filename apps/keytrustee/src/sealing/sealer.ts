@@ -1,0 +1,60 @@
+/** What the Trustee Server knows of sealing: bytes in, bytes out. It never holds a key that opens a deposit. */
+import type { Handle, HsmKeyId, Uuid } from '@keyhsm/core'
+
+/** What sealed bytes are bound to. */
+export interface SealContext {
+  readonly organisation: Uuid
+  readonly deposit: Uuid
+  readonly handle: Handle
+  readonly revision: number
+}
+
+export type Scope = 'deposit' | 'organisation' | 'service'
+
+export interface SealOrder {
+  readonly requestId: Uuid
+  readonly context: SealContext
+  /** Absent: Key HSM's setting. */
+  readonly scope?: Scope | undefined
+  readonly content: Buffer
+}
+
+/** What is stored of one revision. */
+export interface SealedContent {
+  readonly stored: Buffer
+  readonly hsmKeyId: HsmKeyId | undefined
+  readonly hsmKeyLabel: string | undefined
+  readonly scope: Scope | undefined
+  readonly kind: string | undefined
+  /** True when sealing made this HSM key: it is removed again if the deposit is certainly not stored. */
+  readonly newKey: boolean
+}
+
+export interface OpenOrder {
+  readonly requestId: Uuid
+  readonly context: SealContext
+  readonly stored: Buffer
+}
+
+export interface Sealer {
+  readonly sealing: 'hsm' | 'pass-through'
+  /** Whether sealing with this scope makes an HSM key, for the quota. */
+  makesKey(scope: Scope | undefined): boolean
+  /** @throws ERR_HSM_UNAVAILABLE, ERR_WRONG_PARTITION, ERR_BUSY, ERR_HSM_FULL, ERR_UNAVAILABLE; a key may exist after them. */
+  seal(order: SealOrder): Promise<SealedContent>
+  /** @throws ERR_IRRETRIEVABLE for every way of not opening; the codes of {@link seal} for being unable to ask. */
+  open(order: OpenOrder): Promise<Buffer>
+  /** Revokes a key just made for a deposit that was certainly not stored. */
+  discard(requestId: Uuid, key: HsmKeyId): Promise<void>
+}
+
+export interface Sealing {
+  readonly state: 'hsm' | 'pass-through' | 'none'
+  /** The sealer for new deposits. @throws ERR_NOT_JOINED before `ktadmin keyhsm`, unless pass-through is set. */
+  forPut(): Sealer
+  /**
+   * The sealer that opens what was stored so; undefined when the server would never have stored it so: once joined,
+   * bytes that claim to be unsealed are somebody else's.
+   */
+  forRetrieval(stored: 'hsm' | 'pass-through'): Sealer | undefined
+}

@@ -1,0 +1,88 @@
+/**
+ * A Key HSM in memory for tests of the Trustee Server's own behaviour: real AES-GCM bound to the context, one key a
+ * deposit, and faults on order. Tests of the whole product run the real one.
+ */
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import type { HsmKeyEntry, KeyHsmClient } from '@keyhsm/client'
+import { DomainError, type Fingerprint, irretrievable } from '@keyhsm/core'
+
+type Calls = Pick<KeyHsmClient, 'seal' | 'open' | 'revoke' | 'listHsmKeys'>
+type Verb = 'seal' | 'open' | 'revoke'
+
+interface Key {
+  readonly entry: HsmKeyEntry
+  readonly secret: Buffer
+}
+
+export const canary = 'ca'.repeat(32) as Fingerprint
+
+export class KeyHsmDouble implements Calls {
+  readonly keys = new Map<string, Key>()
+  readonly calls: { readonly verb: Verb; readonly requestId: string; readonly reason?: string }[] =
+    []
+  /** Called before each verb; what it throws is the answer. */
+  before: (verb: Verb, count: number) => void | Promise<void> = () => undefined
+
+  async seal(request: Parameters<Calls['seal']>[0]) {
+    await this.#enter('seal', request)
+    const id = randomBytes(16).toString('hex')
+    const label = `${request.context.handle}-3T17-YYdn-2015-07-23`
+    const scope = request.scope ?? 'deposit'
+    const entry = { id, label, kind: 'aes-256', purpose: scope, createdOn: '2015-07-23' } as const
+    const secret = randomBytes(32)
+    this.keys.set(id, { entry, secret })
+    const nonce = randomBytes(12)
+    const cipher = createCipheriv('aes-256-gcm', secret, nonce)
+    cipher.setAAD(Buffer.from(JSON.stringify(request.context)))
+    const body = Buffer.concat([cipher.update(request.content), cipher.final()])
+    const sealed = Buffer.concat([Buffer.from(id, 'hex'), nonce, cipher.getAuthTag(), body])
+    const kind = 'aes-256' as const
+    return { sealed, hsmKeyId: id, hsmKeyLabel: label, scope, kind, newKey: true }
+  }
+
+  async open(request: Parameters<Calls['open']>[0]): Promise<Buffer> {
+    await this.#enter('open', request)
+    const sealed = Buffer.from(request.sealed)
+    const key = this.keys.get(sealed.subarray(0, 16).toString('hex'))
+    if (!key) throw irretrievable()
+    try {
+      const decipher = createDecipheriv('aes-256-gcm', key.secret, sealed.subarray(16, 28))
+      decipher.setAAD(Buffer.from(JSON.stringify(request.context)))
+      decipher.setAuthTag(sealed.subarray(28, 44))
+      return Buffer.concat([decipher.update(sealed.subarray(44)), decipher.final()])
+    } catch (cause) {
+      throw irretrievable(cause)
+    }
+  }
+
+  async revoke(request: Parameters<Calls['revoke']>[0]): Promise<'destroyed' | 'already-gone'> {
+    await this.#enter('revoke', request)
+    return this.keys.delete(request.hsmKeyId) ? 'destroyed' : 'already-gone'
+  }
+
+  async *listHsmKeys(): AsyncGenerator<HsmKeyEntry> {
+    const ids = [...this.keys.keys()].sort()
+    for (const id of ids) {
+      const key = this.keys.get(id)
+      if (key) yield key.entry
+    }
+  }
+
+  count(verb: Verb): number {
+    return this.calls.filter((call) => call.verb === verb).length
+  }
+
+  async #enter(
+    verb: Verb,
+    request: { readonly requestId: string; readonly canary: string; readonly reason?: string },
+  ): Promise<void> {
+    this.calls.push({
+      verb,
+      requestId: request.requestId,
+      ...(request.reason ? { reason: request.reason } : {}),
+    })
+    if (request.canary !== canary)
+      throw new DomainError('ERR_WRONG_PARTITION', 'unavailable: wrong partition')
+    await this.before(verb, this.count(verb))
+  }
+}
