@@ -120,6 +120,13 @@ export interface Usage {
   readonly hsmKeys: number
 }
 
+/** One revision that needs an HSM key. */
+export interface HsmKeyUse {
+  readonly deposit: Uuid
+  readonly handle: Handle
+  readonly revision: number
+}
+
 export interface Reader {
   findOrganisation(
     by: { readonly uuid: Uuid } | { readonly name: string },
@@ -166,12 +173,7 @@ export interface Reader {
   findHsmKeyUses(
     ids: readonly HsmKeyId[],
     usesPerKey?: number,
-  ): Promise<
-    ReadonlyMap<
-      HsmKeyId,
-      readonly { readonly deposit: Uuid; readonly handle: Handle; readonly revision: number }[]
-    >
-  >
+  ): Promise<ReadonlyMap<HsmKeyId, readonly HsmKeyUse[]>>
   listPendingPuts(): Promise<readonly PendingPut[]>
   findRequest(requestId: Uuid, client: Uuid): Promise<RequestResult | undefined>
   findJoin(): Promise<Join | undefined>

@@ -3,6 +3,7 @@ import type { HsmKeyId, Uuid } from '@keyhsm/core'
 import type {
   Client,
   Deposit,
+  HsmKeyUse,
   Join,
   Organisation,
   PendingPut,
@@ -66,12 +67,6 @@ export function requestKey(requestId: Uuid, client: Uuid): string {
 /** A copy that shares no bytes with the row, as a database's answer would be. */
 export function detached(revision: Revision): Revision {
   return { ...revision, stored: Buffer.from(revision.stored) }
-}
-
-export interface HsmKeyUse {
-  readonly deposit: Uuid
-  readonly handle: Deposit['handle']
-  readonly revision: number
 }
 
 export type HsmKeyUses = Map<HsmKeyId, HsmKeyUse[]>

@@ -52,7 +52,8 @@ function describeInsert(current: () => Store): void {
       expect(await current().findDeposit(deposit)).toEqual(deposit)
       const found = await current().findRevision(deposit.uuid, 1)
       expect(found?.stored.equals(stored)).toBe(true)
-      expect({ ...found, stored }).toEqual(revision)
+      const none = Buffer.alloc(0)
+      expect({ ...found, stored: none }).toEqual({ ...revision, stored: none })
     })
 
     it('keeps a pass-through revision without HSM key, and an empty one', async () => {

@@ -1,0 +1,89 @@
+/** Finds the distribution's PostgreSQL. Nothing is downloaded and nothing of Debian's own clusters is touched. */
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { DomainError } from '@keyhsm/core'
+
+export interface BinariesSearch {
+  /** Only this directory, e.g. `/usr/lib/postgresql/15/bin`. */
+  readonly binaries?: string
+  /** Major version that made an existing cluster: no other can run it. */
+  readonly major?: string
+  readonly roots?: readonly VersionedRoot[]
+  readonly path?: string
+}
+
+interface VersionedRoot {
+  readonly directory: string
+  /** One capture: the major version. */
+  readonly pattern: RegExp
+}
+
+/** Debian and Ubuntu; Red Hat with the PGDG packages. */
+const defaultRoots: readonly VersionedRoot[] = [
+  { directory: '/usr/lib/postgresql', pattern: /^(\d+)$/ },
+  { directory: '/usr', pattern: /^pgsql-(\d+)$/ },
+]
+
+/** The directory with `initdb` and `postgres`. @throws ERR_SETTINGS naming the package to install */
+export function findBinaries(search: BinariesSearch = {}): string {
+  const { binaries, major } = search
+  if (binaries !== undefined) {
+    if (isComplete(binaries)) return binaries
+    throw new DomainError(
+      'ERR_SETTINGS',
+      `${binaries} does not hold PostgreSQL's initdb and postgres`,
+    )
+  }
+  const installed = findVersioned(search.roots ?? defaultRoots)
+  const found = installed.find((entry) => major === undefined || entry.major === major)
+  const onPath = (search.path ?? process.env['PATH'] ?? '').split(delimiter).filter(Boolean)
+  const directory = found?.directory ?? (major === undefined ? onPath.find(isComplete) : undefined)
+  if (directory !== undefined) return directory
+  throw missing(major)
+}
+
+/** Newest first. */
+function findVersioned(roots: readonly VersionedRoot[]) {
+  return roots
+    .flatMap(({ directory, pattern }) =>
+      listDirectory(directory).map((name) => ({
+        major: pattern.exec(name)?.[1],
+        directory: join(directory, name, 'bin'),
+      })),
+    )
+    .filter((entry) => entry.major !== undefined && isComplete(entry.directory))
+    .sort((a, b) => Number(b.major) - Number(a.major))
+}
+
+function missing(major: string | undefined): DomainError {
+  const name = major === undefined ? 'postgresql' : `postgresql-${major}`
+  const what = major === undefined ? 'PostgreSQL' : `PostgreSQL ${major}, which made this cluster,`
+  return new DomainError('ERR_SETTINGS', `${what} is not installed`, {
+    hints: [
+      `install the package ${name} (Debian, Ubuntu) without starting its own cluster`,
+      'or name the directory of its programs',
+    ],
+  })
+}
+
+function isComplete(directory: string): boolean {
+  return ['initdb', 'postgres'].every((name) => isExecutable(join(directory, name)))
+}
+
+function isExecutable(file: string): boolean {
+  const stat = statSync(file, { throwIfNoEntry: false })
+  return stat?.isFile() === true && (stat.mode & 0o111) !== 0
+}
+
+function listDirectory(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+  } catch {
+    return []
+  }
+}
+
+/** Major version that made the cluster in `data`, from its `PG_VERSION`. */
+export function clusterMajor(data: string): string {
+  return readFileSync(join(data, 'PG_VERSION'), 'utf8').trim()
+}

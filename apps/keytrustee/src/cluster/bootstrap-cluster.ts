@@ -1,0 +1,138 @@
+import { execFile } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { promisify } from 'node:util'
+import { DomainError } from '@keyhsm/core'
+import { findBinaries } from './binaries.js'
+import { exists } from './cluster-status.js'
+import { writeConfiguration } from './configuration.js'
+import { cleanEnvironment } from './environment.js'
+import { syncDirectory } from './files.js'
+import { type ClusterLayout, clusterLayout, readMarker, writeMarker } from './layout.js'
+import { clusterOwner } from './owner.js'
+import { type RunningCluster, startCluster } from './start-cluster.js'
+
+export interface BootstrapOptions {
+  /** Made if it is not there. Must be empty, or hold an earlier, perhaps unfinished, cluster of ours. */
+  readonly directory: string
+  /** Directory of `initdb` and `postgres`; default: the newest that the distribution installed. */
+  readonly binaries?: string
+}
+
+const initdbTimeoutMs = 120_000
+
+/**
+ * Makes the private cluster and leaves it running, with its database and schema. Does nothing twice: on a finished
+ * cluster it is `startCluster`. initdb works in a directory of its own that becomes `data` by a rename, so a crash
+ * half-way leaves something that the next call recognises as ours and removes.
+ *
+ * @throws ERR_SETTINGS as root, without PostgreSQL, or when the directory holds something else
+ */
+export async function bootstrapCluster(options: BootstrapOptions): Promise<RunningCluster> {
+  const owner = clusterOwner()
+  const layout = clusterLayout(options.directory)
+  const binaries = findBinaries(
+    options.binaries === undefined ? {} : { binaries: options.binaries },
+  )
+  await claimDirectory(layout)
+  if (!(await exists(layout.data))) {
+    await removeUnfinished(layout)
+    await makeData(layout, binaries, owner)
+  }
+  return startCluster(options)
+}
+
+async function claimDirectory(layout: ClusterLayout): Promise<void> {
+  await mkdir(layout.directory, { recursive: true, mode: 0o700 }).catch(refuseDirectory(layout))
+  if (await readMarker(layout)) return
+  const entries = await readdir(layout.directory).catch(refuseDirectory(layout))
+  if (entries.length > 0)
+    throw new DomainError(
+      'ERR_SETTINGS',
+      `${layout.directory} is not empty and not a cluster of ours`,
+      {
+        hints: ['name an empty directory'],
+      },
+    )
+  await chmod(layout.directory, 0o700)
+  await writeMarker(layout, { format: 1, madeBy: 'keytrustee' })
+}
+
+function refuseDirectory(layout: ClusterLayout): (error: NodeJS.ErrnoException) => never {
+  return (error) => {
+    throw new DomainError('ERR_SETTINGS', `${layout.directory} cannot be used (${error.code})`, {
+      cause: error,
+    })
+  }
+}
+
+const unfinishedPrefix = 'unfinished-'
+
+/** Only what a dead process of ours left: the name carries its pid, and a live one may be at it now. */
+async function removeUnfinished(layout: ClusterLayout): Promise<void> {
+  for (const name of await readdir(layout.directory)) {
+    const pid = /^unfinished-(\d+)-/.exec(name)?.[1]
+    if (pid === undefined || isAlive(Number(pid))) continue
+    await rm(join(layout.directory, name), { recursive: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+async function makeData(layout: ClusterLayout, binaries: string, owner: string): Promise<void> {
+  await mkdir(layout.log, { recursive: true, mode: 0o700 })
+  const draft = await mkdtemp(join(layout.directory, `${unfinishedPrefix}${process.pid}-`))
+  try {
+    await runInitdb(draft, binaries, owner)
+    await writeConfiguration(draft, layout.log, owner)
+    await rename(draft, layout.data).catch(unlessDone(layout))
+    await syncDirectory(layout.directory)
+  } finally {
+    await rm(draft, { recursive: true, force: true })
+  }
+}
+
+/** Two at once: the second finds the first's `data` in its way, and uses it. */
+function unlessDone(layout: ClusterLayout): (error: NodeJS.ErrnoException) => void {
+  return (error) => {
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST')
+      throw new DomainError(
+        'ERR_SETTINGS',
+        `${basename(layout.data)} cannot be made (${error.code})`,
+        {
+          cause: error,
+        },
+      )
+  }
+}
+
+async function runInitdb(data: string, binaries: string, owner: string): Promise<void> {
+  const options = [
+    '--data-checksums',
+    '--auth-local=peer',
+    '--auth-host=reject',
+    '--encoding=UTF8',
+    '--locale=C.UTF-8',
+    '--no-instructions',
+    `--username=${owner}`,
+    `--pgdata=${data}`,
+  ]
+  const environment = { cwd: data, env: cleanEnvironment(), timeout: initdbTimeoutMs }
+  await promisify(execFile)(join(binaries, 'initdb'), options, environment).catch(
+    (error: unknown) => {
+      throw new DomainError('ERR_SETTINGS', `initdb failed: ${lastLine(error)}`, { cause: error })
+    },
+  )
+}
+
+function lastLine(error: unknown): string {
+  const { stderr = '', code = '' } = error as { stderr?: string; code?: string | number }
+  return stderr.trim().split('\n').at(-1) || `it ended with ${code}`
+}

@@ -1,0 +1,150 @@
+import { spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DomainError } from '@keyhsm/core'
+import { makeDatabase } from '../store/postgres/administer.js'
+import { installSchema } from '../store/postgres/install-schema.js'
+import { clusterMajor, findBinaries } from './binaries.js'
+import { type ClusterAddresses, clusterAddresses, clusterStatus } from './cluster-status.js'
+import { writeSocketDirectory } from './configuration.js'
+import { cleanEnvironment } from './environment.js'
+import {
+  type ClusterLayout,
+  clusterLayout,
+  databaseName,
+  readMarker,
+  serviceRole,
+  writeMarker,
+} from './layout.js'
+import { clusterOwner } from './owner.js'
+import { findLeftovers, findPostmaster, readPidFile } from './postmaster.js'
+import { prepareSocketDirectory } from './socket-directory.js'
+import { waitFor } from './wait.js'
+
+export interface StartOptions {
+  readonly directory: string
+  readonly binaries?: string
+  /** How long to wait for it to serve; crash recovery may take a while. Default 60 s. */
+  readonly timeoutMs?: number
+}
+
+export interface RunningCluster extends ClusterAddresses {
+  readonly pid: number
+  /** It was running already, perhaps as the orphan of a process that crashed. */
+  readonly adopted: boolean
+}
+
+/** Backends that outlive a killed postmaster notice it within a second or so. */
+const leftoversTimeoutMs = 10_000
+
+/**
+ * Starts the private cluster, or adopts it when it runs, and brings its schema up to date. The server gets a process
+ * group of its own and outlives the caller.
+ *
+ * @throws ERR_SETTINGS as root, or when there is no cluster or no PostgreSQL of its version; ERR_STORE_UNAVAILABLE when
+ *   it does not come up in time
+ */
+export async function startCluster(options: StartOptions): Promise<RunningCluster> {
+  clusterOwner()
+  const layout = clusterLayout(options.directory)
+  const before = await clusterStatus(options)
+  if (before.state === 'absent')
+    throw new DomainError('ERR_SETTINGS', `there is no database in ${options.directory}`, {
+      hints: ['make it with: ktadmin db bootstrap'],
+    })
+  await rm(layout.stopped, { force: true })
+  const hasEnded = before.state === 'stopped' ? await launch(layout, options.binaries) : () => true
+  const running = await waitUntilServing(layout, hasEnded, options.timeoutMs ?? 60_000)
+  await completeDatabase(running.socketDirectory)
+  const addresses = clusterAddresses(running.socketDirectory)
+  return { pid: running.pid, adopted: before.state !== 'stopped', ...addresses }
+}
+
+/** Gives a function that says whether the process it started has ended already. */
+async function launch(layout: ClusterLayout, binaries: string | undefined): Promise<HasEnded> {
+  const major = clusterMajor(layout.data)
+  const programs = findBinaries({ major, ...(binaries === undefined ? {} : { binaries }) })
+  await clearRemains(layout)
+  const marker = (await readMarker(layout)) ?? { format: 1, madeBy: 'keytrustee' }
+  const socketDirectory = await prepareSocketDirectory(layout, marker)
+  await writeSocketDirectory(layout.data, socketDirectory)
+  await writeMarker(layout, { ...marker, socketDirectory })
+  await mkdir(layout.log, { recursive: true, mode: 0o700 })
+  return spawnPostgres(layout, programs)
+}
+
+/** What a killed server leaves behind: backends on their way out, and a pid file whose pid may be another program's now. */
+async function clearRemains(layout: ClusterLayout): Promise<void> {
+  const gone = await waitFor(leftoversTimeoutMs, async () => {
+    const leftovers = await findLeftovers(layout.data)
+    return leftovers.length === 0 || (await findPostmaster(layout.data)) ? true : undefined
+  })
+  if (!gone)
+    throw new DomainError('ERR_STORE_UNAVAILABLE', 'processes of the crashed database do not end', {
+      hints: ['end the processes named postgres that work in its data directory'],
+    })
+  const stale = await readPidFile(layout.data)
+  // PostgreSQL refuses to start while any process of ours has the pid in the file.
+  if (stale && !(await findPostmaster(layout.data)))
+    await rm(join(layout.data, 'postmaster.pid'), { force: true })
+}
+
+function spawnPostgres(layout: ClusterLayout, programs: string): HasEnded {
+  let ended = false
+  const end = () => {
+    ended = true
+  }
+  const log = openSync(join(layout.log, 'startup.log'), 'a', 0o600)
+  try {
+    const server = spawn(join(programs, 'postgres'), ['-D', layout.data], {
+      cwd: layout.directory,
+      env: cleanEnvironment(),
+      // A session of its own: neither Ctrl-C nor the end of this process reaches it.
+      detached: true,
+      stdio: ['ignore', log, log],
+    })
+    server.on('error', end)
+    server.on('exit', end)
+    server.unref()
+    return () => ended
+  } finally {
+    closeSync(log)
+  }
+}
+
+type HasEnded = () => boolean
+
+interface Serving {
+  readonly pid: number
+  readonly socketDirectory: string
+}
+
+async function waitUntilServing(
+  layout: ClusterLayout,
+  hasEnded: HasEnded,
+  timeoutMs: number,
+): Promise<Serving> {
+  const found = await waitFor(timeoutMs, async () => {
+    // Asked before the status: a second starter's server may serve although ours gave way to it.
+    const ended = hasEnded()
+    const { state, pid, socketDirectory } = await clusterStatus(layout)
+    if (state === 'running' && pid !== undefined && socketDirectory !== undefined)
+      return { pid, socketDirectory }
+    return state === 'stopped' && ended ? ('ended' as const) : undefined
+  })
+  if (found !== undefined && found !== 'ended') return found
+  const words = found === 'ended' ? 'did not start' : 'does not serve yet'
+  throw new DomainError('ERR_STORE_UNAVAILABLE', `the private database ${words}`, {
+    hints: [`see the files in ${layout.log}`],
+  })
+}
+
+async function completeDatabase(socketDirectory: string): Promise<void> {
+  await makeDatabase(
+    clusterAddresses(socketDirectory, 'postgres').administrator,
+    databaseName,
+    serviceRole,
+  )
+  await installSchema({ address: clusterAddresses(socketDirectory).administrator, serviceRole })
+}

@@ -1,0 +1,76 @@
+/** Where a database is and how to be let in: from a `postgresql://` URL, or made by the private cluster. */
+import { isAbsolute } from 'node:path'
+import { DomainError, type FieldFault } from '@keyhsm/core'
+
+export interface PostgresAddress {
+  /** Host name, IP address, or the directory of a Unix socket. */
+  readonly host: string
+  readonly port: number
+  readonly database: string
+  readonly user: string
+  readonly password?: string
+  /** PEM certificates to verify the server against; undefined: no TLS, for this machine only. */
+  readonly tls?: { readonly authorities: readonly string[] | undefined }
+}
+
+const loopback = new Set(['localhost', '127.0.0.1', '::1'])
+
+/** Host, port and database for messages; never the password. */
+export function describeAddress({ host, port, database }: PostgresAddress): string {
+  return isAbsolute(host)
+    ? `${database} on the socket in ${host}`
+    : `${database} on ${host}:${port}`
+}
+
+/**
+ * Parses `postgresql://user[:password]@host[:port]/database`. Another machine is always asked for its certificate
+ * (`sslmode=verify-full`, which may be left out); `host` as a parameter names a socket directory, as libpq has it.
+ *
+ * @param options.password used when the URL holds none, so that it need not stand in a settings file
+ * @param options.authorities PEM of the CA that signed the server's certificate; default: the system's
+ * @throws ERR_SETTINGS naming `field` and the rule
+ */
+export function parseDatabaseUrl(
+  text: string,
+  field: string,
+  options: { readonly password?: string; readonly authorities?: readonly string[] } = {},
+): PostgresAddress {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (!url || !/^postgres(ql)?:$/.test(url.protocol))
+    throw fault(field, 'must be a postgresql:// URL')
+  refuseUnknownParameters(url, field)
+
+  const host = url.searchParams.get('host') ?? url.hostname.replace(/^\[|\]$/g, '')
+  const database = decodeURIComponent(url.pathname.slice(1))
+  const user = decodeURIComponent(url.username)
+  const password = decodeURIComponent(url.password) || options.password
+  if (!host || !database || !user) throw fault(field, 'must name user, host and database')
+  return {
+    host,
+    port: url.port ? Number(url.port) : 5432,
+    database,
+    user,
+    ...(password ? { password } : {}),
+    ...(isPlain(url, host, field) ? {} : { tls: { authorities: options.authorities } }),
+  }
+}
+
+function refuseUnknownParameters(url: URL, field: string): void {
+  for (const name of url.searchParams.keys())
+    if (name !== 'host' && name !== 'sslmode')
+      throw fault(field, `must not have the parameter ${name}: only host and sslmode`)
+}
+
+function isPlain(url: URL, host: string, field: string): boolean {
+  const mode = url.searchParams.get('sslmode')
+  if (isAbsolute(host)) return true
+  if (mode === 'verify-full') return false
+  if (loopback.has(host) && (mode === null || mode === 'disable')) return true
+  if (mode === null) return false
+  throw fault(field, `must not have sslmode=${mode}: another machine needs verify-full`)
+}
+
+function fault(field: string, rule: string): DomainError {
+  const faults: FieldFault[] = [{ field, rule }]
+  return new DomainError('ERR_SETTINGS', `${field} ${rule}`, { faults })
+}

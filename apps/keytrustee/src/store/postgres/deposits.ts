@@ -1,0 +1,249 @@
+import type { Handle, Uuid } from '@keyhsm/core'
+import type { Deposit, DepositPage, Revision } from '../store.js'
+import {
+  type Columns,
+  findAll,
+  findOne,
+  type Queries,
+  type Statement,
+  type Value,
+} from './queries.js'
+import {
+  insertColumns as revisionColumns,
+  joinedColumns,
+  joinedMetaColumns,
+  revisionValues,
+  toRevision,
+  toRevisionMeta,
+} from './revisions.js'
+import { changedMeanwhile } from './rules.js'
+
+const names = [
+  'uuid',
+  'organisation',
+  'owner',
+  'handle',
+  'state',
+  'revision',
+  'created_at',
+  'updated_at',
+  'undelete_until',
+  'grant_mac',
+]
+const columns = names.map((name) => `deposits.${name}`).join(', ')
+const newest = 'revisions.deposit = deposits.uuid and revisions.revision = deposits.revision'
+
+const byHandle = {
+  name: 'deposits_by_handle',
+  text: `select ${columns} from deposits where owner = $1 and handle = $2`,
+}
+const byUuid = {
+  name: 'deposits_by_uuid',
+  text: `select ${columns}, deposits.revision as found from deposits where uuid = $1
+    union all
+    select ${columns}, revisions.revision
+    from revisions join deposits on deposits.uuid = revisions.deposit where revisions.uuid = $1`,
+}
+const forRetrievalByHandle = {
+  name: 'deposits_for_retrieval_by_handle',
+  text: `select ${columns}, ${joinedColumns} from deposits join revisions on ${newest}
+    where deposits.owner = $1 and deposits.handle = $2`,
+}
+const forRetrievalByUuid = {
+  name: 'deposits_for_retrieval_by_uuid',
+  text: `select ${columns}, ${joinedColumns} from deposits join revisions on ${newest}
+    where deposits.uuid = $2 and deposits.owner = $1
+    union all
+    select ${columns}, ${joinedColumns}
+    from revisions join deposits on deposits.uuid = revisions.deposit
+    where revisions.uuid = $2 and deposits.owner = $1`,
+}
+const count = {
+  name: 'deposits_count',
+  text: `select count(*) as deposits from deposits where state = 'active'`,
+}
+const insert = {
+  name: 'deposits_insert',
+  text: `with deposit as (
+      insert into deposits (${names.join(', ')}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    )
+    insert into revisions (${revisionColumns})
+    values ($11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`,
+}
+const append = {
+  name: 'deposits_append',
+  text: `with before as (
+      select uuid, organisation, owner, state from deposits
+      where uuid = $1 and revision = $2 - 1 for update
+    ), after as (
+      update deposits
+      set state = $3, revision = $2, updated_at = $4, undelete_until = $5, grant_mac = $6
+      from before where deposits.uuid = before.uuid
+    ), next as (
+      insert into revisions (${revisionColumns})
+      select $7::uuid, $8::uuid, $9::integer, $10, $11::integer, $12, $13, $14, $15,
+        $16::timestamptz, $17::bytea from before
+    )
+    select organisation, owner, state from before`,
+}
+const update = {
+  name: 'deposits_update',
+  text: `with before as (
+      select uuid, organisation, owner, state from deposits
+      where uuid = $1 and revision = $2 for update
+    ), after as (
+      update deposits set state = $3, updated_at = $4, undelete_until = $5, grant_mac = $6
+      from before where deposits.uuid = before.uuid
+    )
+    select organisation, owner, state from before`,
+}
+
+/** `with ties` keeps the deposits of several owners under the last handle together. */
+function listStatement(name: string, condition: string) {
+  return {
+    name: `deposits_list_${name}`,
+    text: `select page.*, ${joinedMetaColumns} from (
+        select ${columns} from deposits where ${condition} and handle > $1
+        order by handle fetch first $2 rows with ties
+      ) as page
+      join revisions on revisions.deposit = page.uuid and revisions.revision = page.revision
+      order by page.handle, page.owner`,
+  }
+}
+const lists = {
+  all: listStatement('all', 'true'),
+  owner: listStatement('owner', 'owner = $3'),
+  organisation: listStatement('organisation', 'organisation = $3'),
+  both: listStatement('both', 'owner = $3 and organisation = $4'),
+}
+
+const states = ['active', 'disabled'] as const
+
+function toDeposit(row: Columns): Deposit {
+  return {
+    uuid: row.uuid('uuid'),
+    organisation: row.uuid('organisation'),
+    owner: row.uuid('owner'),
+    handle: row.text('handle') as Handle,
+    state: row.word('state', states),
+    revision: row.integer('revision'),
+    createdAt: row.instant('created_at'),
+    updatedAt: row.instant('updated_at'),
+    undeleteUntil: row.optionalInstant('undelete_until'),
+    grant: row.text('grant_mac'),
+  }
+}
+
+export function findDeposit(
+  queries: Queries,
+  by: { readonly owner: Uuid; readonly handle: Handle },
+): Promise<Deposit | undefined> {
+  return findOne(queries, byHandle, [by.owner, by.handle], toDeposit)
+}
+
+export function findDepositByUuid(
+  queries: Queries,
+  uuid: Uuid,
+): Promise<{ readonly deposit: Deposit; readonly revision: number } | undefined> {
+  return findOne(queries, byUuid, [uuid], (row) => ({
+    deposit: toDeposit(row),
+    revision: row.integer('found'),
+  }))
+}
+
+export function findForRetrieval(
+  queries: Queries,
+  owner: Uuid,
+  ref: { readonly handle: Handle } | { readonly uuid: Uuid },
+): Promise<{ readonly deposit: Deposit; readonly revision: Revision } | undefined> {
+  const toFound = (row: Columns) => ({ deposit: toDeposit(row), revision: toRevision(row) })
+  return 'handle' in ref
+    ? findOne(queries, forRetrievalByHandle, [owner, ref.handle], toFound)
+    : findOne(queries, forRetrievalByUuid, [owner, ref.uuid], toFound)
+}
+
+export async function countDeposits(queries: Queries): Promise<number> {
+  return (await findOne(queries, count, [], (row) => row.count('deposits'))) ?? 0
+}
+
+interface DepositFilter {
+  readonly owner?: Uuid
+  readonly organisation?: Uuid
+  readonly after?: Handle
+  readonly limit: number
+}
+
+export async function listDeposits(queries: Queries, filter: DepositFilter): Promise<DepositPage> {
+  // One row more than asked for says whether there is a next page; no handle sorts before ''.
+  const cursor = [filter.after ?? '', filter.limit + 1]
+  const { statement, values } = listFor(filter)
+  const found = await findAll(queries, statement, [...cursor, ...values], (row) => ({
+    ...toDeposit(row),
+    latest: toRevisionMeta(row),
+  }))
+  const last = found[filter.limit - 1]?.handle
+  if (last === undefined || found.length <= filter.limit)
+    return { deposits: found, next: undefined }
+  return { deposits: found.filter(({ handle }) => handle <= last), next: last }
+}
+
+function listFor({ owner, organisation }: DepositFilter) {
+  if (owner !== undefined && organisation !== undefined)
+    return { statement: lists.both, values: [owner, organisation] }
+  if (owner !== undefined) return { statement: lists.owner, values: [owner] }
+  if (organisation !== undefined) return { statement: lists.organisation, values: [organisation] }
+  return { statement: lists.all, values: [] }
+}
+
+export async function insertDeposit(
+  queries: Queries,
+  row: Deposit,
+  first: Revision,
+): Promise<void> {
+  const identity = [row.uuid, row.organisation, row.owner, row.handle]
+  const instants = [row.createdAt, row.updatedAt, row.undeleteUntil ?? null]
+  await queries.run(insert, [
+    ...identity,
+    row.state,
+    row.revision,
+    ...instants,
+    row.grant,
+    ...revisionValues(first),
+  ])
+}
+
+/** What a changed deposit was before, for the quota counts. */
+export type DepositBefore = Pick<Deposit, 'organisation' | 'owner' | 'state'>
+
+/** @throws ERR_CONFLICT */
+export function appendRevision(
+  queries: Queries,
+  row: Deposit,
+  next: Revision,
+): Promise<DepositBefore> {
+  const values = [row.uuid, next.revision, ...changeable(row), ...revisionValues(next)]
+  return changeDeposit(queries, append, values)
+}
+
+/** @throws ERR_CONFLICT */
+export function updateDeposit(queries: Queries, row: Deposit): Promise<DepositBefore> {
+  return changeDeposit(queries, update, [row.uuid, row.revision, ...changeable(row)])
+}
+
+function changeable(row: Deposit): readonly Value[] {
+  return [row.state, row.updatedAt, row.undeleteUntil ?? null, row.grant]
+}
+
+async function changeDeposit(
+  queries: Queries,
+  statement: Statement,
+  values: readonly Value[],
+): Promise<DepositBefore> {
+  const before = await findOne(queries, statement, values, (row) => ({
+    organisation: row.uuid('organisation'),
+    owner: row.uuid('owner'),
+    state: row.word('state', states),
+  }))
+  if (before === undefined) throw changedMeanwhile()
+  return before
+}

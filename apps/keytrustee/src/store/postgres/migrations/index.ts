@@ -1,0 +1,7 @@
+import { firstSchema } from './0001-first-schema.js'
+import type { Migration } from './migration.js'
+
+export type { Migration } from './migration.js'
+
+/** Every migration in order; the last one's version is the schema this code runs on. */
+export const migrations: readonly Migration[] = [firstSchema]

@@ -1,0 +1,81 @@
+import type pg from 'pg'
+import type { Store, StoreHealth, Transaction } from '../store.js'
+import type { PostgresAddress } from './address.js'
+import { checkSettings, findFaults } from './check-settings.js'
+import { checkSchema } from './install-schema.js'
+import { defaultTimeouts, makePool, queriesOn, type Timeouts } from './pool.js'
+import { findAll, type Queries } from './queries.js'
+import { PostgresReader } from './reader.js'
+import { withTransaction } from './transaction.js'
+
+export interface PostgresStoreOptions {
+  readonly address: PostgresAddress
+  /** `private`: made by this product, held to stricter settings. */
+  readonly cluster: 'private' | 'external'
+  readonly timeouts?: Partial<Timeouts>
+  readonly maxConnections?: number
+}
+
+const health = {
+  name: 'health',
+  text: `select name, setting, current_setting('server_version') as version,
+      pg_catalog.pg_is_in_recovery()::text as standby
+    from pg_catalog.pg_settings
+    where name in ('fsync', 'full_page_writes', 'data_checksums', 'synchronous_commit')`,
+}
+
+/**
+ * Connects to a database whose schema is installed.
+ *
+ * @throws ERR_SETTINGS when its settings would lose commits, its schema is not this code's, or it refuses the role;
+ *   ERR_STORE_UNAVAILABLE when it cannot be reached
+ */
+export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
+  const { address, cluster } = options
+  const timeouts = { ...defaultTimeouts, ...options.timeouts }
+  await checkSchema(address)
+  const session = await checkSettings(address, timeouts, cluster)
+  const maxConnections = options.maxConnections ?? 16
+  return new PostgresStore(makePool({ address, session, timeouts, maxConnections }), cluster)
+}
+
+class PostgresStore extends PostgresReader implements Store {
+  private readonly pool: pg.Pool
+  private readonly cluster: 'private' | 'external'
+
+  constructor(pool: pg.Pool, cluster: 'private' | 'external') {
+    super(queriesOn(pool))
+    this.pool = pool
+    this.cluster = cluster
+  }
+
+  withTransaction<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result> {
+    return withTransaction(this.pool, work)
+  }
+
+  async probe(): Promise<StoreHealth> {
+    try {
+      return await readHealth(this.queries, this.cluster)
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : 'the database is not available'
+      return { state: 'unavailable', detail }
+    }
+  }
+
+  close(): Promise<void> {
+    return this.pool.end()
+  }
+}
+
+async function readHealth(queries: Queries, cluster: 'private' | 'external'): Promise<StoreHealth> {
+  const rows = await findAll(queries, health, [], (row) => ({
+    setting: [row.text('name'), row.text('setting')] as const,
+    version: row.text('version'),
+    standby: row.text('standby') === 'true',
+  }))
+  const [fault] = findFaults(new Map(rows.map(({ setting }) => setting)), cluster)
+  if (fault) return { state: 'unavailable', detail: `${fault.field} ${fault.rule}` }
+  const { version = '', standby = false } = rows[0] ?? {}
+  const role = standby ? ', standby: retrievals only' : ''
+  return { state: 'ready', detail: `PostgreSQL ${version}${role}` }
+}

@@ -1,0 +1,93 @@
+import type { Fingerprint, Handle, HsmKeyId, Uuid } from '@keyhsm/core'
+import type { Reader, Usage } from '../store.js'
+import { findClient, listClients } from './clients.js'
+import {
+  countDeposits,
+  findDeposit,
+  findDepositByUuid,
+  findForRetrieval,
+  listDeposits,
+} from './deposits.js'
+import { findJoin } from './joins.js'
+import { findOrganisation, listOrganisations } from './organisations.js'
+import { listPendingPuts } from './pending-puts.js'
+import type { Queries } from './queries.js'
+import { findRequest } from './requests.js'
+import { findHsmKeyUses, findRevision } from './revisions.js'
+import { readUsage } from './usages.js'
+
+type Filter<Verb extends keyof Reader> = Parameters<Reader[Verb]>[0]
+
+/** {@link Reader}'s verbs, each one statement of its table's file on these queries. */
+export class PostgresReader implements Reader {
+  protected readonly queries: Queries
+
+  constructor(queries: Queries) {
+    this.queries = queries
+  }
+
+  findOrganisation(by: Filter<'findOrganisation'>) {
+    return findOrganisation(this.queries, by)
+  }
+
+  listOrganisations() {
+    return listOrganisations(this.queries)
+  }
+
+  findClient(by: { readonly uuid: Uuid } | { readonly keyFingerprint: Fingerprint }) {
+    return findClient(this.queries, by)
+  }
+
+  listClients(filter: Filter<'listClients'>) {
+    return listClients(this.queries, filter)
+  }
+
+  findDeposit(by: Filter<'findDeposit'>) {
+    return findDeposit(this.queries, by)
+  }
+
+  findDepositByUuid(uuid: Uuid) {
+    return findDepositByUuid(this.queries, uuid)
+  }
+
+  findRevision(deposit: Uuid, revision: number) {
+    return findRevision(this.queries, deposit, revision)
+  }
+
+  findForRetrieval(owner: Uuid, ref: { readonly handle: Handle } | { readonly uuid: Uuid }) {
+    return findForRetrieval(this.queries, owner, ref)
+  }
+
+  listDeposits(filter: Filter<'listDeposits'>) {
+    return listDeposits(this.queries, filter)
+  }
+
+  countDeposits() {
+    return countDeposits(this.queries)
+  }
+
+  findHsmKeyUses(ids: readonly HsmKeyId[], usesPerKey?: number) {
+    return findHsmKeyUses(this.queries, ids, usesPerKey)
+  }
+
+  listPendingPuts() {
+    return listPendingPuts(this.queries)
+  }
+
+  findRequest(requestId: Uuid, client: Uuid) {
+    return findRequest(this.queries, requestId, client)
+  }
+
+  findJoin() {
+    return findJoin(this.queries)
+  }
+
+  readUsage(of: Filter<'readUsage'>, since: Date): Promise<Usage> {
+    return readUsage(this.queries, subjectOf(of), since)
+  }
+}
+
+/** Clients and organisations are counted alike, by uuid. */
+export function subjectOf(of: Filter<'readUsage'>): Uuid {
+  return 'client' in of ? of.client : of.organisation
+}

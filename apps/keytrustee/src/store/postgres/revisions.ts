@@ -1,0 +1,106 @@
+import type { Handle, HsmKeyId, Uuid } from '@keyhsm/core'
+import type { HsmKeyUse, Revision, RevisionMeta } from '../store.js'
+import { type Columns, findAll, findOne, type Queries, type Value } from './queries.js'
+
+const metaNames = [
+  'uuid',
+  'deposit',
+  'revision',
+  'sealing',
+  'content_bytes',
+  'hsm_key_id',
+  'hsm_key_label',
+  'scope',
+  'kind',
+  'created_at',
+]
+
+/** Columns of a revision in a join, each as `revision_…`, without the stored bytes. */
+export const joinedMetaColumns = metaNames
+  .map((name) => `revisions.${name} as revision_${name}`)
+  .join(', ')
+
+/** The same with the stored bytes. */
+export const joinedColumns = `${joinedMetaColumns}, revisions.stored as revision_stored`
+
+/** Columns in the order of {@link revisionValues}. */
+export const insertColumns = [...metaNames, 'stored'].join(', ')
+
+export function revisionValues(row: Revision): readonly Value[] {
+  return [
+    row.uuid,
+    row.deposit,
+    row.revision,
+    row.sealing,
+    row.contentBytes,
+    row.hsmKeyId ?? null,
+    row.hsmKeyLabel ?? null,
+    row.scope ?? null,
+    row.kind ?? null,
+    row.createdAt,
+    row.stored,
+  ]
+}
+
+const byNumber = {
+  name: 'revisions_by_number',
+  text: `select ${joinedColumns} from revisions where deposit = $1 and revision = $2`,
+}
+/** The lateral part stops at its limit: a key of scope `service` may have millions of uses. */
+const hsmKeyUses = {
+  name: 'revisions_hsm_key_uses',
+  text: `select use.hsm_key_id, use.deposit, deposits.handle, use.revision
+    from unnest($1::text[]) as wanted (hsm_key_id)
+    cross join lateral (
+      select hsm_key_id, deposit, revision from revisions
+      where revisions.hsm_key_id = wanted.hsm_key_id limit $2
+    ) as use
+    join deposits on deposits.uuid = use.deposit`,
+}
+
+export function toRevisionMeta(row: Columns): RevisionMeta {
+  return {
+    uuid: row.uuid('revision_uuid'),
+    deposit: row.uuid('revision_deposit'),
+    revision: row.integer('revision_revision'),
+    sealing: row.word('revision_sealing', ['hsm', 'pass-through']),
+    contentBytes: row.integer('revision_content_bytes'),
+    hsmKeyId: row.optionalText('revision_hsm_key_id') as HsmKeyId | undefined,
+    hsmKeyLabel: row.optionalText('revision_hsm_key_label'),
+    scope: row.optionalWord('revision_scope', ['deposit', 'organisation', 'service']),
+    kind: row.optionalText('revision_kind'),
+    createdAt: row.instant('revision_created_at'),
+  }
+}
+
+export function toRevision(row: Columns): Revision {
+  return { ...toRevisionMeta(row), stored: row.bytes('revision_stored') }
+}
+
+export function findRevision(
+  queries: Queries,
+  deposit: Uuid,
+  revision: number,
+): Promise<Revision | undefined> {
+  return findOne(queries, byNumber, [deposit, revision], toRevision)
+}
+
+export async function findHsmKeyUses(
+  queries: Queries,
+  ids: readonly HsmKeyId[],
+  usesPerKey: number | undefined,
+): Promise<ReadonlyMap<HsmKeyId, readonly HsmKeyUse[]>> {
+  const found = await findAll(queries, hsmKeyUses, [ids, usesPerKey ?? null], (row) => ({
+    id: row.text('hsm_key_id') as HsmKeyId,
+    deposit: row.uuid('deposit'),
+    handle: row.text('handle') as Handle,
+    revision: row.integer('revision'),
+  }))
+  const uses = new Map<HsmKeyId, HsmKeyUse[]>()
+  for (const { id, ...use } of found) {
+    const known = uses.get(id)
+    if (known) known.push(use)
+    else uses.set(id, [use])
+  }
+  return uses
+}

@@ -1,0 +1,79 @@
+/**
+ * Quota figures without counting rows: `usages` holds one number a client and one an organisation, changed once at the
+ * end of a transaction by what it changed. A put's reservation adds one; its commit turns a pending put into a deposit,
+ * which adds nothing, so that commits of one organisation do not wait for each other.
+ */
+import type { Uuid } from '@keyhsm/core'
+import type { Usage } from '../store.js'
+import { change, findOne, type Queries } from './queries.js'
+import { notFound } from './rules.js'
+
+const read = {
+  name: 'usages_read',
+  text: `select coalesce((select deposits from usages where subject = $1), 0) as deposits,
+      (select coalesce(sum(count), 0) from hsm_key_counts
+        where subject = $1 and minute_at >= date_trunc('minute', $2::timestamptz)) as hsm_keys`,
+}
+const add = {
+  name: 'usages_add',
+  text: `insert into usages (subject, deposits)
+    select subject, change from unnest($1::uuid[], $2::bigint[]) as changes (subject, change)
+    on conflict (subject) do update set deposits = usages.deposits + excluded.deposits`,
+}
+const record = {
+  name: 'hsm_key_counts_record',
+  text: `insert into hsm_key_counts (subject, minute_at, count)
+    select subject, date_trunc('minute', $4::timestamptz), $3::integer
+    from clients cross join unnest(array[clients.uuid, clients.organisation]) as subject
+    where clients.uuid = $1 and clients.organisation = $2
+    order by subject
+    on conflict (subject, minute_at) do update set count = hsm_key_counts.count + excluded.count`,
+}
+const removeOld = {
+  name: 'hsm_key_counts_delete_before',
+  text: `delete from hsm_key_counts where minute_at < date_trunc('minute', $1::timestamptz)`,
+}
+
+/** What one transaction adds to the number of deposits of each client and organisation. */
+export class UsageChanges {
+  private readonly changes = new Map<Uuid, number>()
+
+  add(of: { readonly client: Uuid; readonly organisation: Uuid }, change: number): void {
+    if (change === 0) return
+    for (const subject of [of.client, of.organisation])
+      this.changes.set(subject, this.of(subject) + change)
+  }
+
+  of(subject: Uuid): number {
+    return this.changes.get(subject) ?? 0
+  }
+
+  /** Writes them, in one order for all transactions, so that two never wait for each other in a circle. */
+  async save(queries: Queries): Promise<void> {
+    const subjects = [...this.changes.keys()].filter((subject) => this.of(subject) !== 0).sort()
+    if (subjects.length === 0) return
+    await queries.run(add, [subjects, subjects.map((subject) => this.of(subject))])
+  }
+}
+
+export async function readUsage(queries: Queries, subject: Uuid, since: Date): Promise<Usage> {
+  const found = await findOne(queries, read, [subject, since], (row) => ({
+    deposits: row.count('deposits'),
+    hsmKeys: row.count('hsm_keys'),
+  }))
+  return found ?? { deposits: 0, hsmKeys: 0 }
+}
+
+export async function recordHsmKeys(
+  queries: Queries,
+  of: { readonly client: Uuid; readonly organisation: Uuid },
+  count: number,
+  at: Date,
+): Promise<void> {
+  const changed = await change(queries, record, [of.client, of.organisation, count, at])
+  if (changed === 0) throw notFound()
+}
+
+export async function deleteHsmKeyCountsBefore(queries: Queries, instant: Date): Promise<void> {
+  await queries.run(removeOld, [instant])
+}
