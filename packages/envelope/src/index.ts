@@ -1,1 +1,7 @@
-export {}
+export * from './context.js'
+export { noTrustees, type SealedHeader, type Trustees } from './header.js'
+export * from './open-content.js'
+export * from './parse-sealed.js'
+export { sealContent, type SealInput } from './seal-content.js'
+export * from './tables.js'
+export * from './wrap-binding.js'
