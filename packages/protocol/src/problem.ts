@@ -58,8 +58,8 @@ export function fromProblem(status: number, body: unknown): DomainError {
   if (
     problem &&
     typeof problem === 'object' &&
-    problem.code !== undefined &&
-    problem.code in errorTraits
+    typeof problem.code === 'string' &&
+    Object.hasOwn(errorTraits, problem.code)
   ) {
     return new DomainError(problem.code, String(problem.detail ?? 'no detail'), {
       ...(Array.isArray(problem.faults) ? { faults: problem.faults } : {}),
