@@ -1,7 +1,6 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, chown, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
@@ -88,30 +87,5 @@ describe('a control socket', () => {
     expect((await stat(socketPath)).isSocket()).toBe(true)
     await startOn(socketPath)
     expect((await ask({ socketPath, method: 'GET', path: '/status' })).status).toBe(200)
-  })
-})
-
-describe('a TCP address', () => {
-  it('that is taken is named', async () => {
-    const other = createServer().listen(0, '127.0.0.1')
-    onTestFinished(() => void other.close())
-    await once(other, 'listening')
-    const { port } = other.address() as { port: number }
-    await expect(
-      start({ listen: { host: '127.0.0.1', port }, routes: [status] }),
-    ).rejects.toMatchObject({
-      code: 'ERR_UNAVAILABLE',
-      message: `cannot listen on 127.0.0.1:${port}: another program listens there`,
-    })
-  })
-
-  it.each([
-    ['192.0.2.1', 1, 'this machine does not have that address'],
-    ['127.0.0.1', 70_000, 'a port is 0 to 65535'],
-  ])('%s:%d is refused: %s', async (host, port, words) => {
-    await expect(start({ listen: { host, port }, routes: [status] })).rejects.toMatchObject({
-      code: 'ERR_SETTINGS',
-      message: `cannot listen on ${host}:${port}: ${words}`,
-    })
   })
 })
