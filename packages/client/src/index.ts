@@ -26,3 +26,19 @@ export {
   type Self,
   TrusteeClient,
 } from './trustee-client.js'
+export { makeCertificateRequest } from './identity/certificate-request.js'
+export {
+  checkIssuedCertificate,
+  findClientSettings,
+  type LocalClient,
+  readLocalClient,
+  writeLocalClient,
+} from './identity/client-folder.js'
+export { type ClientKeys, makeClientKeys, readClientKeys } from './identity/client-keys.js'
+export { type ClientSettings, defaultMaxContentBytes } from './identity/client-settings.js'
+export { createPrivateFile, writePrivateFile } from './identity/private-files.js'
+export { type OpenedContent, type OpeningOrder, openAsReader } from './sealing/open-as-reader.js'
+export { kindOfRecipients, type RecipientKind } from './sealing/recipients.js'
+export { isAgeFile, type SealingOrder, sealForReaders } from './sealing/seal-for-readers.js'
+export type { Statement } from './sealing/statement.js'
+export { formatWriterKey, parseWriterKey } from './sealing/writer-key.js'

@@ -1,0 +1,89 @@
+/** The three private keys of a client. They are made here and never leave the machine. */
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { join } from 'node:path'
+import { DomainError } from '@keyhsm/core'
+import { createPrivateFile, makePrivateFolder, readPrivateFile } from './private-files.js'
+
+export interface ClientKeys {
+  /** EC P-256, for TLS; PKCS#8 PEM. */
+  readonly tlsKey: string
+  /** Ed25519, signs what this client writes. */
+  readonly identityKey: KeyObject
+  /** age identity, post-quantum hybrid; opens what was sealed for this client. */
+  readonly ageIdentity: string
+  /** Its public half. */
+  readonly recipient: string
+}
+
+const keyFiles = {
+  tls: { name: 'client.key', make: makeTlsKey },
+  identity: { name: 'identity.key', make: makeIdentityKey },
+  age: { name: 'age.key', make: makeAgeIdentity },
+} as const
+
+/** Makes the keys that are missing in `folder` and returns all; existing ones are kept. */
+export async function makeClientKeys(folder: string): Promise<ClientKeys> {
+  await makePrivateFolder(folder)
+  for (const { name, make } of Object.values(keyFiles)) {
+    const path = join(folder, name)
+    if ((await readPrivateFile(path)) === undefined) await createPrivateFile(path, await make())
+  }
+  return await readClientKeys(folder)
+}
+
+/** @throws ERR_SETTINGS when a key is missing, open to others, or of another kind. */
+export async function readClientKeys(folder: string): Promise<ClientKeys> {
+  const ageIdentity = (await readKeyFile(folder, keyFiles.age.name)).trim()
+  const tlsKey = await readKeyFile(folder, keyFiles.tls.name)
+  asKey(tlsKey, 'ec', keyFiles.tls.name)
+  // Here and in sealing: services that import this package never load it.
+  const { identityToRecipient } = await import('age-encryption')
+  const identityText = await readKeyFile(folder, keyFiles.identity.name)
+  return {
+    tlsKey,
+    identityKey: asKey(identityText, 'ed25519', keyFiles.identity.name),
+    ageIdentity,
+    recipient: await identityToRecipient(ageIdentity).catch((error: unknown) => {
+      throw unusable(keyFiles.age.name, error)
+    }),
+  }
+}
+
+async function readKeyFile(folder: string, name: string): Promise<string> {
+  const text = await readPrivateFile(join(folder, name))
+  if (text !== undefined) return text
+  throw new DomainError('ERR_SETTINGS', `the client's ${name} is missing`, {
+    hints: ['restore it from a copy: content sealed for a lost key cannot be opened any more'],
+  })
+}
+
+function asKey(text: string, kind: 'ec' | 'ed25519', name: string): KeyObject {
+  try {
+    const key = createPrivateKey(text)
+    if (key.asymmetricKeyType === kind) return key
+  } catch (error) {
+    throw unusable(name, error)
+  }
+  throw unusable(name)
+}
+
+function unusable(name: string, cause?: unknown): DomainError {
+  return new DomainError('ERR_SETTINGS', `the client's ${name} does not hold a usable key`, {
+    cause,
+  })
+}
+
+function makeTlsKey(): string {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+}
+
+function makeIdentityKey(): string {
+  const { privateKey } = generateKeyPairSync('ed25519')
+  return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+}
+
+async function makeAgeIdentity(): Promise<string> {
+  const { generateHybridIdentity } = await import('age-encryption')
+  return `${await generateHybridIdentity()}\n`
+}

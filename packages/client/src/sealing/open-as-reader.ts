@@ -1,0 +1,72 @@
+/** The reverse of sealing: no byte is returned before handle, organisation, writer and content are checked. */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { DomainError, type Handle, type Uuid } from '@keyhsm/core'
+import { digestOf, isSignedByWriter, parseSignedContent, type Statement } from './statement.js'
+import { parseWriterKey, rawWriterKey } from './writer-key.js'
+
+export interface OpeningOrder {
+  readonly organisation: Uuid
+  readonly handle: Handle
+  /** age identities (secret) of the reader. */
+  readonly identities: readonly string[]
+  /** Identity keys (SPKI, base64) of the writers that this reader believes. */
+  readonly writers: readonly string[]
+}
+
+export interface OpenedContent {
+  readonly content: Buffer
+  readonly statement: Statement
+}
+
+/**
+ * @throws ERR_INTEGRITY when this reader cannot open it, when it was changed, when it belongs to another handle or
+ * organisation, or when its writer is not one of `writers`.
+ */
+export async function openAsReader(
+  sealed: Uint8Array,
+  order: OpeningOrder,
+): Promise<OpenedContent> {
+  const signed = parseSignedContent(await decrypt(sealed, order.identities))
+  if (!signed || !isSignedByWriter(signed)) throw notOurs()
+  const { statement, content } = signed
+  if (!timingSafeEqual(digestOf(content), statement.contentDigest)) throw notOurs()
+  if (statement.organisation !== order.organisation || statement.handle !== order.handle)
+    throw new DomainError(
+      'ERR_INTEGRITY',
+      'the content was deposited under another handle or in another organisation',
+    )
+  if (!isPinned(statement.writer, order.writers)) throw unknownWriter(statement.writer)
+  return { content, statement }
+}
+
+async function decrypt(sealed: Uint8Array, identities: readonly string[]): Promise<Buffer> {
+  const { Decrypter } = await import('age-encryption')
+  try {
+    const decrypter = new Decrypter()
+    for (const identity of identities) decrypter.addIdentity(identity)
+    const bytes = await decrypter.decrypt(sealed)
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  } catch (error) {
+    throw notOurs(error)
+  }
+}
+
+function isPinned(writer: Buffer, writers: readonly string[]): boolean {
+  return writers.some((pinned) => rawWriterKey(parseWriterKey(pinned, 'writers')).equals(writer))
+}
+
+/** One text for all: which of them it was helps only whoever changed it. */
+function notOurs(cause?: unknown): DomainError {
+  return new DomainError(
+    'ERR_INTEGRITY',
+    'the content was not sealed for this client, or it was changed',
+    { cause },
+  )
+}
+
+function unknownWriter(writer: Buffer): DomainError {
+  const fingerprint = createHash('sha256').update(writer).digest('hex')
+  return new DomainError('ERR_INTEGRITY', 'the content was not written by a pinned writer', {
+    hints: [`SHA-256 of the writer's identity key: ${fingerprint}`],
+  })
+}

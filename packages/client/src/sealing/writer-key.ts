@@ -1,0 +1,28 @@
+/** Identity keys of writers: Ed25519, on the wire and in settings as SPKI in base64. */
+import { createPublicKey, type KeyObject } from 'node:crypto'
+import { invalidInput } from '@keyhsm/core'
+import { decodeBase64, encodeBase64 } from '@keyhsm/protocol'
+
+/** Raw 32 bytes of an Ed25519 key, public or private. */
+export function rawWriterKey(key: KeyObject): Buffer {
+  const { x } = (key.type === 'private' ? createPublicKey(key) : key).export({ format: 'jwk' })
+  return Buffer.from(String(x), 'base64url')
+}
+
+/** SPKI in base64, as the server keeps it. */
+export function formatWriterKey(key: KeyObject): string {
+  const publicKey = key.type === 'private' ? createPublicKey(key) : key
+  return encodeBase64(publicKey.export({ type: 'spki', format: 'der' }))
+}
+
+/** @throws ERR_INVALID_INPUT naming `field` for anything but an Ed25519 public key. */
+export function parseWriterKey(text: string, field: string): KeyObject {
+  const der = decodeBase64(text, field)
+  try {
+    const key = createPublicKey({ key: der, type: 'spki', format: 'der' })
+    if (key.asymmetricKeyType === 'ed25519') return key
+  } catch {
+    // Falls through to the one error.
+  }
+  throw invalidInput(field, 'must be an Ed25519 public key (SPKI, base64)')
+}

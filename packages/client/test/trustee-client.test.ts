@@ -1,0 +1,136 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { Transport } from '../src/transport/transport.js'
+import { TrusteeClient } from '../src/trustee-client.js'
+import { makePair, type Pair, type RealServer, replyJson, startServer } from './real-server.js'
+
+const deposit = {
+  uuid: '6f9619ff-8b86-4d01-b42d-00cf4fc964f0',
+  handle: 'h',
+  organisation: '6f9619ff-8b86-4d01-b42d-00cf4fc964ff',
+  owner: '6f9619ff-8b86-4d01-b42d-00cf4fc964fe',
+  state: 'active',
+  revision: 3,
+  revisionUuid: '6f9619ff-8b86-4d01-b42d-00cf4fc964f3',
+  contentBytes: 2,
+  sealing: 'hsm',
+  createdAt: '2026-01-02T03:04:05.000Z',
+  updatedAt: '2026-01-02T03:04:05.000Z',
+}
+
+let folder: string
+let pair: Pair
+let server: RealServer | undefined
+let transport: Transport | undefined
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'trustee-client-'))
+  pair = makePair(folder, 'server')
+})
+afterEach(async () => {
+  await transport?.destroy()
+  await server?.close()
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+async function connect(answer: Parameters<typeof startServer>[0]) {
+  server = await startServer(answer, pair)
+  transport = new Transport({ url: server.url, tls: { ca: [pair.cert] } })
+  const client = new TrusteeClient(transport, { attempts: 3, pauseMs: 1, maxPauseMs: 50 })
+  return { client, seen: server.seen }
+}
+
+describe('TrusteeClient', () => {
+  it('repeats a put under one request id', async () => {
+    const { client, seen } = await connect((_, response) => {
+      if (seen.length === 1) response.socket?.destroy()
+      else if (seen.length === 2)
+        replyJson(response, { code: 'ERR_HSM_UNAVAILABLE', detail: 'x' }, 503)
+      else replyJson(response, deposit, 201)
+    })
+    const content = Buffer.from([0, 255])
+    expect(
+      await client.put({ handle: 'h', content, condition: 'absent', scope: 'service' }),
+    ).toEqual(deposit)
+    const bodies = seen.map((one) => JSON.parse(one.body))
+    expect(bodies[0]).toEqual({ requestId: expect.any(String), content: 'AP8=', scope: 'service' })
+    expect(bodies).toEqual([bodies[0], bodies[0], bodies[0]])
+    expect(seen.map((one) => one.headers['if-none-match'])).toEqual(['*', '*', '*'])
+  })
+
+  it('sends the revision that a put may replace', async () => {
+    const { client, seen } = await connect((_, response) => replyJson(response, deposit, 201))
+    await client.put({ handle: 'h', content: Buffer.from('x'), condition: { revision: 3 } })
+    expect(seen[0]?.headers['if-match']).toBe('"3"')
+    await client.put({ handle: 'h', content: Buffer.from('x') })
+    expect([seen[1]?.headers['if-match'], seen[1]?.headers['if-none-match']]).toEqual([
+      undefined,
+      undefined,
+    ])
+  })
+
+  it('puts and removes in one batch', async () => {
+    const { client, seen } = await connect((_, response) =>
+      replyJson(response, { deposits: [deposit], removed: [] }, 201),
+    )
+    const puts = [
+      { handle: 'a', content: Buffer.from('1'), condition: 'absent' as const },
+      {
+        handle: 'b',
+        content: Buffer.from('2'),
+        condition: { revision: 2 },
+        scope: 'deposit' as const,
+      },
+    ]
+    expect(await client.putBatch(puts, ['c'], deposit.uuid)).toEqual({
+      deposits: [deposit],
+      removed: [],
+    })
+    expect(JSON.parse(seen[0]?.body ?? '')).toEqual({
+      requestId: deposit.uuid,
+      puts: [
+        { handle: 'a', content: 'MQ==', ifNoneMatch: '*' },
+        { handle: 'b', content: 'Mg==', scope: 'deposit', ifMatch: 2 },
+      ],
+      removes: ['c'],
+    })
+  })
+
+  it('returns content as bytes and refuses base64 that is none', async () => {
+    let content = 'AP8='
+    const { client } = await connect((_, response) =>
+      replyJson(response, { deposit, revision: 3, content }),
+    )
+    expect((await client.get('h')).content).toEqual(Buffer.from([0, 255]))
+    content = 'AP8'
+    await expect(client.get('h')).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
+  })
+
+  it('lists page by page and finds one', async () => {
+    const page = (handle: string, next?: string) => ({
+      deposits: [{ ...deposit, handle }],
+      ...(next && { next }),
+    })
+    const { client, seen } = await connect((request, response) =>
+      replyJson(response, request.url.includes('after=a') ? page('b') : page('a', 'a')),
+    )
+    const handles = []
+    for await (const { handle } of client.list(1)) handles.push(handle)
+    expect(handles).toEqual(['a', 'b'])
+    expect(seen.map((one) => one.url)).toEqual([
+      '/v1/deposits?limit=1',
+      '/v1/deposits?after=a&limit=1',
+    ])
+    expect((await client.find('b'))?.handle).toBe('b')
+    expect(await client.find('c')).toBeUndefined()
+  })
+
+  it('removes', async () => {
+    const { client, seen } = await connect((_, response) =>
+      replyJson(response, { ...deposit, state: 'disabled' }),
+    )
+    expect((await client.remove('h')).state).toBe('disabled')
+    expect(seen[0]).toMatchObject({ method: 'DELETE', url: '/v1/deposits/h', body: '' })
+  })
+})
