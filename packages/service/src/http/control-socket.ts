@@ -59,7 +59,6 @@ function absent(error: NodeJS.ErrnoException): undefined {
 }
 
 function refused(path: string, rule: string, hint?: string): DomainError {
-  return new DomainError('ERR_SETTINGS', `${path} ${rule}`, {
-    ...(hint === undefined ? {} : { hints: [hint] }),
-  })
+  const hints = hint === undefined ? [] : [hint]
+  return new DomainError('ERR_SETTINGS', `${path} ${rule}`, { hints })
 }

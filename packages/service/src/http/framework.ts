@@ -49,7 +49,9 @@ export async function buildListener(options: FrameworkOptions): Promise<http.Req
     ajv: { customOptions: { coerceTypes: false, useDefaults: false, removeAdditional: false } },
     schemaErrorFormatter: (faults, part) =>
       invalidRequest(faults as SchemaFault[], partNames[part] ?? part),
-    frameworkErrors: (error, request, reply) => refuse(options, error, request, reply),
+    frameworkErrors: (error, request, reply) => {
+      refuse(options, error, request, reply)
+    },
   })
   app.decorateRequest('exchange', null)
   app.removeAllContentTypeParsers()
@@ -64,7 +66,7 @@ export async function buildListener(options: FrameworkOptions): Promise<http.Req
   if (options.metrics !== undefined) measure(app, options.metrics)
   for (const route of options.routes) addRoute(app, route, options)
   await app.ready()
-  return app.routing
+  return (request, response) => app.routing(request, response)
 }
 
 function addRoute(app: FastifyInstance, route: BoundRoute, options: FrameworkOptions): void {
@@ -133,13 +135,14 @@ async function identify(
 }
 
 async function answer(
-  { spec, handle }: BoundRoute,
+  route: BoundRoute,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
+  const { spec } = route
   const { requestId, identity } = exchangeOf(request)
   const result = await withinDeadline(spec.deadlineMs, reply.raw, (signal) =>
-    handle({
+    route.handle({
       params: request.params,
       query: request.query,
       body: request.body,

@@ -51,7 +51,7 @@ function constRule(first: SchemaFault, faults: readonly SchemaFault[]): string {
 function fieldOf(fault: SchemaFault, part: string): string {
   const named = fault.params.missingProperty ?? fault.params.additionalProperty
   const steps = fault.instancePath.split('/').slice(1)
-  if (named !== undefined) steps.push(nameable(String(named)))
+  if (typeof named === 'string') steps.push(nameable(named))
   const path = steps.map((step) => (/^\d+$/.test(step) ? `[${step}]` : `.${step}`)).join('')
   return path.replace(/^\./, '') || part
 }

@@ -72,7 +72,8 @@ export interface Answer {
   readonly status: number
   readonly headers: http.IncomingHttpHeaders
   readonly text: string
-  readonly json: any
+  /** Empty when the answer is not JSON. */
+  readonly json: Readonly<Record<string, unknown>>
 }
 
 export interface Ask {
@@ -119,7 +120,7 @@ export function ask(o: Ask): Promise<Answer> {
           status: response.statusCode ?? 0,
           headers: response.headers,
           text,
-          json: isJson ? JSON.parse(text) : undefined,
+          json: isJson ? (JSON.parse(text) as Record<string, unknown>) : {},
         })
       })
     })
