@@ -11,7 +11,7 @@ import {
   type WrappedKey,
 } from '../hsm.js'
 import { checkKeySpec } from '../key-spec.js'
-import { type StillWanted, withinLimits } from './call-limits.js'
+import { type StillWanted, withinLimits } from '../call-limits.js'
 import { toTokenError } from './durable-files.js'
 import {
   authenticateWith,

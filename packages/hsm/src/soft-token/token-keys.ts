@@ -1,7 +1,7 @@
 /** The keys of one connected token: loaded once, and looked for again on every use, so that a removed one stops at once. */
 import { DomainError, type HsmKeyId } from '@keyhsm/core'
 import type { HsmKey, KeySpec } from '../hsm.js'
-import type { StillWanted } from './call-limits.js'
+import type { StillWanted } from '../call-limits.js'
 import { type KeyDirectory, idTaken } from './key-directory.js'
 import { formatKeyFile, type KeyFileSeal, parseKeyFile } from './key-file.js'
 import { type LoadedKey, loadKey } from './loaded-key.js'

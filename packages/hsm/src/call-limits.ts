@@ -1,5 +1,5 @@
 import { DomainError } from '@keyhsm/core'
-import type { CallOptions } from '../hsm.js'
+import type { CallOptions } from './hsm.js'
 
 /** Throws when the caller has given up: asked before each step that cannot be undone. */
 export type StillWanted = () => void

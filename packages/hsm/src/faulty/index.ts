@@ -1,0 +1,8 @@
+export {
+  type ConnectedFault,
+  connectFaulty,
+  faultyHsm,
+  type FaultyMode,
+  faultyModes,
+} from './faulty-hsm.js'
+export { type Interruptible, interruptible } from './interruptible-hsm.js'
