@@ -1,0 +1,66 @@
+/** Runs commands as a user would type them, and prints them the same way. */
+import { spawn } from 'node:child_process'
+
+export class CommandFailed extends Error {
+  constructor(command, result) {
+    super(`${command}\nended with ${result.exit}\n${result.stdout}${result.stderr}`)
+    this.result = result
+  }
+}
+
+export class Shell {
+  /**
+   * @param {{ env: Record<string, string>, cwd: string, print?: (line: string) => void, prompt?: string }} options
+   */
+  constructor({ env, cwd, print = () => {} }) {
+    this.env = env
+    this.cwd = cwd
+    this.print = print
+  }
+
+  /** Runs `command` with bash; an exit other than `exit` (0) is an error. Output is printed and returned. */
+  async run(command, { exit = 0, input = '', quiet = false, timeoutMs = 60_000 } = {}) {
+    if (!quiet) this.print(`$ ${command}`)
+    const result = await this.#spawn(command, input, timeoutMs)
+    if (!quiet) for (const line of lines(result.stderr + result.stdout)) this.print(`  ${line}`)
+    if (exit !== 'any' && result.exit !== exit) throw new CommandFailed(command, result)
+    return result
+  }
+
+  #spawn(command, input, timeoutMs) {
+    return new Promise((resolve, reject) => {
+      const child = spawn('bash', ['-c', command], { cwd: this.cwd, env: { ...process.env, ...this.env } })
+      const output = { stdout: [], stderr: [] }
+      child.stdout.on('data', (chunk) => output.stdout.push(chunk))
+      child.stderr.on('data', (chunk) => output.stderr.push(chunk))
+      const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
+      child.on('error', reject)
+      child.on('exit', (code, signal) => {
+        clearTimeout(timer)
+        // A daemon may keep the pipes open: what the command itself wrote is there when it exits.
+        setImmediate(() => {
+          const stdoutBytes = Buffer.concat(output.stdout)
+          resolve({
+            exit: code ?? signal,
+            stdout: stdoutBytes.toString(),
+            stdoutBytes,
+            stderr: Buffer.concat(output.stderr).toString(),
+          })
+          child.stdout.destroy()
+          child.stderr.destroy()
+        })
+      })
+      child.stdin.on('error', () => {})
+      child.stdin.end(input)
+    })
+  }
+}
+
+function lines(text) {
+  return text.split('\n').filter((line) => line !== '')
+}
+
+/** One argument for bash. */
+export function quote(text) {
+  return /^[A-Za-z0-9_./:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+}

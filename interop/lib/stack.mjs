@@ -1,0 +1,165 @@
+/**
+ * The whole product with real parts in one home: a SoftHSM token, Key HSM, PostgreSQL, Trustee Server, a client. Each
+ * step is the command that a user types. The demo, `npm start`, the scripts, the fault and crash tests share it.
+ */
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { spawnSync } from 'node:child_process'
+import { freePort } from './ports.mjs'
+import { programRoot } from './program-root.mjs'
+import { quote, Shell } from './shell.mjs'
+
+const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+const modules = ['/usr/lib/softhsm/libsofthsm2.so', '/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so', '/usr/lib64/pkcs11/libsofthsm2.so']
+export const softhsmModule = modules.find((path) => existsSync(path)) ?? modules[0]
+
+/** What the scripts call things; nothing of it is secret but the PINs, which are random and live in files. */
+export const names = { token: 'keytrustee', realm: 'default', organisation: 'demo' }
+
+export class Stack {
+  /** @param {{ home?: string, print?: (line: string) => void, env?: Record<string, string>, settings?: string[] }} options */
+  static async create({ home, print, env = {}, ports = {} } = {}) {
+    const folder = home ?? mkdtempSync(join(tmpdir(), 'keyhsm-'))
+    mkdirSync(folder, { recursive: true })
+    chmodSync(folder, 0o755)
+    const chosen = {
+      keyhsm: ports.keyhsm ?? (await freePort(9090)),
+      trustee: ports.trustee ?? (await freePort(11371)),
+    }
+    return new Stack(folder, chosen, { print, env })
+  }
+
+  constructor(home, ports, { print, env }) {
+    this.home = home
+    this.ports = ports
+    this.isRoot = process.getuid() === 0
+    this.program = programRoot(checkout, home)
+    this.env = {
+      PATH: `${this.program}/bin:${process.env.PATH}`,
+      KEYHSM_HOME: home,
+      SOFTHSM2_CONF: join(home, 'softhsm2.conf'),
+      ...env,
+    }
+    this.shell = new Shell({ env: this.env, cwd: home, print })
+    this.run = this.shell.run.bind(this.shell)
+    this.pinFile = join(home, 'pin')
+    this.authFile = join(home, 'auth')
+  }
+
+  get url() {
+    return `https://127.0.0.1:${this.ports.trustee}`
+  }
+
+  /** Prefix that runs the HSM's own tools as the user whose token it is. */
+  get asKeyHsm() {
+    return this.isRoot ? 'runuser -u keyhsm -- ' : ''
+  }
+
+  /** Lines to paste into a shell that shall talk to this stack. */
+  get exports() {
+    return Object.entries({ ...this.env, PATH: `${this.program}/bin:$PATH` }).map(([name, value]) => `export ${name}=${name === 'PATH' ? `"${value}"` : quote(value)}`)
+  }
+
+  pkcs11Tool(args) {
+    return `${this.asKeyHsm}pkcs11-tool --module ${softhsmModule} --token-label ${names.token} --login --pin "$(cat ${this.pinFile})" ${args}`
+  }
+
+  /** A fresh SoftHSM token; its PINs are made here and given by file. */
+  async makeToken() {
+    const tokens = join(this.home, 'tokens')
+    mkdirSync(tokens, { recursive: true, mode: 0o700 })
+    if (this.isRoot) chownSync(tokens, ...idsOf('keyhsm'))
+    writeFileSync(this.env.SOFTHSM2_CONF, `directories.tokendir = ${tokens}\nobjectstore.backend = file\nlog.level = ERROR\n`)
+    chmodSync(this.env.SOFTHSM2_CONF, 0o644)
+    for (const file of [this.pinFile, `${this.pinFile}.so`]) {
+      writeFileSync(file, randomBytes(9).toString('base64url'), { mode: 0o600 })
+    }
+    await this.run(
+      `${this.asKeyHsm}softhsm2-util --init-token --free --label ${names.token} --pin "$(cat ${this.pinFile})" --so-pin "$(cat ${this.pinFile}.so)"`,
+    )
+  }
+
+  async setUpKeyHsm(extra = '') {
+    await this.run(
+      `keyhsm setup softhsm --library ${softhsmModule} --token-label ${names.token} --pin-file ${this.pinFile} --port ${this.ports.keyhsm}${extra}`,
+    )
+  }
+
+  async setUpTrustee() {
+    await this.run(`ktadmin init --address 127.0.0.1 --port ${this.ports.trustee}`)
+    await this.run('ktadmin db bootstrap')
+    await this.run(`keyhsm trust ${this.home}/keytrustee/.ssl/ssl-cert-keytrustee-keyhsm-client.pem --realm ${names.realm}`)
+  }
+
+  async start() {
+    await this.startKeyHsm()
+    await this.run('keytrustee-server start')
+  }
+
+  async startKeyHsm() {
+    await this.run('keyhsm start')
+  }
+
+  async join() {
+    await this.run(`ktadmin keyhsm --server https://127.0.0.1:${this.ports.keyhsm} --trust --fingerprint ${await this.keyHsmFingerprint()}`)
+  }
+
+  async addOrganisation(name = names.organisation) {
+    const result = await this.run(`ktadmin org add ${name} --json`, { quiet: true })
+    const { authSecret } = JSON.parse(result.stdout)
+    writeFileSync(this.authFile, authSecret, { mode: 0o600 })
+  }
+
+  async register({ client = 'client', organisation = names.organisation } = {}) {
+    const fingerprint = await this.serverFingerprint()
+    await this.run(
+      `keytrustee register --server ${this.url} --org ${organisation} --auth-file ${this.authFile} --server-fingerprint ${fingerprint} --clientname ${client}`,
+    )
+  }
+
+  async serverFingerprint() {
+    return fingerprintOf(join(this.home, 'keytrustee/.ssl/ssl-cert-keytrustee.pem'))
+  }
+
+  async keyHsmFingerprint() {
+    const result = await this.run('keyhsm status --json', { quiet: true })
+    return JSON.parse(result.stdout).certificate.fingerprint
+  }
+
+  /** Everything from an empty folder to a registered client. */
+  async bringUp() {
+    await this.makeToken()
+    await this.setUpKeyHsm()
+    await this.setUpTrustee()
+    await this.start()
+    await this.join()
+    await this.addOrganisation()
+    await this.register()
+  }
+
+  async stop({ quiet = false } = {}) {
+    for (const command of ['keytrustee-server stop', 'keyhsm stop']) {
+      await this.run(command, { exit: 'any', quiet })
+    }
+  }
+
+  /** Stops what still runs and removes the home. */
+  async remove() {
+    await this.stop({ quiet: true })
+    rmSync(this.home, { recursive: true, force: true })
+  }
+}
+
+function idsOf(user) {
+  const [uid, gid] = ['-u', '-g'].map((flag) => Number(spawnSync('id', [flag, user], { encoding: 'utf8' }).stdout))
+  return [uid, gid]
+}
+
+/** SHA-256 of a certificate file, as openssl prints it. */
+export function fingerprintOf(file) {
+  const result = spawnSync('openssl', ['x509', '-in', file, '-noout', '-fingerprint', '-sha256'], { encoding: 'utf8' })
+  return result.stdout.split('=')[1]?.trim().replaceAll(':', '').toLowerCase()
+}

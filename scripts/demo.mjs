@@ -1,0 +1,199 @@
+#!/usr/bin/env node
+/**
+ * The main job with real parts: a secret sealed under a key in an HSM, stored, read back, and gone once its key is gone.
+ *
+ *   npm run demo [-- --no-install] [-- --keep DIR]
+ *
+ * --no-install only checks what the set-up would install. --keep DIR leaves home and services there and says how to stop
+ * them. Everything else is removed and stopped at the end, also after a failure.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { runMain, say, Stop } from './lib/say.mjs'
+import { setUp } from './set-up.mjs'
+
+const options = parseOptions(process.argv.slice(2))
+
+await runMain(async () => {
+  setUp({ install: options.install })
+  if (!options.install) {
+    say('demo: everything is installed')
+    return 0
+  }
+  const listeningBefore = listening()
+  const { Stack } = await import('../interop/lib/stack.mjs')
+  const began = Date.now()
+  const stack = await Stack.create({ home: options.keep, print: (line) => console.log(line) })
+  try {
+    announce(stack)
+    await showMainJob(stack)
+  } catch (error) {
+    await stack.remove()
+    throw error.result ? new Stop(`demo: failed\n${error.message}`) : error
+  }
+  if (options.keep) {
+    keep(stack)
+    return 0
+  }
+  await stack.stop()
+  await stack.remove()
+  checkNothingLeft(listeningBefore)
+  console.log(`\ndemo: done in ${((Date.now() - began) / 1000).toFixed(1)} s`)
+  return 0
+})
+
+function parseOptions(args) {
+  const found = { install: true, keep: undefined }
+  for (let i = 0; i < args.length; i++) {
+    if (args[i] === '--no-install') found.install = false
+    else if (args[i] === '--keep' && args[i + 1]) found.keep = resolve(args[++i])
+    else {
+      say(`demo: unknown option ${args[i]}; usage: npm run demo -- [--no-install] [--keep DIR]`)
+      process.exit(2)
+    }
+  }
+  return found
+}
+
+function announce(stack) {
+  const usual = stack.ports.keyhsm === 9090 && stack.ports.trustee === 11371
+  console.log(`home: ${stack.home}`)
+  console.log(
+    usual
+      ? 'ports: 9090 (Key HSM) and 11371 (Trustee Server), the usual ones'
+      : `ports: the usual ones are taken, so ${stack.ports.keyhsm} (Key HSM) and ${stack.ports.trustee} (Trustee Server)`,
+  )
+  for (const line of stack.exports) console.log(`$ ${line}`)
+}
+
+async function showMainJob(stack) {
+  title('1. A token, Key HSM and Trustee Server, trust in both directions')
+  await stack.makeToken()
+  await stack.setUpKeyHsm()
+  await stack.setUpTrustee()
+  await stack.start()
+  await stack.join()
+
+  title('2. An organisation, a client, a deposit; the HSM’s own tool lists its key')
+  await addOrganisation(stack)
+  await stack.register()
+  const secret = join(stack.home, 'secret.bin')
+  writeFileSync(secret, randomBytes(3000), { mode: 0o600 })
+  await stack.run(`keytrustee put backup-key ${secret}`)
+  const label = await showKey(stack)
+
+  title('3. Everything stops and starts; the same bytes come back')
+  await stack.stop()
+  await stack.start()
+  await stack.run(`keytrustee get backup-key -o ${stack.home}/secret.copy`)
+  await stack.run(`cmp ${secret} ${stack.home}/secret.copy && echo identical`)
+  const contents = await depositMany(stack)
+  await checkMany(stack, contents, [])
+
+  title('4. The connection check of the manual')
+  await checkTestHsm(stack)
+
+  title('5. One key revoked, one deleted with the HSM’s own tool: those two deposits are gone, and only those')
+  await stack.run(`keyhsm keys revoke ${label} --yes`)
+  const other = await labelOf(stack, 'deposit-07')
+  await stack.run(stack.pkcs11Tool(`--delete-object --type privkey --label ${other}`))
+  await expectIrretrievable(stack, 'backup-key')
+  await expectIrretrievable(stack, 'deposit-07')
+  await checkMany(stack, contents, ['deposit-07'])
+
+  title('6. Both audit chains verify')
+  await stack.run('keyhsm audit verify')
+  await stack.run('ktadmin audit verify')
+}
+
+function title(text) {
+  console.log(`\n== ${text}`)
+}
+
+async function addOrganisation(stack) {
+  console.log('$ ktadmin org add demo    # the secret is shown once; here it goes to a 0600 file')
+  await stack.addOrganisation()
+}
+
+async function showKey(stack) {
+  const result = await stack.run(stack.pkcs11Tool('--list-objects --type privkey'))
+  const pattern = /label:\s+(backup-key-[0-9A-Za-z]{4}-[0-9A-Za-z]{4}-\d{4}-\d{2}-\d{2})/
+  const label = pattern.exec(result.stdout)?.[1]
+  if (!label) throw new Stop('demo: the HSM lists no key named by the convention handle-uuid-date')
+  return label
+}
+
+/** 25 deposits: 1 byte, 1 KiB, 1 MiB, NULs, and random ones between. */
+async function depositMany(stack) {
+  const folder = join(stack.home, 'many')
+  mkdirSync(folder, { mode: 0o700 })
+  const contents = new Map()
+  for (let i = 1; i <= 25; i++) {
+    const name = `deposit-${String(i).padStart(2, '0')}`
+    const special = { 1: randomBytes(1), 2: randomBytes(1024), 3: randomBytes(2 ** 20), 4: Buffer.alloc(64) }
+    writeFileSync(join(folder, name), special[i] ?? randomBytes(i * 37), { mode: 0o600 })
+    contents.set(name, digest(join(folder, name)))
+  }
+  await stack.run(`for f in ${folder}/*; do keytrustee put "$(basename "$f")" "$f" || exit; done`, { timeoutMs: 120_000 })
+  return contents
+}
+
+async function checkMany(stack, contents, gone) {
+  const wanted = [...contents].filter(([name]) => !gone.includes(name))
+  const list = wanted.map(([name]) => name).join(' ')
+  const command = `for h in ${list}; do keytrustee get $h | sha256sum | cut -d' ' -f1; done`
+  const result = await stack.run(command, { quiet: true, timeoutMs: 120_000 })
+  const digests = result.stdout.trim().split('\n')
+  const equal = wanted.filter(([, expected], index) => digests[index] === expected).length
+  console.log(`$ for h in …; do keytrustee get $h | sha256sum; done\n  ${equal} of ${wanted.length} identical`)
+  if (equal !== wanted.length) throw new Stop('demo: a deposit came back changed')
+}
+
+async function checkTestHsm(stack) {
+  const result = await stack.run(`curl -sk ${stack.url}/test_hsm`)
+  if (!/^"Sample Key TEST_HELLO_DEPOSIT\d{4}-\d\d-\d\d-\d{6} has been created"\s*$/.test(result.stdout)) {
+    throw new Stop('demo: test_hsm did not print the sentence of the manual')
+  }
+}
+
+async function labelOf(stack, handle) {
+  const result = await stack.run('keyhsm keys list --json', { quiet: true })
+  const { keys } = JSON.parse(result.stdout)
+  const key = keys.find((candidate) => candidate.label.startsWith(`${handle}-`))
+  if (!key) throw new Stop(`demo: no HSM key for ${handle}`)
+  return key.label
+}
+
+async function expectIrretrievable(stack, handle) {
+  const result = await stack.run(`keytrustee get ${handle}`, { exit: 'any' })
+  if (result.exit !== 1 || !/irretrievable/.test(result.stderr)) {
+    throw new Stop(`demo: ${handle} should be irretrievable`)
+  }
+}
+
+function keep(stack) {
+  console.log(`\ndemo: the services go on in ${stack.home}; to use and to stop them:`)
+  for (const line of stack.exports) console.log(`  ${line}`)
+  console.log(`  keytrustee-server stop; keyhsm stop; rm -r ${stack.home}`)
+}
+
+function listening() {
+  return spawnSync('ss', ['-Hltn'], { encoding: 'utf8' })
+    .stdout.split('\n')
+    .map((line) => line.trim().split(/\s+/)[3])
+    .filter(Boolean)
+    .sort()
+    .join('\n')
+}
+
+function checkNothingLeft(before) {
+  const after = listening()
+  console.log(`$ ss -ltn    # ${after === before ? 'the same before and after' : 'differs'}`)
+  if (after !== before) throw new Stop(`demo: something still listens\nbefore:\n${before}\nafter:\n${after}`)
+}
+
+function digest(file) {
+  return createHash('sha256').update(readFileSync(file)).digest('hex')
+}

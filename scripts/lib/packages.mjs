@@ -1,0 +1,20 @@
+/** The Debian packages this project needs, each with what for. The demo needs the first group, the tests both. */
+export const demoPackages = {
+  softhsm2: 'the HSM in software',
+  opensc: 'pkcs11-tool, the tool of the HSM in the demo',
+  postgresql: 'the database (only its binaries; the product makes a private cluster)',
+  openssl: 'certificates shown and checked',
+  curl: 'the connection check of the manual',
+  iproute2: 'ss, to show that nothing is left listening',
+  procps: 'ps, to search process lists for secrets',
+  'g++': 'compiler for the one native addon (pkcs11js)',
+  make: 'builds the addon',
+  python3: 'builds the addon (node-gyp)',
+}
+
+export const testPackages = {
+  libnss3: 'NSS softoken, a second independent PKCS#11 library',
+  'libnss3-tools': 'certutil, makes the NSS database',
+  'python3-cryptography': 'the independent opener of sealed deposits',
+  git: 'the checks of the repository',
+}

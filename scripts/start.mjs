@@ -1,0 +1,46 @@
+#!/usr/bin/env node
+/**
+ * The whole stack in the foreground with a persistent home (`./.keyhsm`), until Ctrl-C: `npm start`.
+ * The first start makes token, settings, database and client; later ones start what is there.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { runMain, say } from './lib/say.mjs'
+import { root, setUp } from './set-up.mjs'
+
+await runMain(async () => {
+  setUp()
+  const { Stack } = await import('../interop/lib/stack.mjs')
+  const home = process.env.KEYHSM_START_HOME ?? join(root, '.keyhsm')
+  mkdirSync(home, { recursive: true })
+  const portsFile = join(home, 'ports.json')
+  const ports = existsSync(portsFile) ? JSON.parse(readFileSync(portsFile, 'utf8')) : undefined
+  const stack = await Stack.create({ home, ports, print: (line) => say(line) })
+  const stopped = waitForSignal()
+  try {
+    if (ports) await stack.start()
+    else {
+      await stack.bringUp()
+      writeFileSync(portsFile, JSON.stringify(stack.ports))
+    }
+    printInvitation(stack)
+    await stopped
+  } finally {
+    await stack.stop()
+  }
+  return 0
+})
+
+/** Ctrl-C reaches the whole process group; the services ignore nothing, so they are simply asked to stop afterwards. */
+function waitForSignal() {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => resolve(signal))
+  })
+}
+
+function printInvitation(stack) {
+  say(`\nRunning until Ctrl-C; home ${stack.home}. Paste into another shell:`)
+  console.log(stack.exports.join('; '))
+  console.log("echo 'my secret' | keytrustee put first-deposit")
+  console.log('keytrustee get first-deposit')
+}

@@ -1,0 +1,106 @@
+#!/usr/bin/env node
+/**
+ * Everything that must hold, stage by stage: `npm test`. Makes the checkout ready first. Each stage prints its progress
+ * and what it counted; the last line is `N passed, N failed, N skipped`. A skipped test prints its reason.
+ *
+ *   npm test -- [--only STAGE[,STAGE…]] [--list]
+ */
+import { spawn } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { runMain, say, Stop } from './lib/say.mjs'
+import { root, setUp } from './set-up.mjs'
+
+const reports = join(root, 'reports')
+const node = process.execPath
+const bin = (name) => join(root, 'node_modules', '.bin', name)
+
+const stages = [
+  { name: 'format', command: [bin('biome'), 'format', '.'] },
+  { name: 'typed lint', command: [bin('oxlint'), '--type-aware', '--quiet'] },
+  { name: 'types', command: [node, join(root, 'node_modules/typescript/bin/tsc'), '-b', root] },
+  { name: 'types of tests', command: [node, join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.tests.json'] },
+  { name: 'import rules', command: [node, 'scripts/check-imports.mjs'] },
+  { name: 'sizes', command: [node, 'scripts/check-sizes.mjs'] },
+  { name: 'documents', command: [node, 'scripts/check-documents.mjs'] },
+  { name: 'unit, conformance, store contract', count: countVitest, command: vitest() },
+  { name: 'whole-product scripts', count: countReport('scripts.json'), command: [node, 'interop/run-scripts.mjs', '--report', 'reports/scripts.json'] },
+  { name: 'faults', count: countReport('faults.json'), command: [node, 'interop/faults-table.mjs', '--report', 'reports/faults.json'] },
+  { name: 'crash loop', command: [node, 'interop/crash-loop.mjs', '40'] },
+  { name: 'secrets scan', command: [node, 'interop/secrets-scan.mjs'] },
+]
+
+await runMain(async () => {
+  const chosen = chooseStages(process.argv.slice(2))
+  setUp({ install: true, tests: true })
+  rmSync(reports, { recursive: true, force: true })
+  mkdirSync(reports, { recursive: true })
+  const total = { passed: 0, failed: 0, skipped: 0 }
+  for (const [index, stage] of chosen.entries()) {
+    const result = await runStage(stage, `${index + 1}/${chosen.length}`)
+    for (const key of Object.keys(total)) total[key] += result[key]
+  }
+  console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)
+  return total.failed === 0 && total.passed > 0 ? 0 : 1
+})
+
+function chooseStages(args) {
+  if (args.includes('--list')) throw new Stop(stages.map((stage) => stage.name).join('\n'), 0)
+  const only = args.includes('--only') ? (args[args.indexOf('--only') + 1] ?? '').split(',') : undefined
+  const chosen = only ? stages.filter((stage) => only.includes(stage.name)) : stages
+  if (chosen.length === 0) throw new Stop(`test: no such stage; there are: ${stages.map((s) => s.name).join(', ')}`, 2)
+  return chosen
+}
+
+/** A stage without a count of its own is one test: its exit status. A stage that counts fails too when it exits otherwise than 0. */
+async function runStage(stage, position) {
+  say(`\n== ${position} ${stage.name}`)
+  const began = Date.now()
+  const exit = await run(stage.command)
+  const counted = stage.count?.() ?? { passed: exit === 0 ? 1 : 0, failed: exit === 0 ? 0 : 1, skipped: 0 }
+  if (exit !== 0 && counted.failed === 0) counted.failed = 1
+  const seconds = ((Date.now() - began) / 1000).toFixed(1)
+  say(`== ${stage.name}: ${counted.passed} passed, ${counted.failed} failed, ${counted.skipped} skipped (${seconds} s)`)
+  return counted
+}
+
+function run([command, ...args]) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 2, 2] })
+    child.on('error', (error) => {
+      say(`cannot run ${command}: ${error.message}`)
+      resolve(127)
+    })
+    child.on('exit', (code, signal) => resolve(code ?? (signal ? 1 : 0)))
+  })
+}
+
+function vitest() {
+  const report = join('reports', 'vitest.json')
+  return [node, join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+}
+
+/** Counts from vitest's own report; a skipped test prints its name, which holds its reason. */
+function countVitest() {
+  const report = takeReport('vitest.json')
+  if (!report) return { passed: 0, failed: 1, skipped: 0 }
+  for (const file of report.testResults) {
+    for (const test of file.assertionResults) {
+      if (test.status === 'pending' || test.status === 'skipped') say(`skipped: ${test.fullName}`)
+    }
+  }
+  return { passed: report.numPassedTests, failed: report.numFailedTests, skipped: report.numPendingTests + report.numTodoTests }
+}
+
+function countReport(file) {
+  return () => takeReport(file) ?? { passed: 0, failed: 1, skipped: 0 }
+}
+
+/** Reports of an earlier run were removed at the start. */
+function takeReport(file) {
+  try {
+    return JSON.parse(readFileSync(join(reports, file), 'utf8'))
+  } catch {
+    return undefined
+  }
+}
