@@ -82,13 +82,22 @@ export async function setOrganisationState(
   return organisation
 }
 
+/** @throws ERR_NOT_FOUND */
+export async function readOrganisation(
+  { store }: Pick<Trustee, 'store'>,
+  name: string,
+): Promise<Organisation> {
+  const organisation = await store.findOrganisation({ name: parseShortName(name, 'organisation') })
+  if (!organisation) throw new DomainError('ERR_NOT_FOUND', `there is no organisation ${name}`)
+  return organisation
+}
+
 async function readOwn(
   { store, grants, audit }: Trustee,
   { requestId, actor, name }: Order & { readonly name: string },
   operation: string,
 ): Promise<Organisation> {
-  const organisation = await store.findOrganisation({ name: parseShortName(name, 'name') })
-  if (!organisation) throw new DomainError('ERR_NOT_FOUND', `there is no organisation ${name}`)
+  const organisation = await readOrganisation({ store }, name)
   if (grants.believesOrganisation(organisation)) return organisation
   const subjects = [{ organisation: organisation.uuid, name }]
   await auditRefusal(audit, { operation, requestId, actor, subjects }, 'integrity', 'grant')

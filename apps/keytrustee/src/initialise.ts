@@ -1,0 +1,124 @@
+/** `ktadmin init`: every key and file a server needs. What exists is kept, so that it can be run again. */
+import { generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import type { Fingerprint } from '@keyhsm/core'
+import {
+  certificateFingerprint,
+  editSettings,
+  type KeyedCertificate,
+  makeAuthority,
+  makeSelfSigned,
+  writeFileAtomically,
+} from '@keyhsm/service'
+import { addAdministrator, invokingUser, readAdministrators } from './administrators.js'
+import { readOptionalText, readText } from './files.js'
+import { grantKeyBytes } from './grants.js'
+import type { Paths } from './paths.js'
+import { readSettings, settingPath } from './settings.js'
+
+/** Lifetimes in days; the authority outlives what it issues by far. */
+const serverDays = 825
+const keyHsmClientDays = 3650
+const authorityDays = 7300
+
+export interface Initialised {
+  /** Files that were missing and made now, relative to the server's folder. */
+  readonly made: readonly string[]
+  /** SHA-256 of the server certificate: what `keytrustee register` shows at first contact. */
+  readonly serverFingerprint: Fingerprint
+  readonly administrator: string | undefined
+}
+
+export interface InitialiseOptions {
+  /** Names and addresses by which clients reach the server; the host's own name and loopback are always there. */
+  readonly externalAddresses: readonly string[]
+  readonly port?: string
+}
+
+/** @throws ERR_SETTINGS, ERR_NOT_ALLOWED, ERR_UNAVAILABLE when files cannot be made. */
+export async function initialise(paths: Paths, o: InitialiseOptions): Promise<Initialised> {
+  const made: string[] = []
+  for (const folder of ['.ssl', '.ca', 'admin', 'run', 'log', 'audit', 'prune'])
+    await mkdir(`${paths.root}/${folder}`, { recursive: true, mode: 0o700 })
+  const make = async (path: string, content: () => string | Promise<string>, mode = 0o600) => {
+    if ((await readOptionalText(path)) !== undefined) return
+    await writeFileAtomically(path, await content(), mode)
+    made.push(path.slice(paths.root.length + 1))
+  }
+  await make(paths.settings, () => initialSettings(o), 0o640)
+  const pair = async (certificate: string, key: string, of: () => Promise<KeyedCertificate>) => {
+    // The key first: a certificate without its key is never left behind.
+    if ((await readOptionalText(certificate)) !== undefined) return
+    const fresh = await of()
+    await writeFileAtomically(key, fresh.privateKey, 0o600)
+    await make(certificate, () => fresh.certificate, 0o644)
+  }
+  await pair(paths.serverCertificate, paths.serverKey, () => makeServerPair(o.externalAddresses))
+  await pair(paths.keyHsmClientCertificate, paths.keyHsmClientKey, makeKeyHsmClientPair)
+  await pair(paths.authorityCertificate, paths.authorityKey, () =>
+    makeAuthority({ commonName: 'Key Trustee client authority', days: authorityDays }),
+  )
+  await make(paths.grantKey, () => `${randomBytes(grantKeyBytes).toString('hex')}\n`)
+  await makeAuditKey(paths, make)
+  const administrator = await makeFirstAdministrator(paths)
+  if (administrator !== undefined) made.push(`admin/${administrator}.key`)
+  return { made, serverFingerprint: await readServerFingerprint(paths), administrator }
+}
+
+/** SHA-256 of the certificate in use. @throws ERR_SETTINGS when it cannot be read. */
+export async function readServerFingerprint(paths: Paths): Promise<Fingerprint> {
+  const { certificate } = await readSettings(paths)
+  const pem = await readText(settingPath(paths, certificate))
+  return certificateFingerprint(new X509Certificate(pem))
+}
+
+function initialSettings({ externalAddresses, port }: InitialiseOptions): string {
+  const head = [
+    '# Settings of the Key Trustee Server. Names that are not known are refused.',
+    '# Every setting with its default: ktadmin settings',
+    '',
+  ].join('\n')
+  return editSettings(head, {
+    'keytrustee.server.external-address':
+      externalAddresses.length === 0 ? undefined : externalAddresses.join(','),
+    'keytrustee.server.port': port,
+  })
+}
+
+function makeServerPair(externalAddresses: readonly string[]): Promise<KeyedCertificate> {
+  const names = [...externalAddresses, hostname(), 'localhost', '127.0.0.1', '::1']
+  return makeSelfSigned({
+    commonName: externalAddresses[0] ?? hostname(),
+    subjectAltNames: [...new Set(names)],
+    days: serverDays,
+    usage: 'server-and-client',
+  })
+}
+
+function makeKeyHsmClientPair(): Promise<KeyedCertificate> {
+  return makeSelfSigned({
+    commonName: `keytrustee@${hostname()}`,
+    subjectAltNames: [],
+    days: keyHsmClientDays,
+    usage: 'client',
+  })
+}
+
+/** Ed25519: signs checkpoints of this server's audit and nothing else. Its public half is for the auditor to take away. */
+async function makeAuditKey(
+  paths: Paths,
+  make: (path: string, content: () => string, mode?: number) => Promise<void>,
+): Promise<void> {
+  if ((await readOptionalText(paths.auditKey)) !== undefined) return
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+  await make(paths.auditKey, () => privateKey.export({ type: 'pkcs8', format: 'pem' }) as string)
+  const text = publicKey.export({ type: 'spki', format: 'pem' }) as string
+  await writeFileAtomically(paths.auditPublicKey, text, 0o644)
+}
+
+async function makeFirstAdministrator(paths: Paths): Promise<string | undefined> {
+  if ((await readAdministrators(paths)).size > 0) return undefined
+  await addAdministrator(paths, invokingUser)
+  return invokingUser
+}

@@ -1,0 +1,210 @@
+/** The routes of the control socket, tied to what they do. */
+import type { Handle, Uuid } from '@keyhsm/core'
+import {
+  addOrganisationRoute,
+  joinRoute,
+  listAllDepositsRoute,
+  listClientsRoute,
+  listHsmKeyUsesRoute,
+  listOrganisationsRoute,
+  pruneConfirmRoute,
+  pruneReportRoute,
+  type ReplyOf,
+  revokeHsmKeyRoute,
+  setAuthRoute,
+  setClientStateRoute,
+  setOrganisationStateRoute,
+  statusRoute,
+} from '@keyhsm/protocol'
+import { type BoundRoute, bindRoute, type Identity } from '@keyhsm/service'
+import { changeClientState } from '../clients/change-client-state.js'
+import { believedPage, defaultPageSize } from '../deposits/list-deposits.js'
+import { listHsmKeys } from '../hsm-keys/list-hsm-keys.js'
+import { pruneReported, reportOrphans } from '../hsm-keys/prune-hsm-keys.js'
+import { revokeHsmKey } from '../hsm-keys/revoke-hsm-key.js'
+import {
+  addOrganisation,
+  readOrganisation,
+  setAuth,
+  setOrganisationState,
+} from '../organisations/organisation-orders.js'
+import { type JoinDesk, type JoinResult, joinKeyHsm } from '../sealing/join-key-hsm.js'
+import type { KeyHsmLink } from '../sealing/key-hsm-link.js'
+import { notJoined } from '../sealing/sealing-state.js'
+import type { Client, Organisation } from '../store/store.js'
+import type { Trustee } from '../trustee.js'
+import { administratorOf } from './identify.js'
+
+export interface AdminRoutesOptions {
+  readonly trustee: Trustee
+  readonly join: JoinDesk
+  readonly pruneReports: string
+  /** Whether the pair shown to Key HSM is the one clients see: works, but one key then has two uses. */
+  sharesServerCertificate(clientCertificate: string): boolean
+  status(): Promise<ReplyOf<typeof statusRoute>>
+}
+
+export function adminRoutes(o: AdminRoutesOptions): readonly BoundRoute[] {
+  return [
+    ...organisationRoutes(o),
+    ...identityRoutes(o),
+    ...sealingRoutes(o),
+    ...hsmKeyRoutes(o),
+    bindRoute(statusRoute, () => o.status()),
+  ]
+}
+
+function organisationRoutes({ trustee }: AdminRoutesOptions): BoundRoute[] {
+  return [
+    bindRoute(addOrganisationRoute, async ({ body, ...by }) => {
+      const { organisation, auth } = await addOrganisation(trustee, { ...orderOf(by), ...body })
+      return { organisation: toOrganisationReply(organisation), auth }
+    }),
+    bindRoute(listOrganisationsRoute, async () => {
+      const organisations = await trustee.store.listOrganisations()
+      return { organisations: organisations.map(toOrganisationReply) }
+    }),
+    bindRoute(setAuthRoute, async ({ params, body, ...by }) => {
+      const order = { ...orderOf(by), ...params, ...body }
+      const { organisation, auth } = await setAuth(trustee, order)
+      const reply = { organisation: toOrganisationReply(organisation) }
+      return auth === undefined ? reply : { ...reply, auth }
+    }),
+    bindRoute(setOrganisationStateRoute, async ({ params, body, ...by }) => {
+      const order = { ...orderOf(by), ...params, ...body }
+      return { organisation: toOrganisationReply(await setOrganisationState(trustee, order)) }
+    }),
+  ]
+}
+
+function identityRoutes({ trustee }: AdminRoutesOptions): BoundRoute[] {
+  const { store } = trustee
+  return [
+    bindRoute(listClientsRoute, async ({ query }) => {
+      const { organisation: name, state } = query
+      const organisation = await filterOf(trustee, name)
+      const clients = await store.listClients({
+        ...organisation,
+        ...(state === undefined ? {} : { state }),
+      })
+      const organisations = await store.listOrganisations()
+      const names = new Map(organisations.map(({ uuid, name: known }) => [uuid, known]))
+      return { clients: clients.map((client) => toClientReply(client, names)) }
+    }),
+    bindRoute(setClientStateRoute, async ({ params, body, ...by }) => {
+      const client = await changeClientState(trustee, { ...orderOf(by), ...params, ...body })
+      const organisation = await store.findOrganisation({ uuid: client.organisation })
+      const names = new Map([[client.organisation, organisation?.name ?? 'unknown']])
+      return { client: toClientReply(client, names) }
+    }),
+    bindRoute(listAllDepositsRoute, async ({ query, ...by }) => {
+      const { organisation, owner, after, limit = defaultPageSize } = query
+      const page = await store.listDeposits({
+        ...(await filterOf(trustee, organisation)),
+        ...(owner === undefined ? {} : { owner: owner as Uuid }),
+        ...(after === undefined ? {} : { after: after as Handle }),
+        limit,
+      })
+      const { deposits, next } = await believedPage(trustee, page, orderOf(by))
+      return { deposits: [...deposits], ...(next === undefined ? {} : { next }) }
+    }),
+  ]
+}
+
+function sealingRoutes(o: AdminRoutesOptions): BoundRoute[] {
+  return [
+    bindRoute(joinRoute, async ({ body, ...by }) => {
+      const result = await joinKeyHsm(o.join, { ...orderOf(by), ...body })
+      return toJoinReply(result, o.sharesServerCertificate(result.joined.clientCertificate))
+    }),
+  ]
+}
+
+function hsmKeyRoutes({
+  trustee,
+  join,
+  pruneReports: directory,
+}: AdminRoutesOptions): BoundRoute[] {
+  const link = (): KeyHsmLink => {
+    const current = join.current()
+    if (!current) throw notJoined()
+    return current
+  }
+  return [
+    bindRoute(listHsmKeyUsesRoute, async ({ query }) => listHsmKeys(trustee, link(), query)),
+    bindRoute(revokeHsmKeyRoute, async ({ body, ...by }) =>
+      revokeHsmKey(trustee, link(), { ...orderOf(by), key: body.key }),
+    ),
+    bindRoute(pruneReportRoute, async (by) =>
+      reportOrphans(trustee, link(), { ...orderOf(by), directory }),
+    ),
+    bindRoute(pruneConfirmRoute, async ({ body, ...by }) =>
+      pruneReported(trustee, link(), { ...orderOf(by), report: body.report }),
+    ),
+  ]
+}
+
+function orderOf(by: { readonly requestId: Uuid; readonly identity: Identity | undefined }): {
+  readonly requestId: Uuid
+  readonly actor: string
+} {
+  return { requestId: by.requestId, actor: administratorOf(by.identity) }
+}
+
+async function filterOf(
+  trustee: Trustee,
+  name: string | undefined,
+): Promise<{ readonly organisation?: Uuid }> {
+  if (name === undefined) return {}
+  return { organisation: (await readOrganisation(trustee, name)).uuid }
+}
+
+function toOrganisationReply(
+  row: Organisation,
+): ReplyOf<typeof listOrganisationsRoute>['organisations'][number] {
+  return {
+    uuid: row.uuid,
+    name: row.name,
+    state: row.state,
+    hasAuthSecret: row.authHash !== undefined,
+    contacts: [...row.contacts],
+    createdAt: row.createdAt.toISOString(),
+  }
+}
+
+function toClientReply(
+  row: Client,
+  names: ReadonlyMap<Uuid, string>,
+): ReplyOf<typeof listClientsRoute>['clients'][number] {
+  return {
+    uuid: row.uuid,
+    organisation: row.organisation,
+    organisationName: names.get(row.organisation) ?? 'unknown',
+    name: row.name,
+    state: row.state,
+    keyFingerprint: row.keyFingerprint,
+    createdAt: row.createdAt.toISOString(),
+  }
+}
+
+function toJoinReply(
+  { joined, partition }: JoinResult,
+  sharesServerCertificate: boolean,
+): ReplyOf<typeof joinRoute> {
+  const { url, realm, canary, domain, joinedAt } = joined
+  const { device, profile, scope, kind, hardware, durableKeys } = partition
+  return {
+    url,
+    realm,
+    canary,
+    domain,
+    device,
+    profile,
+    scope,
+    kind,
+    hardware,
+    durableKeys,
+    joinedAt: joinedAt.toISOString(),
+    sharesServerCertificate,
+  }
+}

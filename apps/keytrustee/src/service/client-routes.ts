@@ -1,0 +1,102 @@
+/** The routes of the clients' port, tied to what they do. */
+import type { X509Certificate } from 'node:crypto'
+import type { Handle } from '@keyhsm/core'
+import {
+  encodeBase64,
+  enrolRoute,
+  fingerprintRoute,
+  getDepositRoute,
+  listDepositsRoute,
+  putBatchRoute,
+  putDepositRoute,
+  removeDepositRoute,
+  selfRoute,
+  testHsmRoute,
+} from '@keyhsm/protocol'
+import { type BoundRoute, bindRoute, TextReply } from '@keyhsm/service'
+import { type EnrolmentDesk, enrolClient } from '../clients/enrol-client.js'
+import { parseEnrolment } from '../clients/enrolment-request.js'
+import { listDeposits } from '../deposits/list-deposits.js'
+import { putBatch } from '../deposits/put-batch.js'
+import { putDeposit } from '../deposits/put-deposit.js'
+import { removeDeposit } from '../deposits/remove-deposit.js'
+import { retrieveDeposit } from '../deposits/retrieve-deposit.js'
+import type { HsmTest } from '../sealing/test-hsm.js'
+import type { Trustee } from '../trustee.js'
+import { clientOf } from './identify.js'
+import { formatKeyFingerprint } from './key-fingerprint.js'
+
+export interface ClientRoutesOptions {
+  readonly trustee: Trustee
+  readonly desk: EnrolmentDesk
+  readonly hsmTest: HsmTest
+  /** The certificate now in use. */
+  certificate(): X509Certificate
+}
+
+export function clientRoutes(o: ClientRoutesOptions): readonly BoundRoute[] {
+  return [...openRoutes(o), ...depositRoutes(o)]
+}
+
+/** Without an identity: first contact, and the two pages of the old product. */
+function openRoutes({ trustee, desk, hsmTest, certificate }: ClientRoutesOptions): BoundRoute[] {
+  return [
+    bindRoute(enrolRoute, async ({ body, requestId, peerAddress: peer }) =>
+      enrolClient(trustee, desk, { requestId, peer, request: await parseEnrolment(body) }),
+    ),
+    bindRoute(fingerprintRoute, () =>
+      Promise.resolve(new TextReply(`${formatKeyFingerprint(certificate())}\n`)),
+    ),
+    bindRoute(
+      testHsmRoute,
+      async ({ peerAddress }) =>
+        new TextReply(await hsmTest.run(peerAddress), 200, 'application/json'),
+    ),
+  ]
+}
+
+function depositRoutes({ trustee }: ClientRoutesOptions): BoundRoute[] {
+  return [
+    bindRoute(selfRoute, async ({ identity }) => {
+      const { caller, certificateExpiresAt } = clientOf(identity)
+      const { client, organisation } = caller
+      const usage = await trustee.store.readUsage({ client: client.uuid }, trustee.clock.now())
+      return {
+        client: client.uuid,
+        clientName: client.name,
+        organisation: organisation.uuid,
+        organisationName: organisation.name,
+        deposits: usage.deposits,
+        sealing: trustee.sealing.state,
+        certificateExpiresAt: certificateExpiresAt.toISOString(),
+      }
+    }),
+    bindRoute(putDepositRoute, ({ identity, requestId, params, body, headers }) => {
+      const put = { ...body, handle: params.handle }
+      return putDeposit(trustee, clientOf(identity).caller, { requestId, put, headers })
+    }),
+    bindRoute(putBatchRoute, async ({ identity, requestId, body }) => {
+      const { puts, removes } = body
+      const request = { requestId, puts, ...(removes === undefined ? {} : { removes }) }
+      const reply = await putBatch(trustee, clientOf(identity).caller, request)
+      return { deposits: [...reply.deposits], removed: [...reply.removed] }
+    }),
+    bindRoute(getDepositRoute, async ({ identity, requestId, params }) => {
+      const lookup = { requestId, ref: params.ref }
+      const { deposit, revision, content } = await retrieveDeposit(
+        trustee,
+        clientOf(identity).caller,
+        lookup,
+      )
+      return { deposit, revision, content: encodeBase64(content) }
+    }),
+    bindRoute(listDepositsRoute, async ({ identity, requestId, query }) => {
+      const page = { requestId, ...query } as { requestId: typeof requestId; after?: Handle }
+      const { deposits, next } = await listDeposits(trustee, clientOf(identity).caller, page)
+      return { deposits: [...deposits], ...(next === undefined ? {} : { next }) }
+    }),
+    bindRoute(removeDepositRoute, ({ identity, requestId, params }) =>
+      removeDeposit(trustee, clientOf(identity).caller, { requestId, ref: params.ref }),
+    ),
+  ]
+}

@@ -1,0 +1,77 @@
+/** Whether the server can do its work, part by part, in lines for the operator. */
+import type { ReplyOf, statusRoute } from '@keyhsm/protocol'
+import type { Audit } from '@keyhsm/service'
+import { toDomainError } from '@keyhsm/core'
+import type { KeyHsmLink } from '../sealing/key-hsm-link.js'
+import type { Store } from '../store/store.js'
+
+type Status = ReplyOf<typeof statusRoute>
+export type Parts = Status['parts']
+export type PartHealth = Parts['database']
+
+export interface HealthSources {
+  readonly store: Pick<Store, 'probe' | 'findJoin'>
+  readonly audit: Pick<Audit, 'state'>
+  link(): KeyHsmLink | undefined
+  readonly passThrough: boolean
+}
+
+/** Looks at every part now; the Key HSM is asked for what it is. */
+export async function readParts(sources: HealthSources): Promise<Parts> {
+  const [database, keyHsm] = await Promise.all([readDatabase(sources), readKeyHsm(sources)])
+  return { database, audit: sources.audit.state(), keyHsm }
+}
+
+export function isHealthy(parts: Parts): boolean {
+  return Object.values(parts).every(({ healthy }) => healthy)
+}
+
+/** `database: the database is not available; key hsm: …`, or `healthy`. */
+export function describeParts(parts: Parts): string {
+  const names = { database: 'database', audit: 'audit', keyHsm: 'key hsm' } as const
+  const faults = Object.entries(names)
+    .map(([key, name]) => ({ name, part: parts[key as keyof Parts] }))
+    .filter(({ part }) => !part.healthy)
+  return faults.map(({ name, part }) => `${name}: ${part.detail}`).join('; ') || 'healthy'
+}
+
+async function readDatabase({ store, link }: HealthSources): Promise<PartHealth> {
+  const { state, detail } = await store.probe()
+  if (state !== 'ready') return { healthy: false, detail }
+  const fault = await findJoinFault(store, link()).catch(
+    (error: unknown) => toDomainError(error).message,
+  )
+  return fault === undefined ? { healthy: true, detail } : { healthy: false, detail: fault }
+}
+
+/** A database that says otherwise than this server's own file was restored from elsewhere, or changed by hand. */
+async function findJoinFault(
+  store: Pick<Store, 'findJoin'>,
+  link: KeyHsmLink | undefined,
+): Promise<string | undefined> {
+  const row = await store.findJoin()
+  if (!row && !link) return undefined
+  if (!link) return 'this database belongs to a joined server: run ktadmin keyhsm'
+  const { canary, domain, realm } = link.joined
+  const same = row?.canary === canary && row.domain === domain && row.realm === realm
+  return same ? undefined : 'this database belongs to another Key HSM partition than this server'
+}
+
+async function readKeyHsm({ link, passThrough }: HealthSources): Promise<PartHealth> {
+  const joined = link()
+  if (!joined) {
+    const detail = passThrough
+      ? 'not joined, deposits pass through unsealed'
+      : 'not joined: run ktadmin keyhsm'
+    return { healthy: passThrough, detail }
+  }
+  try {
+    const partition = await joined.calls.describe(AbortSignal.timeout(2_000))
+    if (partition.canary !== joined.joined.canary)
+      return { healthy: false, detail: 'wrong partition: it shows another canary than at joining' }
+    const detail = `${partition.device}, scope ${partition.scope}, ${partition.kind}`
+    return { healthy: partition.state === 'ready', detail: `${partition.state}: ${detail}` }
+  } catch (error) {
+    return { healthy: false, detail: toDomainError(error).message }
+  }
+}

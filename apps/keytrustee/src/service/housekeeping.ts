@@ -1,0 +1,73 @@
+/** What a running server does by itself: watches its parts, forgets old requests, sweeps abandoned reservations. */
+import { toDomainError } from '@keyhsm/core'
+import type { Log } from '@keyhsm/service'
+import { hsmKeyWindowMs } from '../deposits/quotas.js'
+import { sweepPendingPuts } from '../deposits/release-reservation.js'
+import type { Trustee } from '../trustee.js'
+import { describeParts, isHealthy, type Parts } from './health.js'
+
+/** How long a request id is remembered: retries come within minutes, restored clients within days. */
+const requestMemoryMs = 7 * 86400_000
+/** Longer than any put can take: its deadline, times the batches of a batch. */
+const abandonedAfterMs = 15 * 60_000
+const healthEveryMs = 5_000
+const sweepEveryMs = 60_000
+
+export interface HousekeepingOptions {
+  readonly trustee: Trustee
+  readonly log: Log
+  readParts(): Promise<Parts>
+}
+
+/** Starts both rounds. @returns stops them and waits for one under way. */
+export function startHousekeeping(o: HousekeepingOptions): () => Promise<void> {
+  let line: string | undefined
+  const watch = async (): Promise<void> => {
+    const parts = await o.readParts()
+    const now = describeParts(parts)
+    if (now !== line && isHealthy(parts)) o.log.info({}, `health: ${now}`)
+    else if (now !== line) o.log.warn({}, `health: ${now}`)
+    line = now
+  }
+  const sweep = () => sweepOnce(o)
+  const stops = [every(healthEveryMs, watch, o.log), every(sweepEveryMs, sweep, o.log)]
+  return async () => {
+    await Promise.all(stops.map((stop) => stop()))
+  }
+}
+
+async function sweepOnce({ trustee, log }: HousekeepingOptions): Promise<void> {
+  const now = trustee.clock.now().getTime()
+  const swept = await sweepPendingPuts(trustee, new Date(now - abandonedAfterMs))
+  if (swept.length > 0) log.warn({ count: swept.length }, 'abandoned reservations are removed')
+  await trustee.store.withTransaction(async (transaction) => {
+    await transaction.deleteRequestsBefore(new Date(now - requestMemoryMs))
+    await transaction.deleteHsmKeyCountsBefore(new Date(now - 2 * hsmKeyWindowMs))
+  })
+}
+
+/** One round after the other, each a pause after the one before; a failed round is logged and tried again. */
+function every(pauseMs: number, round: () => Promise<void>, log: Log): () => Promise<void> {
+  let stopped = false
+  let timer: NodeJS.Timeout | undefined
+  let running: Promise<void> = Promise.resolve()
+  const run = async (): Promise<void> => {
+    await round().catch((error: unknown) => {
+      log.debug({ error: toDomainError(error) }, 'a round of housekeeping failed')
+    })
+    schedule()
+  }
+  const schedule = (): void => {
+    if (stopped) return
+    timer = setTimeout(() => {
+      running = run()
+    }, pauseMs)
+    timer.unref()
+  }
+  schedule()
+  return async () => {
+    stopped = true
+    clearTimeout(timer)
+    await running
+  }
+}

@@ -1,0 +1,21 @@
+import type { KeyHsmLink } from '../sealing/key-hsm-link.js'
+
+/** The link to the joined Key HSM; another can take its place while requests are under way. */
+export class LinkInUse {
+  #link: KeyHsmLink | undefined
+
+  current(): KeyHsmLink | undefined {
+    return this.#link
+  }
+
+  /** The link before is closed when its last request has ended. */
+  use(link: KeyHsmLink): void {
+    const before = this.#link
+    this.#link = link
+    void before?.calls.close().catch(() => undefined)
+  }
+
+  async close(): Promise<void> {
+    await this.#link?.calls.close()
+  }
+}

@@ -1,0 +1,87 @@
+/** What a reload exchanges as one: settings, TLS pair, administrators. */
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { DomainError } from '@keyhsm/core'
+import type { TlsServing } from '@keyhsm/service'
+import { readAdministrators } from '../administrators.js'
+import { readPrivateText, readText } from '../files.js'
+import type { Paths } from '../paths.js'
+import { readSettings, type Settings, settingPath, toLimits } from '../settings.js'
+import type { Limits } from '../trustee.js'
+
+export interface LiveState {
+  readonly settings: Settings
+  readonly limits: Limits
+  readonly tls: TlsServing
+  readonly certificate: X509Certificate
+  readonly administrators: ReadonlyMap<string, KeyObject>
+}
+
+/** @throws ERR_SETTINGS for whatever is missing, damaged or does not fit together. */
+export async function readLiveState(paths: Paths): Promise<LiveState> {
+  const settings = await readSettings(paths)
+  const cert = await readText(settingPath(paths, settings.certificate))
+  const key = await readPrivateText(settingPath(paths, settings.key))
+  const passphrase = await readPassphrase(paths, settings)
+  const certificate = requirePair(cert, key, passphrase)
+  const authority = await readText(paths.authorityCertificate)
+  return {
+    settings,
+    limits: toLimits(settings),
+    certificate,
+    administrators: await readAdministrators(paths),
+    tls: {
+      cert,
+      key,
+      ...(passphrase === undefined ? {} : { passphrase }),
+      // Enrolment and the two pages of the old product serve peers without a certificate.
+      rejectUnauthorized: false,
+      trustedCertificates: [authority],
+    },
+  }
+}
+
+/** Settings that changed but take effect only at the next start. */
+export function findRestartNeeds(before: Settings, after: Settings): readonly string[] {
+  const names = {
+    host: 'keytrustee.server.host',
+    port: 'keytrustee.server.port',
+    sealing: 'keytrustee.sealing',
+    databaseUrl: 'keytrustee.database.url',
+    logBytes: 'keytrustee.log.size',
+    logFiles: 'keytrustee.log.keep',
+  } as const
+  return Object.entries(names)
+    .filter(([key]) => before[key as keyof typeof names] !== after[key as keyof typeof names])
+    .map(([, name]) => name)
+}
+
+async function readPassphrase(paths: Paths, settings: Settings): Promise<string | undefined> {
+  const { keyPassphraseFile } = settings
+  if (keyPassphraseFile === undefined) return undefined
+  const text = await readPrivateText(settingPath(paths, keyPassphraseFile))
+  return text.replace(/\r?\n$/, '')
+}
+
+function requirePair(cert: string, key: string, passphrase: string | undefined): X509Certificate {
+  try {
+    const certificate = new X509Certificate(cert)
+    const privateKey = createPrivateKey({
+      key,
+      ...(passphrase === undefined ? {} : { passphrase }),
+    })
+    if (certificate.checkPrivateKey(privateKey)) return certificate
+  } catch (cause) {
+    throw new DomainError(
+      'ERR_SETTINGS',
+      'the server’s certificate or private key cannot be read',
+      {
+        cause,
+        hints: ['a password-protected key needs keytrustee.tls.key-passphrase-file'],
+      },
+    )
+  }
+  throw new DomainError(
+    'ERR_SETTINGS',
+    'the server’s private key does not belong to its certificate',
+  )
+}

@@ -1,0 +1,119 @@
+/** Opens what operations work with: grants, audit, database, the way to Key HSM. */
+import { type Clock, DomainError, newUuid, SecretBytes } from '@keyhsm/core'
+import { type Audit, type Log, openAudit } from '@keyhsm/service'
+import { createDepositQueue } from '../deposits/deposit-queue.js'
+import { sweepPendingPuts } from '../deposits/release-reservation.js'
+import { readPrivateText } from '../files.js'
+import { type Grants, grantKeyBytes, openGrants } from '../grants.js'
+import type { Paths } from '../paths.js'
+import { readJoinFile } from '../sealing/join-file.js'
+import { openLink } from '../sealing/key-hsm-link.js'
+import { createPassThroughSealer } from '../sealing/pass-through.js'
+import { createSealingState, type SealingState } from '../sealing/sealing-state.js'
+import type { Store } from '../store/store.js'
+import type { Trustee } from '../trustee.js'
+import { readAuditSigner } from './audit-signer.js'
+import type { Closers } from './closers.js'
+import type { Database, DatabaseSettings } from './database.js'
+import { LinkInUse } from './link-in-use.js'
+import type { LiveState } from './live-state.js'
+
+export interface TrusteeOptions {
+  readonly paths: Paths
+  readonly log: Log
+  readonly clock: Clock
+  openDatabase(settings: DatabaseSettings): Promise<Database>
+}
+
+export interface OpenTrustee {
+  readonly trustee: Trustee & { readonly sealing: SealingState; readonly audit: Audit }
+  readonly link: LinkInUse
+  readonly auditPublicKey: string
+}
+
+/**
+ * `live` is asked at each use, so that a reload takes effect.
+ * @throws ERR_SETTINGS, ERR_STORE_UNAVAILABLE, ERR_AUDIT_UNAVAILABLE; what was opened so far is in `closers`.
+ */
+export async function openTrustee(
+  o: TrusteeOptions,
+  live: () => LiveState,
+  closers: Closers,
+): Promise<OpenTrustee> {
+  const { paths, log, clock } = o
+  const grants = await readGrants(paths)
+  const signer = await readAuditSigner(paths)
+  const onProblem = (error: DomainError) => log.error({ error }, 'audit')
+  const audit = await openAudit({
+    directory: paths.audit,
+    service: 'keytrustee',
+    clock,
+    signer,
+    onProblem,
+  })
+  closers.add(() => audit.close())
+  const database = await o.openDatabase(live().settings)
+  closers.add(() => database.close())
+  const { store } = database
+  const link = new LinkInUse()
+  closers.add(() => link.close())
+  const sealing = await openSealing({ paths, grants, store, link }, live())
+  const trustee = {
+    store,
+    grants,
+    audit,
+    sealing,
+    queue: createDepositQueue(),
+    clock,
+    get limits() {
+      return live().limits
+    },
+  }
+  // Whoever reserved before this process began is gone, or finds its reservation gone when it commits.
+  const left = await sweepPendingPuts(trustee, new Date(clock.now().getTime() + 1))
+  if (left.length > 0) log.warn({ count: left.length }, 'reservations of puts cut off are removed')
+  await noteStart(audit, sealing)
+  return { trustee, link, auditPublicKey: signer.publicKey }
+}
+
+async function readGrants(paths: Paths): Promise<Grants> {
+  const text = (await readPrivateText(paths.grantKey)).trim()
+  if (!/^[0-9a-f]+$/.test(text) || text.length !== 2 * grantKeyBytes)
+    throw new DomainError('ERR_SETTINGS', `grant.key must hold ${2 * grantKeyBytes} hex digits`)
+  return openGrants(SecretBytes.own(Buffer.from(text, 'hex')))
+}
+
+interface SealingParts {
+  readonly paths: Paths
+  readonly grants: Grants
+  readonly store: Store
+  readonly link: LinkInUse
+}
+
+async function openSealing(
+  { paths, grants, store, link }: SealingParts,
+  { settings }: LiveState,
+): Promise<SealingState> {
+  const joined = await readJoinFile(paths)
+  const sealing = createSealingState({
+    passThrough: createPassThroughSealer(grants),
+    passThroughAllowed: settings.sealing === 'pass-through',
+    wasJoined: (await store.findJoin()) !== undefined,
+  })
+  if (joined) {
+    const opened = openLink(joined)
+    link.use(opened)
+    sealing.join(opened.sealer)
+  }
+  return sealing
+}
+
+async function noteStart(audit: Audit, sealing: SealingState): Promise<void> {
+  await audit.append({
+    event: 'note',
+    operation: 'start',
+    requestId: newUuid(),
+    actor: 'service',
+    subject: { sealing: sealing.state },
+  })
+}

@@ -1,0 +1,154 @@
+/** The Trustee Server, put together: everything it needs is opened in order, or nothing stays open. */
+import { X509Certificate } from 'node:crypto'
+import { type Clock, type DomainError, errorTraits, systemClock } from '@keyhsm/core'
+import { type HttpServer, type Log, startHttpServer } from '@keyhsm/service'
+import { openClientAuthority } from '../clients/client-authority.js'
+import { readPrivateText, readText } from '../files.js'
+import { createAttemptLimit } from '../organisations/attempt-limit.js'
+import { createHsmTest } from '../sealing/test-hsm.js'
+import { adminRoutes } from './admin-routes.js'
+import { clientRoutes } from './client-routes.js'
+import { Closers } from './closers.js'
+import type { TrusteeOptions } from './open-trustee.js'
+import { type HealthSources, readParts } from './health.js'
+import { startHousekeeping } from './housekeeping.js'
+import { AdministratorCheck, identifyPeer } from './identify.js'
+import { findRestartNeeds, type LiveState, readLiveState } from './live-state.js'
+import { type OpenTrustee, openTrustee } from './open-trustee.js'
+import { readStatus } from './status.js'
+
+export interface ServerOptions extends Omit<TrusteeOptions, 'clock'> {
+  readonly clock?: Clock
+}
+
+export interface TrusteeServer {
+  /** Where clients reach it: `host:port` as bound. */
+  readonly address: { readonly host: string; readonly port: number }
+  /** Lets requests under way finish for at most `timeoutMs`, then closes everything. */
+  stop(timeoutMs: number): Promise<void>
+  /** Reads settings, TLS pair and administrators anew. @throws ERR_SETTINGS; the old ones stay in use. */
+  reload(): Promise<void>
+}
+
+/** @throws ERR_SETTINGS, ERR_UNAVAILABLE (port taken), ERR_STORE_UNAVAILABLE, ERR_AUDIT_UNAVAILABLE; nothing stays open. */
+export async function startServer(o: ServerOptions): Promise<TrusteeServer> {
+  const closers = new Closers()
+  try {
+    return await openServer({ ...o, clock: o.clock ?? systemClock }, closers)
+  } catch (error) {
+    await closers.closeAll().catch(() => undefined)
+    throw error
+  }
+}
+
+interface Running {
+  readonly o: TrusteeOptions
+  readonly opened: OpenTrustee
+  readonly live: () => LiveState
+  readonly health: HealthSources
+}
+
+async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeServer> {
+  let live = await readLiveState(o.paths)
+  const startedAt = o.clock.now()
+  const opened = await openTrustee(o, () => live, closers)
+  const { trustee, link } = opened
+  const health: HealthSources = {
+    store: trustee.store,
+    audit: trustee.audit,
+    link: () => link.current(),
+    passThrough: live.settings.sealing === 'pass-through',
+  }
+  const running: Running = { o, opened, live: () => live, health }
+  const clients = await openClientPort(running)
+  closers.add(() => clients.close())
+  const address = clients.address as { readonly host: string; readonly port: number }
+  const status = () =>
+    readStatus({ opened, health, live, startedAt, address: `${address.host}:${address.port}` })
+  const control = await openControlSocket(running, status)
+  closers.add(() => control.close())
+  closers.add(startHousekeeping({ trustee, log: o.log, readParts: () => readParts(health) }))
+  return {
+    address,
+    async stop(timeoutMs) {
+      await Promise.all([clients.drain(timeoutMs), control.drain(timeoutMs)])
+      await closers.closeAll()
+    },
+    async reload() {
+      const next = await readLiveState(o.paths)
+      clients.reloadTls(next.tls)
+      for (const name of findRestartNeeds(live.settings, next.settings))
+        o.log.warn({ setting: name }, 'changed, takes effect at the next start')
+      live = next
+    },
+  }
+}
+
+async function openClientPort({ o, opened, live }: Running): Promise<HttpServer> {
+  const { trustee, link } = opened
+  const { paths, clock, log } = o
+  const authority = openClientAuthority({
+    certificate: await readText(paths.authorityCertificate),
+    privateKey: await readPrivateText(paths.authorityKey),
+  })
+  const { settings, tls } = live()
+  return startHttpServer({
+    listen: { host: settings.host, port: settings.port },
+    tls,
+    clock,
+    routes: clientRoutes({
+      trustee,
+      desk: { authority, attempts: createAttemptLimit(clock) },
+      hsmTest: createHsmTest(trustee, () => link.current()),
+      certificate: () => live().certificate,
+    }),
+    identify: (peer) => identifyPeer(trustee, authority, peer),
+    onError: (error, context) => logError(log, error, context),
+  })
+}
+
+function openControlSocket(
+  { o, opened, live }: Running,
+  status: Parameters<typeof adminRoutes>[0]['status'],
+): Promise<HttpServer> {
+  const { trustee, link } = opened
+  const { paths, clock, log } = o
+  const check = new AdministratorCheck(clock)
+  const join = {
+    trustee,
+    sealing: trustee.sealing,
+    paths,
+    current: () => link.current(),
+    use: (next: Parameters<typeof link.use>[0]) => link.use(next),
+  }
+  const routes = adminRoutes({
+    trustee,
+    join,
+    pruneReports: paths.pruneReports,
+    sharesServerCertificate: (pem) => sharesKey(pem, live().certificate),
+    status,
+  })
+  return startHttpServer({
+    listen: { socketPath: paths.controlSocket },
+    routes,
+    clock,
+    identify: (peer) => check.identify(peer, live().administrators),
+    onError: (error, context) => logError(log, error, context),
+  })
+}
+
+function sharesKey(pem: string, server: X509Certificate): boolean {
+  return new X509Certificate(pem).publicKey.equals(server.publicKey)
+}
+
+/** Faults of this server or of what it needs are the operator's business; refusals are the audit's. */
+function logError(
+  log: Log,
+  error: DomainError,
+  context: { readonly requestId: string; readonly route: string; readonly status: number },
+): void {
+  if (error.code === 'ERR_INTERNAL') log.error({ ...context, error }, 'a request failed')
+  else if (errorTraits[error.code].retry)
+    log.warn({ ...context, error }, 'a request could not be served')
+  else log.debug({ ...context, error }, 'a request was refused')
+}

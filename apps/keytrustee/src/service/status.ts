@@ -1,0 +1,56 @@
+/** The answer of `ktadmin status`. */
+import type { ReplyOf, statusRoute } from '@keyhsm/protocol'
+import { certificateFingerprint } from '@keyhsm/service'
+import { version } from '../version.js'
+import { isHealthy, readParts, type HealthSources } from './health.js'
+import type { LiveState } from './live-state.js'
+import type { OpenTrustee } from './open-trustee.js'
+
+export interface StatusSources {
+  readonly opened: OpenTrustee
+  readonly health: HealthSources
+  readonly live: LiveState
+  readonly address: string
+  readonly startedAt: Date
+}
+
+/** Never fails: what cannot be read is left out or said to be unhealthy. */
+export async function readStatus(o: StatusSources): Promise<ReplyOf<typeof statusRoute>> {
+  const { trustee, link, auditPublicKey } = o.opened
+  const parts = await readParts(o.health)
+  const joined = link.current()?.joined
+  return {
+    version,
+    pid: process.pid,
+    address: o.address,
+    serverFingerprint: certificateFingerprint(o.live.certificate),
+    serverCertificateExpiresAt: new Date(o.live.certificate.validTo).toISOString(),
+    sealing: trustee.sealing.state,
+    ...(joined
+      ? {
+          keyHsm: {
+            url: joined.url,
+            realm: joined.realm,
+            joinedAt: joined.joinedAt.toISOString(),
+          },
+        }
+      : {}),
+    healthy: isHealthy(parts),
+    parts,
+    ...(await readCounts(o.opened)),
+    auditHead: trustee.audit.head(),
+    auditPublicKey,
+    startedAt: o.startedAt.toISOString(),
+  }
+}
+
+async function readCounts({
+  trustee: { store },
+}: OpenTrustee): Promise<{ deposits: number; pendingPuts: number } | undefined> {
+  try {
+    const [deposits, pending] = await Promise.all([store.countDeposits(), store.listPendingPuts()])
+    return { deposits, pendingPuts: pending.length }
+  } catch {
+    return undefined
+  }
+}

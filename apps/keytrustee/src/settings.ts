@@ -1,0 +1,222 @@
+/** The names of `keytrustee.properties` and what may stand behind them. */
+import { isIP } from 'node:net'
+import { isAbsolute, join } from 'node:path'
+import { invalidInput, parseBytes, parseDuration } from '@keyhsm/core'
+import { logLevels, parseSettings, type SettingsOf, settingsSchema } from '@keyhsm/service'
+import { readText } from './files.js'
+import type { Paths } from './paths.js'
+import type { Limits } from './trustee.js'
+
+export const trusteeSchema = settingsSchema({
+  host: {
+    name: 'keytrustee.server.host',
+    default: '0.0.0.0',
+    parse: parseAddress,
+    describe: 'IP address of the listener for clients',
+  },
+  port: {
+    name: 'keytrustee.server.port',
+    default: '11371',
+    parse: integer(0, 65535),
+    describe: 'HTTPS port for clients',
+  },
+  certificate: {
+    name: 'keytrustee.tls.certificate',
+    default: '.ssl/ssl-cert-keytrustee.pem',
+    parse: parsePath,
+    describe: 'certificate shown to clients, PEM; relative to the folder of this file',
+  },
+  key: {
+    name: 'keytrustee.tls.key',
+    default: '.ssl/ssl-cert-keytrustee-pk.pem',
+    parse: parsePath,
+    describe: 'its private key, PEM',
+  },
+  keyPassphraseFile: {
+    name: 'keytrustee.tls.key-passphrase-file',
+    parse: parsePath,
+    describe: 'file (0600) with the passphrase of a password-protected private key',
+  },
+  externalAddresses: {
+    name: 'keytrustee.server.external-address',
+    default: '',
+    parse: parseList,
+    describe: 'names and addresses by which clients reach this server, in its certificate',
+  },
+  sealing: {
+    name: 'keytrustee.sealing',
+    default: 'hsm',
+    parse: oneOf(['hsm', 'pass-through']),
+    describe:
+      'hsm: deposits are refused until a Key HSM is joined; pass-through: until then they are stored as they come',
+  },
+  contentBytes: {
+    name: 'keytrustee.content.max-bytes',
+    default: '1M',
+    parse: size(1, 16 * 2 ** 20),
+    describe: 'largest content of a deposit, at most 16M',
+  },
+  depositsPerClient: {
+    name: 'keytrustee.quota.deposits-per-client',
+    default: '100000',
+    parse: integer(1, 1e9),
+    describe: 'most deposits of one client',
+  },
+  depositsPerOrganisation: {
+    name: 'keytrustee.quota.deposits-per-organisation',
+    default: '1000000',
+    parse: integer(1, 1e9),
+    describe: 'most deposits of one organisation',
+  },
+  hsmKeysPerHourPerClient: {
+    name: 'keytrustee.quota.hsm-keys-per-hour-per-client',
+    default: '10000',
+    parse: integer(1, 1e9),
+    describe: 'most HSM keys made for one client within an hour',
+  },
+  hsmKeysPerHourPerOrganisation: {
+    name: 'keytrustee.quota.hsm-keys-per-hour-per-organisation',
+    default: '50000',
+    parse: integer(1, 1e9),
+    describe: 'most HSM keys made for one organisation within an hour',
+  },
+  waitingClientsPerOrganisation: {
+    name: 'keytrustee.quota.waiting-clients-per-organisation',
+    default: '100',
+    parse: integer(0, 1e6),
+    describe: 'most clients of one organisation that may wait for approval',
+  },
+  undeleteMs: {
+    name: 'keytrustee.undelete.window',
+    default: '30d',
+    parse: duration(60e3, 3650 * 86400e3),
+    describe: 'how long the removal of a deposit can be undone',
+  },
+  pruneMinAgeMs: {
+    name: 'keytrustee.prune.min-age',
+    default: '24h',
+    parse: duration(0, 365 * 86400e3),
+    describe: 'time between two reports of an orphaned HSM key before it may be destroyed',
+  },
+  databaseUrl: {
+    name: 'keytrustee.database.url',
+    parse: notEmpty,
+    describe:
+      'postgresql://user@host/database of an external database; absent: the private cluster',
+  },
+  databasePasswordFile: {
+    name: 'keytrustee.database.password-file',
+    parse: parsePath,
+    describe: 'file (0600) with the password of the external database',
+  },
+  databaseAuthorityFile: {
+    name: 'keytrustee.database.ca-file',
+    parse: parsePath,
+    describe: 'PEM of the authority that signed the external database’s certificate',
+  },
+  logLevel: {
+    name: 'keytrustee.log.level',
+    default: 'info',
+    parse: oneOf(logLevels),
+    describe: 'least level that is logged',
+  },
+  logBytes: {
+    name: 'keytrustee.log.size',
+    default: '10M',
+    parse: size(64 * 1024, 2 ** 40),
+    describe: 'size at which the log file is rolled',
+  },
+  logFiles: {
+    name: 'keytrustee.log.keep',
+    default: '10',
+    parse: integer(1, 1000),
+    describe: 'rolled log files that are kept',
+  },
+})
+
+export type Settings = SettingsOf<typeof trusteeSchema>
+
+export const settingsFileName = 'keytrustee.properties'
+
+/** @throws ERR_SETTINGS with every fault and its line; when the file is missing, naming `ktadmin init`. */
+export async function readSettings(paths: Pick<Paths, 'settings'>): Promise<Settings> {
+  return parseSettings(await readText(paths.settings), trusteeSchema, settingsFileName)
+}
+
+export function toLimits(settings: Settings): Limits {
+  const { contentBytes, depositsPerClient, depositsPerOrganisation } = settings
+  const { hsmKeysPerHourPerClient, hsmKeysPerHourPerOrganisation } = settings
+  const { waitingClientsPerOrganisation, undeleteMs, pruneMinAgeMs } = settings
+  return {
+    contentBytes,
+    depositsPerClient,
+    depositsPerOrganisation,
+    hsmKeysPerHourPerClient,
+    hsmKeysPerHourPerOrganisation,
+    waitingClientsPerOrganisation,
+    undeleteMs,
+    pruneMinAgeMs,
+  }
+}
+
+/** A path of the settings, which may be relative to the server's folder. */
+export function settingPath(paths: Pick<Paths, 'root'>, path: string): string {
+  return isAbsolute(path) ? path : join(paths.root, path)
+}
+
+function integer(least: number, most: number) {
+  return (text: string, field: string): number => {
+    const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
+    if (!(value >= least && value <= most))
+      throw invalidInput(field, `must be a whole number from ${least} to ${most}`)
+    return value
+  }
+}
+
+function size(least: number, most: number) {
+  return (text: string, field: string): number => {
+    const bytes = parseBytes(text, field)
+    if (bytes < least || bytes > most)
+      throw invalidInput(field, `must be from ${least} to ${most} bytes`)
+    return bytes
+  }
+}
+
+function duration(leastMs: number, mostMs: number) {
+  return (text: string, field: string): number => {
+    const ms = parseDuration(text, field)
+    if (ms < leastMs || ms > mostMs)
+      throw invalidInput(field, `must be from ${leastMs / 1000} to ${mostMs / 1000} seconds`)
+    return ms
+  }
+}
+
+function oneOf<const Value extends string>(values: readonly Value[]) {
+  return (text: string, field: string): Value => {
+    const found = values.find((value) => value === text)
+    if (found === undefined) throw invalidInput(field, `must be one of ${values.join(', ')}`)
+    return found
+  }
+}
+
+function parseAddress(text: string, field: string): string {
+  if (isIP(text) === 0) throw invalidInput(field, 'must be an IP address')
+  return text
+}
+
+function parsePath(text: string, field: string): string {
+  if (text === '' || text.includes('\0')) throw invalidInput(field, 'must be a path')
+  return text
+}
+
+function notEmpty(text: string, field: string): string {
+  if (text === '') throw invalidInput(field, 'must not be empty')
+  return text
+}
+
+function parseList(text: string): readonly string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+}
