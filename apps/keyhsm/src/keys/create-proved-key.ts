@@ -5,7 +5,7 @@ import type { Capacity } from './capacity.js'
 import { proveKey } from './prove-key.js'
 
 /** Time given to the clean-up of a key, whatever the caller's deadline was. */
-const discardDeadlineMs = 5000
+const discardDeadlineMs = 3000
 
 /**
  * Makes the key `spec` and counts it.

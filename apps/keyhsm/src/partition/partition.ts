@@ -32,6 +32,7 @@ export class Partition {
   readonly keys: PartitionKeys
   readonly #clock: Clock
   #visible = true
+  #kind: WrappingKind
   #capacity: Capacity
   #ring: KeyRing
 
@@ -39,6 +40,7 @@ export class Partition {
     this.hsm = hsm
     this.keys = keys
     this.#clock = options.clock
+    this.#kind = options.keySettings.kind
     this.#capacity = new Capacity(options.keySettings.limit)
     this.#ring = this.#makeRing(options.keySettings)
   }
@@ -54,6 +56,11 @@ export class Partition {
     const partition = new Partition(hsm, keys, options)
     await partition.#take(listed, partition.#ring.beginListing())
     return partition
+  }
+
+  /** Kind of the keys that are made from now on. */
+  get kind(): WrappingKind {
+    return this.#kind
   }
 
   get capacity(): Capacity {
@@ -72,12 +79,14 @@ export class Partition {
   /** Makes new keys by other settings from now on; existing keys stay as they are. */
   async changeKeySettings(settings: KeySettings): Promise<void> {
     const capacity = new Capacity(settings.limit)
-    const previous = { capacity: this.#capacity, ring: this.#ring }
+    const previous = { kind: this.#kind, capacity: this.#capacity, ring: this.#ring }
+    this.#kind = settings.kind
     this.#capacity = capacity
     this.#ring = this.#makeRing(settings)
     try {
       await this.recheck()
     } catch (error) {
+      this.#kind = previous.kind
       this.#capacity = previous.capacity
       this.#ring = previous.ring
       throw error

@@ -1,0 +1,125 @@
+/** `application.properties` as a whole: which device, with which PIN, and everything else, checked. */
+import { basename, join } from 'node:path'
+import { DomainError, SecretBytes, withSecret } from '@keyhsm/core'
+import {
+  parseSettings,
+  readSettingLines,
+  readSettingsKey,
+  secretOpener,
+  type SettingsOf,
+  type SettingsSchema,
+} from '@keyhsm/service'
+import { readTextIfThere } from './files.js'
+import type { Paths } from './paths.js'
+import {
+  commonSchema,
+  type Hardware,
+  hardwareNames,
+  pkcs11Schema,
+  softTokenSchema,
+} from './settings.js'
+
+export type CommonSettings = SettingsOf<typeof commonSchema>
+
+/** Which device to connect to; everything but the PIN may be shown. */
+export type DeviceSettings =
+  | {
+      readonly hardware: Exclude<Hardware, 'soft-token'>
+      readonly library: string
+      readonly token: {
+        readonly label?: string
+        readonly serial?: string
+        readonly slot?: number
+      }
+    }
+  | { readonly hardware: 'soft-token'; readonly directory: string; readonly label?: string }
+
+export interface Configuration {
+  readonly settings: CommonSettings
+  readonly device: DeviceSettings
+  /** Wiped by whoever asked for the configuration. */
+  readonly pin: SecretBytes
+}
+
+/** The file that holds the key under which the PIN is sealed; not the TLS key's password. */
+export function settingsKeyPath(paths: Pick<Paths, 'keystore'>): string {
+  return join(paths.keystore, 'settings.key')
+}
+
+/** The schema of a file for this hardware, in the order in which settings are shown. */
+export function schemaFor(hardware: Hardware): SettingsSchema {
+  return { ...commonSchema, ...deviceSchema(hardware) }
+}
+
+/**
+ * Which hardware a settings file is for.
+ * @throws ERR_SETTINGS when it does not say, or says something else than one of `hardwareNames`.
+ */
+export function readHardware(text: string, file: string): Hardware {
+  const line = readSettingLines(text, file).find(({ name }) => name === commonSchema.hardware.name)
+  const found = hardwareNames.find((name) => name === line?.text)
+  if (found) return found
+  const rule = `must be one of ${hardwareNames.join(', ')}`
+  const at = line === undefined ? {} : { line: line.line }
+  throw new DomainError('ERR_SETTINGS', `${file}: ${commonSchema.hardware.name} ${rule}`, {
+    faults: [{ field: commonSchema.hardware.name, rule, ...at }],
+  })
+}
+
+/**
+ * Reads and checks the settings file, every fault at once.
+ * @throws ERR_SETTINGS when there is none, or with its faults and their lines.
+ */
+export async function readConfiguration(paths: Paths): Promise<Configuration> {
+  const text = await readSettingsText(paths)
+  const key = await readSettingsKey(settingsKeyPath(paths))
+  return await withSecret(key, () => parseConfiguration(text, basename(paths.settings), key))
+}
+
+/** The text of the settings file. @throws ERR_SETTINGS when there is none. */
+export async function readSettingsText(paths: Pick<Paths, 'settings'>): Promise<string> {
+  const text = await readTextIfThere(paths.settings)
+  if (text !== undefined) return text
+  throw new DomainError('ERR_SETTINGS', `Key HSM is not set up: there is no ${paths.settings}`, {
+    hints: ['run `keyhsm setup <hsm name>`'],
+  })
+}
+
+/** @throws ERR_SETTINGS with every fault of the text. */
+export function parseConfiguration(text: string, file: string, key: SecretBytes): Configuration {
+  const hardware = readHardware(text, file)
+  const options = { openSecret: secretOpener(key) }
+  if (hardware === 'soft-token') {
+    const schema = { ...commonSchema, ...softTokenSchema }
+    const { directory, tokenLabel, pin, ...settings } = parseSettings(text, schema, file, options)
+    const device = {
+      hardware,
+      directory,
+      ...(tokenLabel === undefined ? {} : { label: tokenLabel }),
+    }
+    return { settings, device, pin: toSecret(pin) }
+  }
+  const schema = { ...commonSchema, ...pkcs11Schema(hardware) }
+  const parsed = parseSettings(text, schema, file, options)
+  const { library, tokenLabel, tokenSerial, slot, pin, ...settings } = parsed
+  const token = {
+    ...(tokenLabel === undefined ? {} : { label: tokenLabel }),
+    ...(tokenSerial === undefined ? {} : { serial: tokenSerial }),
+    ...(slot === undefined ? {} : { slot }),
+  }
+  if (Object.keys(token).length === 0) throw noToken(file, pkcs11Schema(hardware).tokenLabel.name)
+  return { settings, device: { hardware, library, token }, pin: toSecret(pin) }
+}
+
+function deviceSchema(hardware: Hardware): SettingsSchema {
+  return hardware === 'soft-token' ? softTokenSchema : pkcs11Schema(hardware)
+}
+
+function toSecret(text: string): SecretBytes {
+  return SecretBytes.own(Buffer.from(text, 'utf8'))
+}
+
+function noToken(file: string, field: string): DomainError {
+  const rule = 'or the serial number or the slot is needed'
+  return new DomainError('ERR_SETTINGS', `${file}: ${field} ${rule}`, { faults: [{ field, rule }] })
+}

@@ -1,0 +1,50 @@
+/** Reading and making private files: absent is a value, everything else an error that names the file. */
+import { lstat, mkdir, readFile, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { DomainError } from '@keyhsm/core'
+import { syncDirectory, systemCode, toFileError } from '@keyhsm/service'
+
+/** The text of a file, undefined when there is none. @throws ERR_NOT_ALLOWED and others of `toFileError`. */
+export async function readTextIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined
+    throw toFileError(error, `cannot read ${path}`)
+  }
+}
+
+/**
+ * The text of a file that holds a secret.
+ * @throws ERR_SETTINGS when others than its owner can read it.
+ */
+export async function readSecretFileIfThere(path: string): Promise<string | undefined> {
+  const text = await readTextIfThere(path)
+  if (text === undefined) return undefined
+  const { mode } = await lstat(path)
+  if ((mode & 0o077) === 0) return text
+  throw new DomainError('ERR_SETTINGS', `${path} can be read by other users`, {
+    hints: [`chmod 600 ${path}`],
+  })
+}
+
+/** Makes a directory for our user alone, parents included. */
+export async function makePrivateDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw toFileError(error, `cannot make ${path}`)
+  }
+}
+
+/** Removes a file for good. @returns false when there was none. */
+export async function removeFile(path: string): Promise<boolean> {
+  try {
+    await rm(path)
+    await syncDirectory(dirname(path))
+    return true
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false
+    throw toFileError(error, `cannot remove ${path}`)
+  }
+}

@@ -1,0 +1,130 @@
+/** Opening a sealed deposit: everything that can be checked without the HSM first, then one unwrap, then the content. */
+import {
+  DomainError,
+  type Fingerprint,
+  hasCode,
+  irretrievable,
+  type Uuid,
+  withSecret,
+} from '@keyhsm/core'
+import {
+  formatWrapBinding,
+  openContent,
+  parseSealed,
+  type SealContext,
+  type SealedDeposit,
+  type SealedHeader,
+} from '@keyhsm/envelope'
+import { type CallOptions, findWrapAlgorithm, type WrapAlgorithm } from '@keyhsm/hsm'
+import type { KeyOwner } from '../keys/key-ids.js'
+import type { Partition } from '../partition/partition.js'
+import { audited, type Findings } from './audited.js'
+import type { Caller, Workshop } from './caller.js'
+import { toUnwrapFault } from './hsm-fault.js'
+
+export interface OpenRequest {
+  readonly requestId: Uuid
+  /** From where the caller read the bytes. */
+  readonly context: SealContext
+  readonly sealed: Buffer
+  readonly canary: Fingerprint
+}
+
+/** One open on its way. */
+interface Opening {
+  readonly partition: Partition
+  readonly caller: Caller
+  readonly context: SealContext
+  readonly findings: Findings
+  readonly options: CallOptions
+}
+
+/**
+ * The content, which the caller wipes.
+ * @throws ERR_IRRETRIEVABLE whatever is wrong with the deposit or its key (the audit says what); ERR_WRONG_PARTITION,
+ * ERR_HSM_UNAVAILABLE and others when that cannot be known now; ERR_NOT_ALLOWED when trustees must approve.
+ */
+export function openDeposit(
+  { partition, audit }: Workshop,
+  caller: Caller,
+  { requestId, context, sealed, canary }: OpenRequest,
+  options: CallOptions = {},
+): Promise<Buffer> {
+  const { organisation, deposit, handle, revision } = context
+  const subject = { realm: caller.realm, organisation, deposit, handle, revision }
+  const operation = { operation: 'open', requestId, actor: caller.actor, subject }
+  return audited(audit, operation, 'released', async (findings) => {
+    partition.requireCanary(canary)
+    const opening: Opening = { partition, caller, context, findings, options }
+    try {
+      return await open(opening, sealed)
+    } catch (error) {
+      throw hideIntegrity(findings, error)
+    }
+  })
+}
+
+async function open(opening: Opening, bytes: Buffer): Promise<Buffer> {
+  const { partition, context, findings } = opening
+  const sealed = parseSealed(bytes)
+  const { header } = sealed
+  findings.subject = { hsmKeyId: header.hsmKeyId, hsmKeyLabel: header.hsmKeyLabel }
+  const algorithm = checkHeader(opening, header)
+  return await withSecret(await unwrap(opening, sealed, algorithm), (contentKey) =>
+    openContent({ sealed, context, contentKey, authSecret: partition.keys.kAuth }),
+  )
+}
+
+/** The checks that spare the HSM; what they pass is still only believed once the content's tag was checked. */
+function checkHeader({ partition, caller, context }: Opening, header: SealedHeader): WrapAlgorithm {
+  const { keyIds, domain } = partition.keys
+  const owner = toOwner(caller, context, header)
+  const algorithm = findWrapAlgorithm(header.wrapAlgorithm)
+  const rules: readonly (readonly [boolean, string])[] = [
+    [header.realm === caller.realm, 'sealed for another realm'],
+    [header.domain === domain, 'sealed in another HSM key domain'],
+    [keyIds.belongs(header.hsmKeyId, owner), 'the HSM key id is not one of this realm and scope'],
+    [algorithm !== undefined, 'the wrap algorithm is not known'],
+  ]
+  const broken = rules.find(([holds]) => !holds)
+  if (broken || !algorithm) throw new DomainError('ERR_INTEGRITY', broken?.[1] ?? 'not known')
+  if (header.trustees.required > 0) {
+    throw new DomainError('ERR_NOT_ALLOWED', 'trustees must approve the retrieval of this deposit')
+  }
+  return algorithm
+}
+
+function toOwner({ realm }: Caller, { organisation }: SealContext, header: SealedHeader): KeyOwner {
+  return header.scope === 'organisation'
+    ? { purpose: 'organisation', realm, organisation }
+    : { purpose: header.scope, realm }
+}
+
+async function unwrap(opening: Opening, { header }: SealedDeposit, algorithm: WrapAlgorithm) {
+  const { partition, context, options } = opening
+  const binding = formatWrapBinding(header, context)
+  const wrapped = { algorithm, bytes: header.wrappedKey }
+  try {
+    return await partition.hsm.unwrapKey(header.hsmKeyId, wrapped, binding, options)
+  } catch (error) {
+    if (!hasCode(error, 'ERR_NOT_FOUND')) throw toUnwrapFault(error)
+    // Only the partition that shows its canary can prove that a key is gone.
+    await partition.confirmVisible(options)
+    partition.ring.forget(header.hsmKeyId)
+    opening.findings.reason = 'the HSM key is missing or was revoked'
+    throw irretrievable(error)
+  }
+}
+
+/** Damaged, forged and moved deposits look to the caller like revoked ones; the audit says `integrity` and why. */
+function hideIntegrity(findings: Findings, error: unknown): unknown {
+  if (!hasCode(error, 'ERR_INTEGRITY')) return error
+  findings.outcome = 'integrity'
+  findings.reason = reasonOf(error)
+  return irretrievable(error)
+}
+
+/** The envelope's errors say the same to every caller; what was wrong stands in their cause. */
+function reasonOf(error: DomainError): string {
+  return error.cause instanceof Error ? error.cause.message : error.message
+}

@@ -1,0 +1,101 @@
+/** Making an HSM key unusable for ever, by order of a Trustee Server or of an administrator. */
+import { DomainError, type Fingerprint, type HsmKeyId, type Uuid } from '@keyhsm/core'
+import type { HsmKey } from '@keyhsm/hsm'
+import { parseLabel } from '../keys/labels.js'
+import { findPurpose, findPurposeById, type RealmPurpose } from '../keys/purpose.js'
+import type { Partition } from '../partition/partition.js'
+import { audited, type Findings } from './audited.js'
+import type { Caller, Workshop } from './caller.js'
+
+export type RevokeOutcome = 'destroyed' | 'already-gone'
+
+export interface RevokeRequest {
+  readonly requestId: Uuid
+  readonly hsmKeyId: HsmKeyId
+  readonly canary: Fingerprint
+  /** Only `revoke` may hit a key that several deposits share. */
+  readonly reason: 'discard' | 'prune' | 'revoke' | 'test'
+}
+
+/**
+ * Destroys a key of the caller's realm.
+ * @throws ERR_NOT_FOUND when the id does not prove that the key is the caller's; ERR_NOT_ALLOWED when a key shared by
+ * deposits would be destroyed for any reason but an order to revoke.
+ */
+export function revokeKey(
+  workshop: Workshop,
+  { actor, realm }: Caller,
+  { requestId, hsmKeyId, canary, reason }: RevokeRequest,
+): Promise<RevokeOutcome> {
+  const { partition, audit } = workshop
+  const subject = { realm, hsmKeyId, why: reason }
+  const operation = { operation: 'revoke', requestId, actor, subject }
+  return audited(audit, operation, 'revoked', async (findings) => {
+    partition.requireCanary(canary)
+    const { keyIds } = partition.keys
+    const purpose =
+      findPurposeById(keyIds, realm, hsmKeyId) ?? (await lookUp(partition, realm, hsmKeyId))
+    if (!purpose) throw notFound()
+    if (purpose !== 'deposit' && reason !== 'revoke') {
+      throw new DomainError(
+        'ERR_NOT_ALLOWED',
+        `a key of scope ${purpose} serves other deposits too`,
+      )
+    }
+    return await destroy(partition, hsmKeyId, findings)
+  })
+}
+
+/**
+ * Destroys any key that Key HSM made for deposits, of whatever realm, by an administrator's order.
+ * @throws ERR_NOT_FOUND when there is no such key; ERR_NOT_ALLOWED for the partition's own keys and for foreign ones.
+ */
+export function revokeAnyKey(
+  workshop: Workshop,
+  actor: string,
+  { requestId, hsmKeyId }: Pick<RevokeRequest, 'requestId' | 'hsmKeyId'>,
+): Promise<RevokeOutcome> {
+  const { partition, audit } = workshop
+  const operation = { operation: 'revoke', requestId, actor, subject: { hsmKeyId, why: 'revoke' } }
+  return audited(audit, operation, 'revoked', async (findings) => {
+    const key = await partition.hsm.findKey(hsmKeyId)
+    if (!key) throw notFound()
+    findings.subject = { label: key.label }
+    requireDepositKey(partition, key)
+    return await destroy(partition, hsmKeyId, findings)
+  })
+}
+
+async function lookUp(
+  partition: Partition,
+  realm: Caller['realm'],
+  id: HsmKeyId,
+): Promise<RealmPurpose | undefined> {
+  const key = await partition.hsm.findKey(id)
+  return key && findPurpose(partition.keys.keyIds, realm, key)
+}
+
+async function destroy(
+  partition: Partition,
+  id: HsmKeyId,
+  findings: Findings,
+): Promise<RevokeOutcome> {
+  const outcome = await partition.hsm.destroyKey(id)
+  partition.ring.forget(id)
+  if (outcome === 'destroyed') partition.capacity.release()
+  else findings.reason = 'the key was gone already'
+  return outcome
+}
+
+function requireDepositKey({ keys }: Partition, key: HsmKey): void {
+  const own = [keys.auth.id, keys.canary.id, keys.audit?.id].includes(key.id)
+  if (own || key.use !== 'wrap' || parseLabel(key.label) === undefined) {
+    throw new DomainError('ERR_NOT_ALLOWED', `${key.label} is not a key of deposits`, {
+      hints: own ? ['every deposit of this partition depends on it'] : [],
+    })
+  }
+}
+
+function notFound(): DomainError {
+  return new DomainError('ERR_NOT_FOUND', 'there is no such HSM key')
+}

@@ -1,0 +1,216 @@
+/** Sealing a deposit: the five steps of the manual, in its order. @see docs/formats/sealed-deposit.md */
+import {
+  DomainError,
+  type Fingerprint,
+  hasCode,
+  type HsmKeyId,
+  reached,
+  SecretBytes,
+  type Uuid,
+  withSecret,
+} from '@keyhsm/core'
+import { formatWrapBinding, noTrustees, type SealContext, sealContent } from '@keyhsm/envelope'
+import {
+  type CallOptions,
+  type HsmKey,
+  type WrappedKey,
+  type WrappingKind,
+  wrapAlgorithms,
+} from '@keyhsm/hsm'
+import { createCountedKey, discardKey } from '../keys/create-proved-key.js'
+import { formatDepositLabel } from '../keys/labels.js'
+import { proveWrap } from '../keys/prove-key.js'
+import type { Scope } from '../settings.js'
+import { audited } from './audited.js'
+import type { Caller, Workshop } from './caller.js'
+import { toSealFault } from './hsm-fault.js'
+import { wrapContentKey } from './wrap-content-key.js'
+
+export interface SealRequest {
+  readonly requestId: Uuid
+  readonly context: SealContext
+  /** Wiped when the operation ends. */
+  readonly content: Buffer
+  readonly canary: Fingerprint
+  /** Absent: the setting's. */
+  readonly scope?: Scope
+}
+
+export interface Sealed {
+  readonly sealed: Buffer
+  readonly hsmKeyId: HsmKeyId
+  readonly hsmKeyLabel: string
+  readonly scope: Scope
+  readonly kind: WrappingKind
+  /** True when the key serves this deposit alone: whoever certainly did not store it may destroy the key. */
+  readonly newKey: boolean
+}
+
+/** One seal on its way. */
+interface Sealing {
+  readonly workshop: Workshop
+  readonly caller: Caller
+  readonly request: SealRequest
+  readonly scope: Scope
+  readonly options: CallOptions
+  /** A key made for this deposit alone: destroyed when the deposit is not returned. */
+  ownKey?: HsmKey
+}
+
+/**
+ * Seals `content` for the caller's realm.
+ * @throws ERR_TOO_LARGE, ERR_WRONG_PARTITION and ERR_AUDIT_UNAVAILABLE before the HSM is touched; ERR_HSM_FULL; and
+ * every error of the HSM. When it throws, no key made for this deposit is left behind as far as the HSM can be asked.
+ */
+export async function sealDeposit(
+  workshop: Workshop,
+  caller: Caller,
+  request: SealRequest,
+  options: CallOptions = {},
+): Promise<Sealed> {
+  const scope = request.scope ?? workshop.settings.scope
+  const sealing: Sealing = { workshop, caller, request, scope, options }
+  try {
+    requireSize(request.content, workshop.settings.maxContentBytes)
+    const sealed = await seal(sealing)
+    reached('seal:outcome-audited')
+    return sealed
+  } catch (error) {
+    await discardOwnKey(sealing)
+    throw error
+  } finally {
+    request.content.fill(0)
+  }
+}
+
+function seal(sealing: Sealing): Promise<Sealed> {
+  const { workshop, caller, request, scope } = sealing
+  const { organisation, deposit, handle, revision } = request.context
+  const operation = {
+    operation: 'seal',
+    requestId: request.requestId,
+    actor: caller.actor,
+    subject: { realm: caller.realm, organisation, deposit, handle, revision, scope },
+  }
+  return audited(workshop.audit, operation, 'done', async (findings) => {
+    workshop.partition.requireCanary(request.canary)
+    reached('seal:intent-audited')
+    return await withSecret(SecretBytes.random(32), async (contentKey) => {
+      const { key, wrapped } = await wrapUnderKey(sealing, contentKey).catch((error: unknown) => {
+        throw toSealFault(error)
+      })
+      findings.subject = { hsmKeyId: key.id, hsmKeyLabel: key.label }
+      const sealed = encrypt(sealing, key, { contentKey, wrapped })
+      reached('seal:sealed')
+      return {
+        sealed,
+        hsmKeyId: key.id,
+        hsmKeyLabel: key.label,
+        scope,
+        kind: key.kind as WrappingKind,
+        newKey: sealing.ownKey !== undefined,
+      }
+    })
+  })
+}
+
+/** Steps 2 and 3. A shared key that somebody removed is replaced once. */
+async function wrapUnderKey(
+  sealing: Sealing,
+  contentKey: SecretBytes,
+): Promise<{ key: HsmKey; wrapped: WrappedKey }> {
+  const { partition } = sealing.workshop
+  const key = await takeKey(sealing)
+  try {
+    return { key, wrapped: await wrapAndProve(sealing, key, contentKey) }
+  } catch (error) {
+    if (sealing.ownKey || !hasCode(error, 'ERR_NOT_FOUND')) throw error
+    await partition.confirmVisible(sealing.options)
+    partition.ring.forget(key.id)
+    const next = await takeKey(sealing)
+    return { key: next, wrapped: await wrapAndProve(sealing, next, contentKey) }
+  }
+}
+
+async function takeKey(sealing: Sealing): Promise<HsmKey> {
+  const { workshop, caller, request, scope, options } = sealing
+  const { partition } = workshop
+  const { realm } = caller
+  if (scope === 'service') return await partition.ring.take({ purpose: scope, realm }, options)
+  if (scope === 'organisation') {
+    const { organisation } = request.context
+    return await partition.ring.take({ purpose: scope, realm, organisation }, options)
+  }
+  const spec = {
+    id: partition.keys.keyIds.issue({ purpose: 'deposit', realm }),
+    label: formatDepositLabel(request.context.handle, workshop.clock.now()),
+    kind: partition.kind,
+    use: 'wrap',
+  } as const
+  sealing.ownKey = await createCountedKey(partition, spec, options)
+  reached('seal:key-created')
+  return sealing.ownKey
+}
+
+/** A key of this deposit alone is proved with the very bytes that will be stored. Shared keys were proved when made. */
+async function wrapAndProve(
+  { workshop, caller, request, options, ownKey }: Sealing,
+  key: HsmKey,
+  contentKey: SecretBytes,
+): Promise<WrappedKey> {
+  const { partition, settings } = workshop
+  const { hsm } = partition
+  const binding = formatWrapBinding(toBound(partition.keys, caller, key), request.context)
+  const where = settings.wrap
+  const wrapped = await wrapContentKey(hsm, key, { contentKey, binding, where }, options)
+  if (ownKey) {
+    await proveWrap(hsm, { key, contentKey, wrapped, binding }, options)
+    reached('seal:key-proved')
+  }
+  return wrapped
+}
+
+/** Step 4. */
+function encrypt(
+  { workshop, caller, request, scope }: Sealing,
+  key: HsmKey,
+  secret: { readonly contentKey: SecretBytes; readonly wrapped: WrappedKey },
+): Buffer {
+  const { keys } = workshop.partition
+  return sealContent({
+    header: {
+      ...toBound(keys, caller, key),
+      wrapAlgorithm: wrapAlgorithms[secret.wrapped.algorithm].id,
+      scope,
+      kind: key.kind as WrappingKind,
+      hsmKeyFingerprint: key.fingerprint,
+      hsmKeyLabel: key.label,
+      wrappedKey: secret.wrapped.bytes,
+    },
+    context: request.context,
+    content: request.content,
+    contentKey: secret.contentKey,
+    authSecret: keys.kAuth,
+  })
+}
+
+function toBound(keys: Workshop['partition']['keys'], { realm }: Caller, key: HsmKey) {
+  const { domain, auth } = keys
+  return { realm, domain, authKeyId: auth.id, hsmKeyId: key.id, trustees: noTrustees }
+}
+
+async function discardOwnKey({ workshop, ownKey }: Sealing): Promise<void> {
+  if (!ownKey) return
+  const outcome = await discardKey(workshop.partition, ownKey)
+  if (outcome === 'left') {
+    workshop.log.warn({ hsmKeyId: ownKey.id, label: ownKey.label }, 'an unused HSM key is left')
+  }
+}
+
+function requireSize(content: Buffer, maxBytes: number): void {
+  if (content.length > maxBytes) {
+    throw new DomainError('ERR_TOO_LARGE', `content must be at most ${maxBytes} bytes`, {
+      faults: [{ field: 'content', rule: `must be at most ${maxBytes} bytes` }],
+    })
+  }
+}

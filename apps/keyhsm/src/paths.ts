@@ -1,0 +1,53 @@
+/** Where Key HSM keeps its files below its home. */
+import { join } from 'node:path'
+import type { Home } from '@keyhsm/command-line'
+
+/** Where the old product was installed; used when neither `--home` nor KEYHSM_HOME says otherwise. */
+const installedHome = '/usr/share/keytrustee-server-keyhsm'
+const installedLog = '/var/log/keyhsm'
+
+export const installed: Home = {
+  root: installedHome,
+  keyhsm: installedHome,
+  keytrustee: '/var/lib/keytrustee/.keytrustee',
+  client: join(process.env['HOME'] ?? '/', '.keytrustee'),
+}
+
+export interface Paths {
+  readonly home: string
+  readonly settings: string
+  readonly keystore: string
+  readonly truststore: string
+  /** Private keys of administrators on this machine. */
+  readonly admin: string
+  readonly run: string
+  readonly pidFile: string
+  readonly socket: string
+  /** There after a refused login, until a person acts. */
+  readonly latch: string
+  readonly log: string
+  readonly logFile: string
+  /** What the process itself prints: a crash of Node or of a vendor's library. */
+  readonly daemonLog: string
+  readonly audit: string
+}
+
+export function pathsIn(home: string): Paths {
+  const log = home === installedHome ? installedLog : join(home, 'log')
+  const run = join(home, 'run')
+  return {
+    home,
+    settings: join(home, 'application.properties'),
+    keystore: join(home, 'keystore'),
+    truststore: join(home, 'truststore'),
+    admin: join(home, 'admin'),
+    run,
+    pidFile: join(run, 'keyhsm.pid'),
+    socket: join(run, 'keyhsm.sock'),
+    latch: join(run, 'login-refused'),
+    log,
+    logFile: join(log, 'keyhsm.log'),
+    daemonLog: join(log, 'keyhsm.out'),
+    audit: join(home, 'audit'),
+  }
+}

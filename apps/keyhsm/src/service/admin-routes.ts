@@ -1,0 +1,88 @@
+/** What administrators ask over the control socket, and the two pages of the service port. */
+import type { HsmKeyId, Uuid } from '@keyhsm/core'
+import { DomainError } from '@keyhsm/core'
+import {
+  administeredKeysRoute,
+  checkpointRoute,
+  keyHsmHealthRoute,
+  keyHsmMetricsRoute,
+  keyHsmStatusRoute,
+  type ReplyOf,
+  reloadKeyHsmRoute,
+  revokeAdministeredKeyRoute,
+} from '@keyhsm/protocol'
+import {
+  type AuditSigner,
+  type BoundRoute,
+  bindRoute,
+  type Identity,
+  type Metrics,
+  TextReply,
+} from '@keyhsm/service'
+import type { Workshop } from '../operations/caller.js'
+import { listAllKeys } from '../operations/list-keys.js'
+import { revokeAnyKey } from '../operations/revoke-key.js'
+import type { LiveState } from './live-state.js'
+import { toPage } from './routes.js'
+
+type Status = ReplyOf<typeof keyHsmStatusRoute>
+export type Reloaded = ReplyOf<typeof reloadKeyHsmRoute>
+
+/** What the routes reach of the running service. */
+export interface Administered {
+  readonly workshop: () => Workshop
+  readonly live: () => LiveState
+  readonly signer: AuditSigner | undefined
+  readonly status: () => Promise<Status>
+  readonly reload: () => Promise<Reloaded>
+}
+
+export function makeAdminRoutes(service: Administered): BoundRoute[] {
+  return [
+    bindRoute(keyHsmStatusRoute, () => service.status()),
+    bindRoute(administeredKeysRoute, ({ query }) => {
+      const name = query.name === undefined ? {} : { name: query.name }
+      const { partition } = service.workshop()
+      return listAllKeys(partition, service.live().trust.realms, { ...toPage(query), ...name })
+    }),
+    bindRoute(revokeAdministeredKeyRoute, async ({ body, identity }) => ({
+      outcome: await revokeAnyKey(service.workshop(), actorOf(identity), {
+        requestId: body.requestId as Uuid,
+        hsmKeyId: body.hsmKeyId as HsmKeyId,
+      }),
+    })),
+    bindRoute(reloadKeyHsmRoute, () => service.reload()),
+    bindRoute(checkpointRoute, async () => {
+      const { audit } = service.workshop()
+      await audit.checkpoint()
+      const publicKey = service.signer === undefined ? {} : { publicKey: service.signer.publicKey }
+      return { ...audit.head(), ...publicKey }
+    }),
+  ]
+}
+
+/** Loopback only and without identity: one line of health, and numbers. */
+export function makeServicePortRoutes(
+  status: () => Promise<Status>,
+  metrics: Metrics,
+): BoundRoute[] {
+  return [
+    bindRoute(keyHsmHealthRoute, async () => {
+      const { state, auditHealthy } = await status()
+      const trouble = state === 'ready' ? (auditHealthy ? undefined : 'audit not writable') : state
+      return trouble === undefined ? new TextReply('ok\n') : new TextReply(`${trouble}\n`, 503)
+    }),
+    bindRoute(
+      keyHsmMetricsRoute,
+      async () => new TextReply(await metrics.text(), 200, metrics.contentType),
+    ),
+  ]
+}
+
+/** The actor as the audit names it. */
+export function actorOf(identity: Identity | undefined): string {
+  if (identity?.kind !== 'administrator') {
+    throw new DomainError('ERR_NOT_AUTHENTICATED', 'the caller is not known')
+  }
+  return `administrator ${identity.name}`
+}

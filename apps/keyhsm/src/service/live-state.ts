@@ -1,0 +1,73 @@
+/** What a reload exchanges as one: trust, administrators, TLS key and the settings that can change while running. */
+import type { KeyObject } from 'node:crypto'
+import { DomainError } from '@keyhsm/core'
+import type { TlsServing } from '@keyhsm/service'
+import { type CommonSettings, type DeviceSettings, readConfiguration } from '../configuration.js'
+import { type Keystore, readKeystore } from '../keystore.js'
+import { readAdministrators } from '../local-administrator.js'
+import type { KeySettings } from '../partition/partition.js'
+import type { Paths } from '../paths.js'
+import { readTrustList, type TrustList } from '../trust/trust-list.js'
+
+export interface LiveState {
+  readonly settings: CommonSettings
+  readonly device: DeviceSettings
+  readonly keystore: Keystore
+  readonly trust: TrustList
+  readonly administrators: ReadonlyMap<string, KeyObject>
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** Reads everything but the PIN. @throws ERR_SETTINGS for whatever is damaged or missing. */
+export async function readLiveState(paths: Paths, env: Environment): Promise<LiveState> {
+  const { settings, device, pin } = await readConfiguration(paths)
+  pin.wipe()
+  const keystore = await readKeystore(paths.keystore, env)
+  if (!keystore) {
+    throw new DomainError('ERR_SETTINGS', `there is no TLS key in ${paths.keystore}`, {
+      hints: ['run `keyhsm setup` again: it makes what is missing and keeps the rest'],
+    })
+  }
+  const trust = await readTrustList(paths.truststore)
+  const administrators = await readAdministrators(paths.admin)
+  return { settings, device, keystore, trust, administrators }
+}
+
+/** How the port for Trustee Servers is served. */
+export function toTlsServing({ keystore, trust }: LiveState): TlsServing {
+  return {
+    key: keystore.key,
+    cert: keystore.certificate,
+    passphrase: keystore.passphrase,
+    rejectUnauthorized: true,
+    trustedCertificates: trust.pems,
+  }
+}
+
+/** The settings by which new HSM keys are made. */
+export function toKeySettings(
+  settings: CommonSettings,
+  defaultKind: KeySettings['kind'],
+): KeySettings {
+  const { kind = defaultKind, keyLimit, maxAgeMs } = settings
+  return { kind, limit: keyLimit, maxAgeMs }
+}
+
+/** Names of what changed but only takes effect at the next start. */
+export function findRestartNeeds(before: LiveState, after: LiveState): string[] {
+  const names: Readonly<Partial<Record<keyof CommonSettings, string>>> = {
+    address: 'keyhsm.management.address',
+    port: 'keyhsm.server.port',
+    servicePort: 'keyhsm.service.port',
+    domain: 'keyhsm.partition.domain',
+    logBytes: 'keyhsm.log.size',
+    logFiles: 'keyhsm.roll.size',
+  }
+  const changed = Object.entries(names).filter(
+    ([key]) =>
+      before.settings[key as keyof CommonSettings] !== after.settings[key as keyof CommonSettings],
+  )
+  const device = JSON.stringify(before.device) === JSON.stringify(after.device)
+  return [...changed.map(([, name]) => name), ...(device ? [] : ['the HSM and its token'])]
+}

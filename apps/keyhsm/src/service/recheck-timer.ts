@@ -1,0 +1,62 @@
+/** Looks at the device again and again, off the way of every request, and says when what it finds changes. */
+import { DomainError, toDomainError } from '@keyhsm/core'
+import type { Log } from '@keyhsm/service'
+import type { Partition } from '../partition/partition.js'
+
+export interface RecheckTimerOptions {
+  readonly partition: Partition
+  readonly log: Log
+  /** Read before each pause: a reload may change it. */
+  readonly everyMs: () => number
+  readonly onError: (error: DomainError) => void
+}
+
+/** Pause after a look that failed. */
+const retryMs = 2000
+
+/** Starts looking; the first look comes after one pause. @returns stops and waits for a look in progress. */
+export function startRecheckTimer(o: RecheckTimerOptions): () => Promise<void> {
+  let stopped = false
+  let looking: Promise<void> = Promise.resolve()
+  let timer: NodeJS.Timeout | undefined
+  let trouble: string | undefined
+  let level = o.partition.capacity.state().level
+
+  const look = async (): Promise<void> => {
+    try {
+      await o.partition.recheck()
+      if (trouble !== undefined) o.log.info({}, 'the HSM answers again')
+      trouble = undefined
+    } catch (error) {
+      const known = toDomainError(error)
+      o.onError(known)
+      if (trouble !== known.code) o.log.warn({ error: known }, 'the HSM cannot be rechecked')
+      trouble = known.code
+    }
+    level = warnOfCapacity(o, level)
+    schedule()
+  }
+  const schedule = (): void => {
+    if (stopped) return
+    const pauseMs = trouble === undefined ? o.everyMs() : Math.min(retryMs, o.everyMs())
+    timer = setTimeout(() => {
+      looking = look()
+    }, pauseMs)
+  }
+  schedule()
+  return async () => {
+    stopped = true
+    clearTimeout(timer)
+    await looking
+  }
+}
+
+type Level = 'ok' | 'warn' | 'full'
+
+function warnOfCapacity({ partition, log }: RecheckTimerOptions, before: Level): Level {
+  const { level, keys, limit } = partition.capacity.state()
+  if (level !== before && level !== 'ok') {
+    log.warn({ keys, limit }, level === 'full' ? 'no room for new HSM keys' : 'the HSM fills up')
+  }
+  return level
+}

@@ -1,0 +1,80 @@
+/** What Trustee Servers ask, tied to the operations: bytes decoded on the way in, encoded on the way out, nothing else. */
+import type { Fingerprint, HsmKeyId, Uuid } from '@keyhsm/core'
+import {
+  decodeBase64,
+  describeRoute,
+  encodeBase64,
+  listHsmKeysRoute,
+  openRoute,
+  revokeRoute,
+  sealRoute,
+} from '@keyhsm/protocol'
+import { type BoundRoute, bindRoute } from '@keyhsm/service'
+import type { Workshop } from '../operations/caller.js'
+import { describePartition } from '../operations/describe-partition.js'
+import { listRealmKeys } from '../operations/list-keys.js'
+import { openDeposit } from '../operations/open-deposit.js'
+import { revokeKey } from '../operations/revoke-key.js'
+import { sealDeposit } from '../operations/seal-deposit.js'
+import { toContext } from './context.js'
+import { callerOf } from './identify.js'
+
+/** `workshop` is asked for with each request: a reload exchanges its settings. */
+export function makeServiceRoutes(workshop: () => Workshop): BoundRoute[] {
+  return [
+    bindRoute(sealRoute, async ({ body, identity, signal }) => {
+      const sealed = await sealDeposit(
+        workshop(),
+        callerOf(identity),
+        {
+          requestId: body.requestId as Uuid,
+          context: toContext(body.context),
+          content: decodeBase64(body.content, 'content'),
+          canary: body.canary as Fingerprint,
+          ...(body.scope === undefined ? {} : { scope: body.scope }),
+        },
+        { signal },
+      )
+      return { ...sealed, sealed: encodeBase64(sealed.sealed) }
+    }),
+    bindRoute(openRoute, async ({ body, identity, signal }) => {
+      const content = await openDeposit(
+        workshop(),
+        callerOf(identity),
+        {
+          requestId: body.requestId as Uuid,
+          context: toContext(body.context),
+          sealed: decodeBase64(body.sealed, 'sealed'),
+          canary: body.canary as Fingerprint,
+        },
+        { signal },
+      )
+      const encoded = encodeBase64(content)
+      content.fill(0)
+      return { content: encoded }
+    }),
+    bindRoute(revokeRoute, async ({ body, identity }) => ({
+      outcome: await revokeKey(workshop(), callerOf(identity), {
+        requestId: body.requestId as Uuid,
+        hsmKeyId: body.hsmKeyId as HsmKeyId,
+        canary: body.canary as Fingerprint,
+        reason: body.reason,
+      }),
+    })),
+    bindRoute(listHsmKeysRoute, ({ query, identity }) =>
+      listRealmKeys(workshop().partition, callerOf(identity).realm, toPage(query)),
+    ),
+    bindRoute(describeRoute, ({ identity }) =>
+      describePartition(workshop(), callerOf(identity).realm),
+    ),
+  ]
+}
+
+/** A listing's page as a query has it. */
+export function toPage(query: { readonly after?: string; readonly limit?: number }) {
+  const { after, limit } = query
+  return {
+    ...(after === undefined ? {} : { after: after as HsmKeyId }),
+    ...(limit === undefined ? {} : { limit }),
+  }
+}
