@@ -2,33 +2,80 @@
 import type { ServerResponse } from 'node:http'
 import { DomainError } from '@keyhsm/core'
 
+/** Gives the signal of one request. It is made when it is first asked for: a signal costs more than many a handler. */
+export type SignalSource = () => AbortSignal
+
 /**
  * Runs `work` until it is done or `deadlineMs` have passed. Its signal is aborted then, and also when the caller goes away.
  * @throws ERR_BUSY at the deadline, whether or not `work` obeys the signal; what it does later is dropped.
  */
-export async function withinDeadline<Result>(
+export function withinDeadline<Result>(
   deadlineMs: number,
   response: ServerResponse,
-  work: (signal: AbortSignal) => Promise<Result>,
+  work: (signal: SignalSource) => Promise<Result>,
 ): Promise<Result> {
-  const abort = new AbortController()
-  const gone = () => {
-    if (!response.writableFinished)
-      abort.abort(new DomainError('ERR_UNAVAILABLE', 'the caller went away'))
-  }
-  response.once('close', gone)
-  let timer: NodeJS.Timeout | undefined
-  const expired = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
+  const unwanted = new Unwanted(response)
+  return new Promise<Result>((resolve, reject) => {
+    const timer = setTimeout(() => {
       const late = new DomainError('ERR_BUSY', 'the request took too long', { retryAfterMs: 1_000 })
-      abort.abort(late)
+      unwanted.because(late)
       reject(late)
     }, deadlineMs)
+    const end = () => {
+      clearTimeout(timer)
+      unwanted.end()
+    }
+    started(work, () => unwanted.signal()).then(
+      (result) => {
+        end()
+        resolve(result)
+      },
+      (error: unknown) => {
+        end()
+        reject(error)
+      },
+    )
   })
-  try {
-    return await Promise.race([work(abort.signal), expired])
-  } finally {
-    clearTimeout(timer)
-    response.off('close', gone)
+}
+
+/** A function that throws before it has made its promise is a promise that fails. */
+async function started<Result>(
+  work: (signal: SignalSource) => Promise<Result>,
+  signal: SignalSource,
+): Promise<Result> {
+  return work(signal)
+}
+
+class Unwanted {
+  readonly #response: ServerResponse
+  #controller: AbortController | undefined
+  #reason: DomainError | undefined
+
+  constructor(response: ServerResponse) {
+    this.#response = response
+  }
+
+  signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      this.#response.once('close', this.#gone)
+      if (this.#response.destroyed) this.#gone()
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason)
+    }
+    return this.#controller.signal
+  }
+
+  because(reason: DomainError): void {
+    this.#reason ??= reason
+    this.#controller?.abort(reason)
+  }
+
+  end(): void {
+    if (this.#controller !== undefined) this.#response.off('close', this.#gone)
+  }
+
+  readonly #gone = (): void => {
+    if (!this.#response.writableFinished)
+      this.because(new DomainError('ERR_UNAVAILABLE', 'the caller went away'))
   }
 }

@@ -1,41 +1,22 @@
 /**
- * The only file that names the HTTP framework. It gives routing, body limits, schema compilation and serialisation; who may
- * call, what is an error and how a server starts and ends is decided outside.
+ * Builds the HTTP framework's application from route records; with `exchange.ts` the only file that names the framework. It gives
+ * routing, body limits, schema compilation and serialisation; how a server starts and ends is decided outside.
  */
-import { isUtf8 } from 'node:buffer'
 import type http from 'node:http'
-import { DomainError, invalidInput, newUuid, parseUuid, type Uuid } from '@keyhsm/core'
+import { DomainError, invalidInput } from '@keyhsm/core'
 import { problemMediaType } from '@keyhsm/protocol'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { admit } from './access.js'
-import { withinDeadline } from './deadline.js'
+import { answer, begin, type ExchangeOptions, exchangeOf, read, sendText } from './exchange.js'
+import type { HttpServerOptions } from './options.js'
 import { methodsOf } from './paths.js'
-import type { HttpServerOptions, Peer } from './options.js'
-import { HttpRefusal, problemOf, retryAfterSeconds, tooLarge, toRefusal } from './reply-problem.js'
-import { type BoundRoute, type Identity, TextReply } from './route-request.js'
-import { integerFields, invalidRequest, type SchemaFault, withIntegers } from './validation.js'
+import { HttpRefusal, problemOf, retryAfterSeconds, toRefusal } from './reply-problem.js'
+import { type BoundRoute, TextReply } from './route-request.js'
+import { integerFields, invalidRequest, type SchemaFault } from './validation.js'
 
 export interface FrameworkOptions
-  extends Pick<HttpServerOptions, 'routes' | 'identify' | 'onError' | 'metrics'> {
-  /** Undefined where there is no TLS: identity then comes from the headers and the raw body. */
-  readonly certificateOf: ((request: http.IncomingMessage) => Peer['certificate']) | undefined
-  /** True while the server ends: no new request is begun. */
-  ending(): boolean
-}
+  extends ExchangeOptions,
+    Pick<HttpServerOptions, 'routes' | 'onError' | 'metrics'> {}
 
-/** One request under way. */
-interface Exchange {
-  requestId: Uuid
-  identity: Identity | undefined
-}
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    exchange: Exchange | null
-  }
-}
-
-const empty = Buffer.alloc(0)
 /** A handle has at most 128 characters and a path part three times as many when percent-encoded. */
 const maxParamLength = 512
 const partNames: Readonly<Record<string, string>> = { querystring: 'query', params: 'path' }
@@ -50,7 +31,7 @@ export async function buildListener(options: FrameworkOptions): Promise<http.Req
     schemaErrorFormatter: (faults, part) =>
       invalidRequest(faults as SchemaFault[], partNames[part] ?? part),
     frameworkErrors: (error, request, reply) => {
-      refuse(options, error, request, reply)
+      refuse(options, error, { request, reply })
     },
   })
   app.decorateRequest('exchange', null)
@@ -58,11 +39,16 @@ export async function buildListener(options: FrameworkOptions): Promise<http.Req
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, bytes, done) => {
     done(null, bytes)
   })
-  app.addHook('onSend', async (request, reply) => finishHeaders(options, request, reply))
-  app.setErrorHandler((error, request, reply) => refuse(options, error, request, reply))
-  app.setNotFoundHandler((request, reply) =>
-    refuse(options, notFound(options, request), request, reply),
-  )
+  app.addHook('onSend', (request, reply, payload, done) => {
+    finishHeaders(options, request, reply)
+    done(null, payload)
+  })
+  app.setErrorHandler((error, request, reply) => {
+    refuse(options, error, { request, reply })
+  })
+  app.setNotFoundHandler((request, reply) => {
+    refuse(options, notFound(options, request), { request, reply })
+  })
   if (options.metrics !== undefined) measure(app, options.metrics)
   for (const route of options.routes) addRoute(app, route, options)
   await app.ready()
@@ -76,7 +62,7 @@ function addRoute(app: FastifyInstance, route: BoundRoute, options: FrameworkOpt
   app.route({
     method: spec.method,
     url: spec.path,
-    // The framework refuses 0; a route without a body refuses one by itself in `begin`.
+    // The framework refuses 0; where a route takes no body, `begin` refuses one.
     bodyLimit: Math.max(1, spec.maxBodyBytes),
     schema: {
       params: spec.params,
@@ -84,102 +70,54 @@ function addRoute(app: FastifyInstance, route: BoundRoute, options: FrameworkOpt
       ...(takesBody ? { body: spec.body } : {}),
       response: { [spec.success]: spec.reply },
     },
-    onRequest: (request, reply) => begin(route, options, request, reply),
-    preValidation: async (request, reply) => {
-      const rawBody = Buffer.isBuffer(request.body) ? request.body : empty
-      if (options.certificateOf === undefined)
-        await identify(route, options, { request, reply, rawBody })
-      request.query = withIntegers(request.query as Record<string, unknown>, integers)
-      request.body = takesBody ? parseJson(rawBody) : {}
-      exchangeOf(request).requestId = givenRequestId(request.body) ?? exchangeOf(request).requestId
+    onRequest: (request, reply, done) =>
+      take(() => begin(route, options, { request, reply }), done),
+    preValidation: (request, reply, done) =>
+      take(() => read(route, options, { request, reply, integers }), done),
+    handler: async (request, reply) => {
+      await answer(route, { request, reply })
+      return reply
     },
-    handler: (request, reply) => answer(route, request, reply),
   })
 }
 
-/** Before the body: is it wanted, who asks (where TLS tells), is the body too long. */
-async function begin(
-  route: BoundRoute,
-  options: FrameworkOptions,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): Promise<void> {
-  request.exchange = { requestId: newUuid(), identity: undefined }
-  if (options.ending()) throw new DomainError('ERR_UNAVAILABLE', 'the service is stopping')
-  if (options.certificateOf !== undefined) {
-    await identify(route, options, { request, reply, rawBody: empty })
+/** Takes one step and goes on when it is done, at once where it need not wait. */
+function take(step: () => void | Promise<void>, done: (error?: Error) => void): void {
+  // A step that fails without an error must not look like one that is done.
+  const fail = (error: unknown) =>
+    done(error instanceof Error ? error : new Error('a step failed', { cause: error }))
+  let pending: void | Promise<void>
+  try {
+    pending = step()
+  } catch (error) {
+    fail(error)
+    return
   }
-  const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers
-  const { maxBodyBytes } = route.spec
-  if (Number(length) > maxBodyBytes || (maxBodyBytes === 0 && encoding !== undefined))
-    throw tooLarge()
-}
-
-async function identify(
-  { spec }: BoundRoute,
-  options: FrameworkOptions,
-  { request, reply, rawBody }: { request: FastifyRequest; reply: FastifyReply; rawBody: Buffer },
-): Promise<void> {
-  if (spec.access === 'anyone') return
-  const peer: Peer = {
-    certificate: options.certificateOf?.(request.raw),
-    headers: request.headers as Peer['headers'],
-    method: request.method,
-    path: request.raw.url ?? '',
-    rawBody,
-  }
-  exchangeOf(request).identity = admit(
-    spec.access,
-    await withinDeadline(spec.deadlineMs, reply.raw, async () => options.identify(peer)),
-  )
-}
-
-async function answer(
-  route: BoundRoute,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): Promise<FastifyReply> {
-  const { spec } = route
-  const { requestId, identity } = exchangeOf(request)
-  const result = await withinDeadline(spec.deadlineMs, reply.raw, (signal) =>
-    route.handle({
-      params: request.params,
-      query: request.query,
-      body: request.body,
-      headers: request.headers as Peer['headers'],
-      requestId,
-      identity,
-      peerAddress: request.raw.socket.remoteAddress ?? 'local',
-      signal,
-    }),
-  )
-  if (result instanceof TextReply) {
-    return reply.code(result.status).type(result.mediaType).send(Buffer.from(result.text))
-  }
-  const serialize = reply.getSerializationFunction(String(spec.success))
-  const text = serialize?.(result as { [key: string]: unknown }) ?? 'null'
-  // As bytes, because the framework would add a charset, which JSON does not have (RFC 8259 §11).
-  return reply.code(spec.success).type('application/json').send(Buffer.from(text))
+  if (pending === undefined) done()
+  else pending.then(() => done(), fail)
 }
 
 function refuse(
-  options: FrameworkOptions,
+  { onError }: FrameworkOptions,
   thrown: unknown,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): FastifyReply {
-  request.exchange ??= { requestId: newUuid(), identity: undefined }
-  const { requestId } = request.exchange
+  { request, reply }: { readonly request: FastifyRequest; readonly reply: FastifyReply },
+): void {
+  const { requestId } = exchangeOf(request)
   const refusal = toRefusal(thrown)
-  options.onError(refusal.error, { requestId, route: routeName(request), status: refusal.status })
-  const seconds = retryAfterSeconds(refusal.error)
+  const { error, status } = refusal
+  try {
+    onError(error, { requestId, route: routeName(request), status })
+  } catch {
+    // A log that cannot be written must not put its own error before the caller.
+  }
+  const seconds = retryAfterSeconds(error)
   if (seconds !== undefined) reply.header('retry-after', String(seconds))
   if (thrown instanceof HttpRefusal) reply.headers(thrown.headers)
   // The framework closes the connection on a body it did not read; then the caller may lose the answer. The rest of the
   // body is discarded as it comes, within the server's request timeout.
   reply.removeHeader('connection')
-  const body = Buffer.from(JSON.stringify(problemOf(refusal, requestId)))
-  return reply.code(refusal.status).type(problemMediaType).send(body)
+  const document = JSON.stringify(problemOf(refusal, requestId))
+  sendText(reply, new TextReply(document, status, problemMediaType))
 }
 
 function finishHeaders(
@@ -189,7 +127,7 @@ function finishHeaders(
 ): void {
   reply.header('cache-control', 'no-store')
   reply.header('x-content-type-options', 'nosniff')
-  if (request.exchange !== null) reply.header('x-request-id', request.exchange.requestId)
+  reply.header('x-request-id', exchangeOf(request).requestId)
   if (options.ending()) reply.header('connection', 'close')
 }
 
@@ -201,8 +139,9 @@ function notFound({ routes }: FrameworkOptions, request: FastifyRequest): Error 
 }
 
 function measure(app: FastifyInstance, metrics: NonNullable<FrameworkOptions['metrics']>): void {
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     metrics.observeRequest(routeName(request), reply.statusCode, reply.elapsedTime / 1000)
+    done()
   })
 }
 
@@ -210,30 +149,4 @@ function measure(app: FastifyInstance, metrics: NonNullable<FrameworkOptions['me
 function routeName(request: FastifyRequest): string {
   const { url } = request.routeOptions
   return url === undefined ? 'unknown' : `${request.method} ${url}`
-}
-
-function exchangeOf(request: FastifyRequest): Exchange {
-  if (request.exchange === null) throw new Error('the request was not begun')
-  return request.exchange
-}
-
-/** @throws ERR_INVALID_INPUT when the bytes are not one JSON value in UTF-8. */
-function parseJson(bytes: Buffer): unknown {
-  if (bytes.length === 0) return {}
-  if (!isUtf8(bytes)) throw invalidInput('body', 'must be UTF-8')
-  try {
-    return JSON.parse(bytes.toString())
-  } catch {
-    throw invalidInput('body', 'must be JSON')
-  }
-}
-
-function givenRequestId(body: unknown): Uuid | undefined {
-  const given = (body as { requestId?: unknown } | null)?.requestId
-  if (typeof given !== 'string') return undefined
-  try {
-    return parseUuid(given)
-  } catch {
-    return undefined
-  }
 }

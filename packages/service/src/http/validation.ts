@@ -68,11 +68,8 @@ export function integerFields(query: RouteSpec['query']): readonly string[] {
 }
 
 /** The query with its whole numbers as numbers; anything that is not plain decimal stays text and fails the schema. */
-export function withIntegers(
-  query: Readonly<Record<string, unknown>>,
-  fields: readonly string[],
-): Record<string, unknown> {
-  const converted = { ...query }
+export function withIntegers(query: object, fields: readonly string[]): Record<string, unknown> {
+  const converted: Record<string, unknown> = { ...query }
   for (const field of fields) {
     const text = converted[field]
     if (typeof text === 'string' && /^-?\d{1,15}$/.test(text)) converted[field] = Number(text)

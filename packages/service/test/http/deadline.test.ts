@@ -36,11 +36,37 @@ describe('withinDeadline', () => {
     for (const writableFinished of [false, true]) {
       const reply = response()
       const aborted = withinDeadline(1_000, reply, async (signal) => {
+        const asked = signal()
         Object.assign(reply, { writableFinished })
         reply.emit('close')
-        return signal.aborted
+        return asked.aborted
       })
       expect(await aborted).toBe(!writableFinished)
     }
+  })
+
+  it('tells it also when it asks late, and always by the same signal', async () => {
+    const gone = Object.assign(response(), { destroyed: true })
+    await withinDeadline(1_000, gone, async (signal) => {
+      expect(signal().reason).toMatchObject({ code: 'ERR_UNAVAILABLE' })
+      expect(signal()).toBe(signal())
+    })
+    const reasons: unknown[] = []
+    const late = withinDeadline(20, response(), async (signal) => {
+      await later(40)
+      reasons.push(signal().reason)
+    })
+    await expect(late).rejects.toMatchObject({ code: 'ERR_BUSY' })
+    await expect.poll(() => reasons).toEqual([expect.objectContaining({ code: 'ERR_BUSY' })])
+  })
+
+  it('leaves no listener when the signal was asked for, and fails when the work cannot begin', async () => {
+    const reply = response()
+    await withinDeadline(1_000, reply, async (signal) => signal())
+    expect(reply.listenerCount('close')).toBe(0)
+    const broken = () => {
+      throw new Error('at once')
+    }
+    await expect(withinDeadline(1_000, reply, broken)).rejects.toThrow('at once')
   })
 })

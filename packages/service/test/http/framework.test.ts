@@ -387,6 +387,36 @@ describe('access', () => {
   })
 })
 
+describe('a caller that cannot be told', () => {
+  const route = answering({ access: 'client' }, async () => ({ said: 'let in' }))
+
+  it.each([
+    ['fails with nothing', () => Promise.reject(undefined)],
+    ['fails with a text', () => Promise.reject('SECRET')],
+    [
+      'throws',
+      () => {
+        throw new Error('SECRET')
+      },
+    ],
+  ])('is not let in when the decider %s', async (_what, identify) => {
+    const { port } = await start({ routes: [route], identify })
+    const answer = await ask({ ...plain, port })
+    expect([answer.status, answer.json.detail]).toEqual([500, 'internal error'])
+  })
+})
+
+describe('a log that fails', () => {
+  it('does not change the answer', async () => {
+    const onError = () => {
+      throw new Error('SECRET')
+    }
+    const { port } = await start({ routes: [echo], onError })
+    const answer = await ask({ ...plain, port, json: { wrong: 1 } })
+    expect(answer.json).toMatchObject({ status: 400, detail: 'wrong is not a known field' })
+  })
+})
+
 describe('deadlines', () => {
   it('answer 503 and abort the signal, also while asking who calls', async () => {
     const reasons: unknown[] = []
