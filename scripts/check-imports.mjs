@@ -16,7 +16,16 @@ const below = {
   service: ['core', 'protocol'],
   'command-line': ['core'],
   client: ['core', 'protocol'],
-  'app-keyhsm': ['core', 'envelope', 'hsm', 'protocol', 'hsm-pkcs11', 'service', 'command-line', 'client'],
+  'app-keyhsm': [
+    'core',
+    'envelope',
+    'hsm',
+    'protocol',
+    'hsm-pkcs11',
+    'service',
+    'command-line',
+    'client',
+  ],
   'app-keytrustee': ['core', 'protocol', 'service', 'command-line', 'client'],
   'app-cli': ['core', 'protocol', 'command-line', 'client'],
 }
@@ -52,7 +61,8 @@ report('imports', faults, `${looked} imports`)
 function checkImport({ path, name, own, allowed, workspace }) {
   if (name.startsWith('.')) {
     const target = normalize(join(dirname(path), name))
-    if (!target.startsWith(`${workspace.folder}/src/`)) faults.push(`${path}: ${name} leaves its src`)
+    if (!target.startsWith(`${workspace.folder}/src/`))
+      faults.push(`${path}: ${name} leaves its src`)
     return
   }
   if (name.startsWith('node:') || builtinModules.includes(name)) {
@@ -62,7 +72,8 @@ function checkImport({ path, name, own, allowed, workspace }) {
   const module = name.startsWith('@') ? name.split('/').slice(0, 2).join('/') : name.split('/')[0]
   if (module.startsWith('@keyhsm/')) {
     const target = module.slice('@keyhsm/'.length)
-    if (target !== own && !allowed.includes(target)) faults.push(`${path}: ${own} may not import ${target}`)
+    if (target !== own && !allowed.includes(target))
+      faults.push(`${path}: ${own} may not import ${target}`)
   }
   const peers = { ...workspace.manifest.dependencies, ...workspace.manifest.peerDependencies }
   if (module !== `@keyhsm/${own}` && !(module in peers)) {
@@ -77,9 +88,15 @@ function checkCycles() {
   const graph = new Map()
   for (const { folder } of workspaces()) {
     for (const path of sourceFiles(`${folder}/src`)) {
-      const text = readSource(path).replaceAll(/(^|\n)\s*(import|export) type\b[^;]*?from\s*'[^']+'/g, '')
+      const text = readSource(path).replaceAll(
+        /(^|\n)\s*(import|export) type\b[^;]*?from\s*'[^']+'/g,
+        '',
+      )
       const targets = importsOf(text).filter((name) => name.startsWith('.'))
-      graph.set(path, targets.map((name) => normalize(join(dirname(path), name)).replace(/\.js$/, '.ts')))
+      graph.set(
+        path,
+        targets.map((name) => normalize(join(dirname(path), name)).replace(/\.js$/, '.ts')),
+      )
     }
   }
   const done = new Set()

@@ -27,15 +27,20 @@ function filesOf(folder) {
 function checkFile(path, kind, folder) {
   looked += 1
   const lines = readSource(path).split('\n')
-  if (lines.length - 1 > maxLines[kind]) faults.push(`${path}: ${lines.length - 1} lines, at most ${maxLines[kind]}`)
+  if (lines.length - 1 > maxLines[kind])
+    faults.push(`${path}: ${lines.length - 1} lines, at most ${maxLines[kind]}`)
   if (kind !== 'src') return
   const depth = path.slice(folder.length).split('/').length - 3
   if (depth > maxDepth) faults.push(`${path}: ${depth} folders deep, at most ${maxDepth}`)
-  const exported = lines.filter((line) => /^export (async )?(function|class|const|interface|type)\b/.test(line))
-  if (exported.length > maxExports && !isTable(path)) faults.push(`${path}: ${exported.length} exports, at most ${maxExports}`)
+  const exported = lines.filter((line) =>
+    /^export (async )?(function|class|const|interface|type)\b/.test(line),
+  )
+  if (exported.length > maxExports && !isTable(path))
+    faults.push(`${path}: ${exported.length} exports, at most ${maxExports}`)
   for (const [index, line] of lines.entries()) {
     if (!/^export (async )?(function|class|abstract class)\b/.test(line)) continue
-    if (!/\*\/\s*$/.test(lines[index - 1] ?? '')) faults.push(`${path}:${index + 1}: no TSDoc on ${line.slice(7, 60)}`)
+    if (!/\*\/\s*$/.test(lines[index - 1] ?? ''))
+      faults.push(`${path}:${index + 1}: no TSDoc on ${line.slice(7, 60)}`)
   }
 }
 

@@ -95,7 +95,9 @@ async function showMainJob(stack) {
   title('4. The connection check of the manual')
   await checkTestHsm(stack)
 
-  title('5. One key revoked, one deleted with the HSM’s own tool: those two deposits are gone, and only those')
+  title(
+    '5. One key revoked, one deleted with the HSM’s own tool: those two deposits are gone, and only those',
+  )
   await stack.run(`keyhsm keys revoke ${label} --yes`)
   const other = await labelOf(stack, 'deposit-07')
   await stack.run(stack.pkcs11Tool(`--delete-object --type privkey --label ${other}`))
@@ -132,11 +134,18 @@ async function depositMany(stack) {
   const contents = new Map()
   for (let i = 1; i <= 25; i++) {
     const name = `deposit-${String(i).padStart(2, '0')}`
-    const special = { 1: randomBytes(1), 2: randomBytes(1024), 3: randomBytes(2 ** 20), 4: Buffer.alloc(64) }
+    const special = {
+      1: randomBytes(1),
+      2: randomBytes(1024),
+      3: randomBytes(2 ** 20),
+      4: Buffer.alloc(64),
+    }
     writeFileSync(join(folder, name), special[i] ?? randomBytes(i * 37), { mode: 0o600 })
     contents.set(name, digest(join(folder, name)))
   }
-  await stack.run(`for f in ${folder}/*; do keytrustee put "$(basename "$f")" "$f" || exit; done`, { timeoutMs: 120_000 })
+  await stack.run(`for f in ${folder}/*; do keytrustee put "$(basename "$f")" "$f" || exit; done`, {
+    timeoutMs: 120_000,
+  })
   return contents
 }
 
@@ -147,13 +156,19 @@ async function checkMany(stack, contents, gone) {
   const result = await stack.run(command, { quiet: true, timeoutMs: 120_000 })
   const digests = result.stdout.trim().split('\n')
   const equal = wanted.filter(([, expected], index) => digests[index] === expected).length
-  console.log(`$ for h in …; do keytrustee get $h | sha256sum; done\n  ${equal} of ${wanted.length} identical`)
+  console.log(
+    `$ for h in …; do keytrustee get $h | sha256sum; done\n  ${equal} of ${wanted.length} identical`,
+  )
   if (equal !== wanted.length) throw new Stop('demo: a deposit came back changed')
 }
 
 async function checkTestHsm(stack) {
   const result = await stack.run(`curl -sk ${stack.url}/test_hsm`)
-  if (!/^"Sample Key TEST_HELLO_DEPOSIT\d{4}-\d\d-\d\d-\d{6} has been created"\s*$/.test(result.stdout)) {
+  if (
+    !/^"Sample Key TEST_HELLO_DEPOSIT\d{4}-\d\d-\d\d-\d{6} has been created"\s*$/.test(
+      result.stdout,
+    )
+  ) {
     throw new Stop('demo: test_hsm did not print the sentence of the manual')
   }
 }
@@ -191,7 +206,8 @@ function listening() {
 function checkNothingLeft(before) {
   const after = listening()
   console.log(`$ ss -ltn    # ${after === before ? 'the same before and after' : 'differs'}`)
-  if (after !== before) throw new Stop(`demo: something still listens\nbefore:\n${before}\nafter:\n${after}`)
+  if (after !== before)
+    throw new Stop(`demo: something still listens\nbefore:\n${before}\nafter:\n${after}`)
 }
 
 function digest(file) {

@@ -46,7 +46,9 @@ function installDebianPackages(packages, install) {
   say('set-up: Debian packages')
   const missing = names.filter((name) => !isInstalled(name))
   for (const name of names) {
-    say(`  ${missing.includes(name) ? 'missing  ' : 'installed'}  ${name.padEnd(22)} ${packages[name]}`)
+    say(
+      `  ${missing.includes(name) ? 'missing  ' : 'installed'}  ${name.padEnd(22)} ${packages[name]}`,
+    )
   }
   if (missing.length === 0) return
   const command = `apt-get update && apt-get install -y --no-install-recommends ${missing.join(' ')}`
@@ -89,7 +91,8 @@ function addServiceUsers(install) {
     if (spawnSync('getent', ['passwd', user]).status === 0) continue
     const args = ['--system', '--user-group', '--no-create-home', '--home-dir', '/nonexistent']
     const command = ['useradd', ...args, '--shell', '/usr/sbin/nologin', user]
-    if (!install) throw new Stop(`set-up: the services need the user ${user}:\n  ${command.join(' ')}`)
+    if (!install)
+      throw new Stop(`set-up: the services need the user ${user}:\n  ${command.join(' ')}`)
     say(`set-up: ${command.join(' ')}`)
     run(command[0], command.slice(1))
   }
@@ -97,7 +100,9 @@ function addServiceUsers(install) {
 
 function installNpmPackages(install) {
   const stamp = join(root, 'node_modules', '.set-up')
-  const wanted = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
   if (!install) throw new Stop('set-up: npm packages are missing; run:\n  npm ci')
   say('set-up: npm ci')
@@ -111,7 +116,10 @@ function buildAddon(install) {
   const how = 'npm rebuild pkcs11js --foreground-scripts'
   if (!install) throw new Stop(`set-up: the addon pkcs11js is not built; run:\n  ${how}`)
   say('set-up: building the native addon pkcs11js')
-  spawnSync('npm', ['rebuild', 'pkcs11js'], { cwd: root, env: { ...process.env, ...addonEnvironment() } })
+  spawnSync('npm', ['rebuild', 'pkcs11js'], {
+    cwd: root,
+    env: { ...process.env, ...addonEnvironment() },
+  })
   if (loadsAddon()) return
   const gyp = nodeGyp()
   const folder = join(root, 'node_modules', 'pkcs11js')
@@ -179,7 +187,9 @@ function run(command, args, environment = {}) {
   })
   if (result.error) throw new Stop(`set-up: cannot run ${command}: ${result.error.message}`)
   if (result.status !== 0) {
-    throw new Stop(`set-up: ${command} ${args.join(' ')} ended with ${result.status ?? result.signal}`)
+    throw new Stop(
+      `set-up: ${command} ${args.join(' ')} ended with ${result.status ?? result.signal}`,
+    )
   }
 }
 
@@ -189,7 +199,9 @@ function isDebian() {
 }
 
 function isInstalled(name) {
-  const query = spawnSync('dpkg-query', ['-W', '-f', '${db:Status-Status}', name], { encoding: 'utf8' })
+  const query = spawnSync('dpkg-query', ['-W', '-f', '${db:Status-Status}', name], {
+    encoding: 'utf8',
+  })
   return query.status === 0 && query.stdout === 'installed'
 }
 

@@ -19,13 +19,24 @@ const stages = [
   { name: 'format', command: [bin('biome'), 'format', '.'] },
   { name: 'typed lint', command: [bin('oxlint'), '--type-aware', '--quiet'] },
   { name: 'types', command: [node, join(root, 'node_modules/typescript/bin/tsc'), '-b', root] },
-  { name: 'types of tests', command: [node, join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.tests.json'] },
+  {
+    name: 'types of tests',
+    command: [node, join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.tests.json'],
+  },
   { name: 'import rules', command: [node, 'scripts/check-imports.mjs'] },
   { name: 'sizes', command: [node, 'scripts/check-sizes.mjs'] },
   { name: 'documents', command: [node, 'scripts/check-documents.mjs'] },
   { name: 'unit, conformance, store contract', count: countVitest, command: vitest() },
-  { name: 'whole-product scripts', count: countReport('scripts.json'), command: [node, 'interop/run-scripts.mjs', '--report', 'reports/scripts.json'] },
-  { name: 'faults', count: countReport('faults.json'), command: [node, 'interop/faults-table.mjs', '--report', 'reports/faults.json'] },
+  {
+    name: 'whole-product scripts',
+    count: countReport('scripts.json'),
+    command: [node, 'interop/run-scripts.mjs', '--report', 'reports/scripts.json'],
+  },
+  {
+    name: 'faults',
+    count: countReport('faults.json'),
+    command: [node, 'interop/faults-table.mjs', '--report', 'reports/faults.json'],
+  },
   { name: 'crash loop', command: [node, 'interop/crash-loop.mjs', '40'] },
   { name: 'secrets scan', command: [node, 'interop/secrets-scan.mjs'] },
 ]
@@ -46,9 +57,12 @@ await runMain(async () => {
 
 function chooseStages(args) {
   if (args.includes('--list')) throw new Stop(stages.map((stage) => stage.name).join('\n'), 0)
-  const only = args.includes('--only') ? (args[args.indexOf('--only') + 1] ?? '').split(',') : undefined
+  const only = args.includes('--only')
+    ? (args[args.indexOf('--only') + 1] ?? '').split(',')
+    : undefined
   const chosen = only ? stages.filter((stage) => only.includes(stage.name)) : stages
-  if (chosen.length === 0) throw new Stop(`test: no such stage; there are: ${stages.map((s) => s.name).join(', ')}`, 2)
+  if (chosen.length === 0)
+    throw new Stop(`test: no such stage; there are: ${stages.map((s) => s.name).join(', ')}`, 2)
   return chosen
 }
 
@@ -57,10 +71,16 @@ async function runStage(stage, position) {
   say(`\n== ${position} ${stage.name}`)
   const began = Date.now()
   const exit = await run(stage.command)
-  const counted = stage.count?.() ?? { passed: exit === 0 ? 1 : 0, failed: exit === 0 ? 0 : 1, skipped: 0 }
+  const counted = stage.count?.() ?? {
+    passed: exit === 0 ? 1 : 0,
+    failed: exit === 0 ? 0 : 1,
+    skipped: 0,
+  }
   if (exit !== 0 && counted.failed === 0) counted.failed = 1
   const seconds = ((Date.now() - began) / 1000).toFixed(1)
-  say(`== ${stage.name}: ${counted.passed} passed, ${counted.failed} failed, ${counted.skipped} skipped (${seconds} s)`)
+  say(
+    `== ${stage.name}: ${counted.passed} passed, ${counted.failed} failed, ${counted.skipped} skipped (${seconds} s)`,
+  )
   return counted
 }
 
@@ -77,7 +97,14 @@ function run([command, ...args]) {
 
 function vitest() {
   const report = join('reports', 'vitest.json')
-  return [node, join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  return [
+    node,
+    join(root, 'node_modules/vitest/vitest.mjs'),
+    'run',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+  ]
 }
 
 /** Counts from vitest's own report; a skipped test prints its name, which holds its reason. */
@@ -89,7 +116,11 @@ function countVitest() {
       if (test.status === 'pending' || test.status === 'skipped') say(`skipped: ${test.fullName}`)
     }
   }
-  return { passed: report.numPassedTests, failed: report.numFailedTests, skipped: report.numPendingTests + report.numTodoTests }
+  return {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests,
+    skipped: report.numPendingTests + report.numTodoTests,
+  }
 }
 
 function countReport(file) {

@@ -11,7 +11,8 @@ export function programRoot(checkout, home) {
   if (process.getuid() !== 0 || isOpenToAll(checkout)) return checkout
   const copy = join(home, 'program')
   mkdirSync(copy, { mode: 0o755 })
-  for (const name of ['bin', 'package.json']) cpSync(join(checkout, name), join(copy, name), { recursive: true })
+  for (const name of ['bin', 'package.json'])
+    cpSync(join(checkout, name), join(copy, name), { recursive: true })
   for (const folder of workspaceFolders(checkout)) {
     for (const name of ['dist', 'package.json']) {
       cpSync(join(checkout, folder, name), join(copy, folder, name), { recursive: true })
@@ -30,16 +31,28 @@ function isOpenToAll(path) {
 }
 
 function workspaceFolders(checkout) {
-  return ['packages', 'apps'].flatMap((group) => readdirSync(join(checkout, group)).map((name) => join(group, name)))
+  return ['packages', 'apps'].flatMap((group) =>
+    readdirSync(join(checkout, group)).map((name) => join(group, name)),
+  )
 }
 
 /** Only what `npm ls --omit=dev` names; links to workspaces stay links, because they are relative. */
 function copyProductionModules(checkout, copy) {
-  const list = spawnSync('npm', ['ls', '--omit=dev', '--all', '--parseable'], { cwd: checkout, encoding: 'utf8' })
-  const folders = list.stdout.split('\n').filter((path) => path.includes(`${checkout}/node_modules/`))
+  const list = spawnSync('npm', ['ls', '--omit=dev', '--all', '--parseable'], {
+    cwd: checkout,
+    encoding: 'utf8',
+  })
+  const folders = list.stdout
+    .split('\n')
+    .filter((path) => path.includes(`${checkout}/node_modules/`))
   for (const folder of new Set(folders)) {
     const target = join(copy, relative(checkout, folder))
-    cpSync(folder, target, { recursive: true, dereference: false, verbatimSymlinks: true, force: true })
+    cpSync(folder, target, {
+      recursive: true,
+      dereference: false,
+      verbatimSymlinks: true,
+      force: true,
+    })
   }
   const scope = join('node_modules', '@keyhsm')
   cpSync(join(checkout, scope), join(copy, scope), { recursive: true, verbatimSymlinks: true })

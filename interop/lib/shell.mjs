@@ -29,7 +29,10 @@ export class Shell {
 
   #spawn(command, input, timeoutMs) {
     return new Promise((resolve, reject) => {
-      const child = spawn('bash', ['-c', command], { cwd: this.cwd, env: { ...process.env, ...this.env } })
+      const child = spawn('bash', ['-c', command], {
+        cwd: this.cwd,
+        env: { ...process.env, ...this.env },
+      })
       const output = { stdout: [], stderr: [] }
       child.stdout.on('data', (chunk) => output.stdout.push(chunk))
       child.stderr.on('data', (chunk) => output.stderr.push(chunk))

@@ -2,7 +2,15 @@
  * The whole product with real parts in one home: a SoftHSM token, Key HSM, PostgreSQL, Trustee Server, a client. Each
  * step is the command that a user types. The demo, `npm start`, the scripts, the fault and crash tests share it.
  */
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -13,7 +21,11 @@ import { programRoot } from './program-root.mjs'
 import { quote, Shell } from './shell.mjs'
 
 const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
-const modules = ['/usr/lib/softhsm/libsofthsm2.so', '/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so', '/usr/lib64/pkcs11/libsofthsm2.so']
+const modules = [
+  '/usr/lib/softhsm/libsofthsm2.so',
+  '/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so',
+  '/usr/lib64/pkcs11/libsofthsm2.so',
+]
 export const softhsmModule = modules.find((path) => existsSync(path)) ?? modules[0]
 
 /** What the scripts call things; nothing of it is secret but the PINs, which are random and live in files. */
@@ -60,7 +72,9 @@ export class Stack {
 
   /** Lines to paste into a shell that shall talk to this stack. */
   get exports() {
-    return Object.entries({ ...this.env, PATH: `${this.program}/bin:$PATH` }).map(([name, value]) => `export ${name}=${name === 'PATH' ? `"${value}"` : quote(value)}`)
+    return Object.entries({ ...this.env, PATH: `${this.program}/bin:$PATH` }).map(
+      ([name, value]) => `export ${name}=${name === 'PATH' ? `"${value}"` : quote(value)}`,
+    )
   }
 
   pkcs11Tool(args) {
@@ -72,7 +86,10 @@ export class Stack {
     const tokens = join(this.home, 'tokens')
     mkdirSync(tokens, { recursive: true, mode: 0o700 })
     if (this.isRoot) chownSync(tokens, ...idsOf('keyhsm'))
-    writeFileSync(this.env.SOFTHSM2_CONF, `directories.tokendir = ${tokens}\nobjectstore.backend = file\nlog.level = ERROR\n`)
+    writeFileSync(
+      this.env.SOFTHSM2_CONF,
+      `directories.tokendir = ${tokens}\nobjectstore.backend = file\nlog.level = ERROR\n`,
+    )
     chmodSync(this.env.SOFTHSM2_CONF, 0o644)
     for (const file of [this.pinFile, `${this.pinFile}.so`]) {
       writeFileSync(file, randomBytes(9).toString('base64url'), { mode: 0o600 })
@@ -91,7 +108,9 @@ export class Stack {
   async setUpTrustee() {
     await this.run(`ktadmin init --address 127.0.0.1 --port ${this.ports.trustee}`)
     await this.run('ktadmin db bootstrap')
-    await this.run(`keyhsm trust ${this.home}/keytrustee/.ssl/ssl-cert-keytrustee-keyhsm-client.pem --realm ${names.realm}`)
+    await this.run(
+      `keyhsm trust ${this.home}/keytrustee/.ssl/ssl-cert-keytrustee-keyhsm-client.pem --realm ${names.realm}`,
+    )
   }
 
   async start() {
@@ -104,7 +123,9 @@ export class Stack {
   }
 
   async join() {
-    await this.run(`ktadmin keyhsm --server https://127.0.0.1:${this.ports.keyhsm} --trust --fingerprint ${await this.keyHsmFingerprint()}`)
+    await this.run(
+      `ktadmin keyhsm --server https://127.0.0.1:${this.ports.keyhsm} --trust --fingerprint ${await this.keyHsmFingerprint()}`,
+    )
   }
 
   async addOrganisation(name = names.organisation) {
@@ -154,12 +175,16 @@ export class Stack {
 }
 
 function idsOf(user) {
-  const [uid, gid] = ['-u', '-g'].map((flag) => Number(spawnSync('id', [flag, user], { encoding: 'utf8' }).stdout))
+  const [uid, gid] = ['-u', '-g'].map((flag) =>
+    Number(spawnSync('id', [flag, user], { encoding: 'utf8' }).stdout),
+  )
   return [uid, gid]
 }
 
 /** SHA-256 of a certificate file, as openssl prints it. */
 export function fingerprintOf(file) {
-  const result = spawnSync('openssl', ['x509', '-in', file, '-noout', '-fingerprint', '-sha256'], { encoding: 'utf8' })
+  const result = spawnSync('openssl', ['x509', '-in', file, '-noout', '-fingerprint', '-sha256'], {
+    encoding: 'utf8',
+  })
   return result.stdout.split('=')[1]?.trim().replaceAll(':', '').toLowerCase()
 }

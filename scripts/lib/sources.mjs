@@ -31,7 +31,8 @@ export function readSource(path) {
 
 /** Module names that a file imports or re-exports, dynamic imports with a literal included. */
 export function importsOf(text) {
-  const pattern = /(?:^|\n)\s*(?:import|export)\b[^'";]*?\bfrom\s*'([^']+)'|\bimport\(\s*'([^']+)'\s*\)|(?:^|\n)import\s*'([^']+)'/g
+  const pattern =
+    /(?:^|\n)\s*(?:import|export)\b[^'";]*?\bfrom\s*'([^']+)'|\bimport\(\s*'([^']+)'\s*\)|(?:^|\n)import\s*'([^']+)'/g
   return [...text.matchAll(pattern)].map((match) => match[1] ?? match[2] ?? match[3])
 }
 
