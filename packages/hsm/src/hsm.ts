@@ -8,7 +8,7 @@
  * - ERR_BUSY             the queue is full or the deadline passed while waiting.
  * - ERR_HSM_LOGIN        the login was refused; latched until a person acts, never tried again by itself.
  * - ERR_HSM_FULL         no room for a new key; existing keys still work.
- * - ERR_HSM_REFUSED      the device answered no (policy, template); vendor code in `cause`.
+ * - ERR_HSM_REFUSED      the device answered no (policy, template, a use the key does not have); vendor code in `cause`.
  * - ERR_HSM_NOT_SUPPORTED this backend cannot do that kind or algorithm.
  */
 import type { Fingerprint, HsmKeyId, SecretBytes } from '@keyhsm/core'
@@ -39,8 +39,8 @@ export interface HsmKey extends KeySpec {
   /** SubjectPublicKeyInfo, DER, of a pair; undefined for a secret key. */
   readonly publicKey: Buffer | undefined
   /**
-   * SHA-256 of `publicKey`; for a secret key SHA-256 of "keyhsm secret key" ‖ id, because nothing of it may leave
-   * the device.
+   * SHA-256 of `publicKey`; for a secret key SHA-256 of "keyhsm secret key" ‖ id (16 bytes), because nothing of it may
+   * leave the device. See `spkiFingerprint` and `secretKeyFingerprint`.
    */
   readonly fingerprint: Fingerprint
 }
@@ -91,7 +91,8 @@ export interface Hsm {
 
   /**
    * Makes a key with exactly this id. It is not extractable and has only the asked-for use.
-   * @throws ERR_ALREADY_EXISTS when the id is taken. After ERR_HSM_UNAVAILABLE the key may exist: look, or leave it to prune.
+   * @throws ERR_INVALID_INPUT when `checkKeySpec` does not pass the specification; ERR_ALREADY_EXISTS when the id is
+   * taken. After ERR_HSM_UNAVAILABLE the key may exist: look, or leave it to prune.
    */
   createKey(spec: KeySpec, options?: CallOptions): Promise<HsmKey>
 
@@ -106,7 +107,8 @@ export interface Hsm {
 
   /**
    * Wraps a 32-byte content key. `binding` is authenticated with it where the algorithm can.
-   * @throws ERR_NOT_FOUND when the key is missing (two looks); ERR_CONFLICT when two keys have this id.
+   * @throws ERR_NOT_FOUND when the key is missing (two looks); ERR_CONFLICT when two keys have this id;
+   * ERR_INVALID_INPUT when the content key does not have 32 bytes.
    */
   wrapKey(
     id: HsmKeyId,
@@ -117,7 +119,9 @@ export interface Hsm {
 
   /**
    * Unwraps a content key; the caller wipes it.
-   * @throws ERR_NOT_FOUND as wrapKey; ERR_INTEGRITY when the bytes, the algorithm or the binding do not belong to this key.
+   * @throws ERR_NOT_FOUND and ERR_CONFLICT as wrapKey; ERR_INTEGRITY, always with the text of `wrappedKeyRefused`, when the
+   * bytes, the algorithm or the binding do not belong to this key; ERR_HSM_NOT_SUPPORTED only for an algorithm that this kind
+   * of key has on other devices.
    */
   unwrapKey(
     id: HsmKeyId,
@@ -126,13 +130,22 @@ export interface Hsm {
     options?: CallOptions,
   ): Promise<SecretBytes>
 
-  /** A MAC of `message` under a key of use `authenticate`: 32 bytes (hmac-sha256) or 16 (cmac-aes-256). */
+  /**
+   * A MAC of `message` under a key of use `authenticate`: 32 bytes (hmac-sha256) or 16 (cmac-aes-256).
+   * @throws ERR_NOT_FOUND and ERR_CONFLICT as wrapKey; ERR_HSM_REFUSED by a key of another use.
+   */
   authenticate(id: HsmKeyId, message: Buffer, options?: CallOptions): Promise<SecretBytes>
 
-  /** ECDSA P-256 over SHA-256 of `message`, as r ‖ s (64 bytes), by a key of use `sign`. */
+  /**
+   * ECDSA P-256 over SHA-256 of `message`, as r ‖ s (64 bytes), by a key of use `sign`.
+   * @throws as authenticate.
+   */
   sign(id: HsmKeyId, message: Buffer, options?: CallOptions): Promise<Buffer>
 
-  /** Destroys private and public half and verifies that both are gone. Repeating it is harmless. */
+  /**
+   * Destroys private and public half and verifies that both are gone. Repeating it is harmless.
+   * @throws ERR_CONFLICT when two keys have this id: which of them to destroy is for a person with the device's own tool.
+   */
   destroyKey(id: HsmKeyId, options?: CallOptions): Promise<'destroyed' | 'already-gone'>
 
   /**
@@ -144,6 +157,6 @@ export interface Hsm {
   /** Whether the device answers right now. Never throws. */
   probe(options?: CallOptions): Promise<HsmHealth>
 
-  /** Releases everything, child processes included. Safe to call twice. */
+  /** Releases everything, child processes included. Safe to call twice; afterwards every verb is ERR_HSM_UNAVAILABLE. */
   close(): Promise<void>
 }

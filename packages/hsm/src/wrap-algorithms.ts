@@ -1,6 +1,6 @@
 /**
  * The closed table of ways to wrap a content key. `id` is stored in the sealed bytes and never changes its meaning;
- * `docs/formats/sealed-deposit.md` prints this table.
+ * `docs/formats/wrapped-key.md` prints this table and gives each byte.
  */
 import type { WrappingKind } from './hsm.js'
 

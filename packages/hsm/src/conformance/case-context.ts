@@ -19,6 +19,7 @@ const mark = 'MARKED-SECRET-16'
 const defaultRecoveryMs = 5000
 const defaultGraceMs = 1000
 
+/** One token under test as its cases see it. */
 export class CaseContext {
   readonly underTest: HsmUnderTest
   readonly #spellings: readonly string[]

@@ -7,6 +7,7 @@ import type { HsmUnderTest } from './hsm-under-test.js'
 /** No case may take longer; the dearest makes a handful of RSA-3072 keys. */
 export const caseLimitMs = 60_000
 
+/** One token under test, from its first case to its last. */
 export class ConformanceRun {
   readonly #underTest: HsmUnderTest
   readonly #context: CaseContext
@@ -25,17 +26,9 @@ export class ConformanceRun {
 
   /** Why `each` is not tried here, or undefined when it is. */
   skipReason(each: ConformanceCase): string | undefined {
-    const { skip } = this.#underTest
-    const reason = skip?.cases?.[each.name] ?? (each.kind && skip?.kinds?.[each.kind])
-    if (reason !== undefined) return reason
-    for (const hook of each.needs ?? []) {
-      if (this.#underTest[hook] === undefined && skip?.hooks?.[hook]) return skip.hooks[hook]
-    }
-    const { seesOutsideChanges } = this.#context.hsm.capabilities
-    if (each.needs?.includes('removeOutside') && !seesOutsideChanges) {
-      return 'the profile says that it does not see changes by others'
-    }
-    return undefined
+    const { cases, kinds } = this.#underTest.skip ?? {}
+    const byKind = each.kind && kinds?.[each.kind]
+    return cases?.[each.name] ?? byKind ?? this.#missingHook(each) ?? this.#blindness(each)
   }
 
   /** Runs one case and tidies up after it. @throws ConformanceFailure when the backend breaks the rule. */
@@ -50,6 +43,19 @@ export class ConformanceRun {
 
   async close(): Promise<void> {
     await this.#context.close()
+  }
+
+  /** The reason given for a hook that `each` needs and that is not there. */
+  #missingHook({ needs = [] }: ConformanceCase): string | undefined {
+    const { skip } = this.#underTest
+    const missing = needs.filter((hook) => this.#underTest[hook] === undefined)
+    return missing.map((hook) => skip?.hooks?.[hook]).find((reason) => reason !== undefined)
+  }
+
+  #blindness({ needs = [] }: ConformanceCase): string | undefined {
+    const sees = this.#context.hsm.capabilities.seesOutsideChanges
+    if (sees || !needs.includes('removeOutside')) return undefined
+    return 'the profile says that it does not see changes by others'
   }
 
   #ensureRunnable(each: ConformanceCase): void {

@@ -22,8 +22,10 @@ export function textsOf(value: unknown): string[] {
   let current = value
   for (let depth = 0; current !== undefined && current !== null && depth < 8; depth++) {
     texts.push(inspect(current, { depth: 8, maxArrayLength: null, maxStringLength: null }))
-    texts.push(String(current), safeJson(current))
-    if (current instanceof Error) texts.push(current.stack ?? '', safeJson({ ...current }))
+    texts.push(safeJson(current), asText(current))
+    if (current instanceof Error) {
+      texts.push(current.stack ?? '', safeJson(Object.fromEntries(Object.entries(current))))
+    }
     current = current instanceof Error ? current.cause : undefined
   }
   return texts
@@ -48,4 +50,10 @@ function safeJson(value: unknown): string {
   } catch {
     return ''
   }
+}
+
+/** What a template or a concatenation would print. */
+function asText(value: unknown): string {
+  const { toString } = value as { toString?: () => unknown }
+  return typeof toString === 'function' ? String(Reflect.apply(toString, value, [])) : ''
 }

@@ -1,20 +1,25 @@
 /** Faults of the connection: limits that are not kept, concurrency, loss, secrets where they do not belong. */
 import { DomainError, hasCode } from '@keyhsm/core'
-import type { CallOptions, Hsm } from '../hsm.js'
-import { changeErrors, type Fault, onError, passOn } from './fault.js'
+import type { Hsm } from '../hsm.js'
+import { aroundCalls } from './around-calls.js'
+import { type Fault, onError } from './fault.js'
 
 const busyFrom = 8
 
 export const connectionFaults = {
-  'ignores the signal': (good) => mapOptions(good, ({ signal: _, ...rest }) => rest),
+  'ignores the signal': (good) =>
+    aroundCalls(good, ({ deadlineMs }, call) =>
+      call(deadlineMs === undefined ? {} : { deadlineMs }),
+    ),
 
-  'ignores the deadline': (good) => mapOptions(good, ({ deadlineMs: _, ...rest }) => rest),
+  'ignores the deadline': (good) =>
+    aroundCalls(good, ({ signal }, call) => call(signal ? { signal } : {})),
 
   'hangs when the signal is aborted': (good) =>
-    guard(good, ({ signal }, call) => {
-      const silent = () => signal?.aborted === true
-      if (!signal || silent()) return call()
-      return call().then(
+    aroundCalls(good, (options, call) => {
+      const silent = () => options.signal?.aborted === true
+      if (silent()) return call(options)
+      return call(options).then(
         (result) => (silent() ? forever() : result),
         (error: unknown) => {
           if (silent()) return forever()
@@ -24,14 +29,17 @@ export const connectionFaults = {
     }),
 
   'hangs when there is a deadline': (good) =>
-    guard(good, ({ deadlineMs }, call) => (deadlineMs === undefined ? call() : forever())),
+    aroundCalls(good, (options, call) =>
+      options.deadlineMs === undefined ? call(options) : forever(),
+    ),
 
   'reports a passed deadline as a missing key': (good) =>
-    guard(good, ({ deadlineMs }, call) => {
+    aroundCalls(good, (options, call) => {
       const passed = () => {
         throw new DomainError('ERR_NOT_FOUND', 'no such key')
       }
-      return deadlineMs === undefined ? call() : onError(call(), 'ERR_HSM_UNAVAILABLE', passed)
+      if (options.deadlineMs === undefined) return call(options)
+      return onError(call(options), 'ERR_HSM_UNAVAILABLE', passed)
     }),
 
   'reports a lost device as a missing key': (good) => ({
@@ -47,10 +55,10 @@ export const connectionFaults = {
 
   'never recovers from a loss': (good) => {
     let lost = false
-    return guard(good, async (_options, call) => {
+    return aroundCalls(good, async (options, call) => {
       if (lost) throw new DomainError('ERR_HSM_UNAVAILABLE', 'lost before')
       try {
-        return await call()
+        return await call(options)
       } catch (error) {
         lost = hasCode(error, 'ERR_HSM_UNAVAILABLE')
         throw error
@@ -91,7 +99,10 @@ export const connectionFaults = {
         const previous = last
         const own = good.unwrapKey(...call)
         last = own
-        void own.catch(() => undefined).finally(() => (last = last === own ? undefined : last))
+        const forget = () => {
+          if (last === own) last = undefined
+        }
+        own.then(forget, forget)
         return previous ? own.then(() => previous) : own
       },
     }
@@ -155,36 +166,12 @@ export const connectionFaults = {
   },
 
   'throws what the library threw': (good) =>
-    changeErrors(good, (error) => new Error(`CKR_GENERAL_ERROR: ${String(error)}`)),
+    aroundCalls(good, (options, call) =>
+      call(options).catch((error: unknown) => {
+        throw new Error('CKR_GENERAL_ERROR', { cause: error })
+      }),
+    ),
 } as const satisfies Record<string, Fault>
-
-/** Changes the options of every call. */
-function mapOptions(good: Hsm, change: (options: CallOptions) => CallOptions): Partial<Hsm> {
-  const { createKey, findKey, listKeys, wrapKey, unwrapKey, destroyKey, recheck } = passOn(good)
-  return {
-    createKey: (spec, options = {}) => createKey(spec, change(options)),
-    findKey: (id, options = {}) => findKey(id, change(options)),
-    listKeys: (options = {}) => listKeys(change(options)),
-    wrapKey: (id, key, binding, options = {}) => wrapKey(id, key, binding, change(options)),
-    unwrapKey: (id, key, binding, options = {}) => unwrapKey(id, key, binding, change(options)),
-    destroyKey: (id, options = {}) => destroyKey(id, change(options)),
-    recheck: (options = {}) => recheck(change(options)),
-  }
-}
-
-type Guard = <Result>(options: CallOptions, call: () => Promise<Result>) => Promise<Result>
-
-/** Puts `around` around every call that a request makes. */
-function guard(good: Hsm, around: Guard): Partial<Hsm> {
-  return {
-    createKey: (spec, options = {}) => around(options, () => good.createKey(spec, options)),
-    findKey: (id, options = {}) => around(options, () => good.findKey(id, options)),
-    wrapKey: (id, key, binding, options = {}) =>
-      around(options, () => good.wrapKey(id, key, binding, options)),
-    unwrapKey: (id, wrapped, binding, options = {}) =>
-      around(options, () => good.unwrapKey(id, wrapped, binding, options)),
-  }
-}
 
 function forever(): Promise<never> {
   return new Promise(() => undefined)

@@ -5,26 +5,6 @@ import type { Hsm, WrappedKey } from '../hsm.js'
 /** What a fault changes in a good connection; everything else is passed on. One call is one connection. */
 export type Fault = (good: Hsm, pin: string) => Partial<Hsm>
 
-/** Every verb of `good`, to be spread under a fault. */
-export function passOn(good: Hsm): Hsm {
-  return {
-    profile: good.profile,
-    description: good.description,
-    capabilities: good.capabilities,
-    createKey: (...call) => good.createKey(...call),
-    findKey: (...call) => good.findKey(...call),
-    listKeys: (...call) => good.listKeys(...call),
-    wrapKey: (...call) => good.wrapKey(...call),
-    unwrapKey: (...call) => good.unwrapKey(...call),
-    authenticate: (...call) => good.authenticate(...call),
-    sign: (...call) => good.sign(...call),
-    destroyKey: (...call) => good.destroyKey(...call),
-    recheck: (...call) => good.recheck(...call),
-    probe: (...call) => good.probe(...call),
-    close: () => good.close(),
-  }
-}
-
 /** The result of `call`, or what `instead` makes of an error with this code. */
 export async function onError<Result>(
   call: Promise<Result>,
@@ -36,28 +16,6 @@ export async function onError<Result>(
   } catch (error) {
     if (hasCode(error, code)) return instead(error)
     throw error
-  }
-}
-
-/** Applies `change` to every error of every verb that can fail. */
-export function changeErrors(good: Hsm, change: (error: unknown) => unknown): Partial<Hsm> {
-  const changed = async <Result>(call: Promise<Result>): Promise<Result> => {
-    try {
-      return await call
-    } catch (error) {
-      throw change(error)
-    }
-  }
-  return {
-    createKey: (...call) => changed(good.createKey(...call)),
-    findKey: (...call) => changed(good.findKey(...call)),
-    listKeys: (...call) => changed(good.listKeys(...call)),
-    wrapKey: (...call) => changed(good.wrapKey(...call)),
-    unwrapKey: (...call) => changed(good.unwrapKey(...call)),
-    authenticate: (...call) => changed(good.authenticate(...call)),
-    sign: (...call) => changed(good.sign(...call)),
-    destroyKey: (...call) => changed(good.destroyKey(...call)),
-    recheck: (...call) => changed(good.recheck(...call)),
   }
 }
 

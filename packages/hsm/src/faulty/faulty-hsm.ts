@@ -3,8 +3,9 @@
  * finds each of them, and for tests of what a service does with a backend that is wrong.
  */
 import type { Hsm } from '../hsm.js'
+import { passOn } from './around-calls.js'
 import { connectionFaults } from './connection-faults.js'
-import { type Fault, passOn } from './fault.js'
+import type { Fault } from './fault.js'
 import { keyFaults } from './key-faults.js'
 import { type LoginFault, loginFaults } from './login-faults.js'
 import { unwrapFaults } from './unwrap-faults.js'

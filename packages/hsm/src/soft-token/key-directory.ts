@@ -16,6 +16,7 @@ const removed = '.gone-'
 /** A staging folder this old belongs to a process that died; making one takes milliseconds. */
 const staleAfterMs = 600_000
 
+/** The key files of one token. Every method may throw the error of the file system. */
 export class KeyDirectory {
   readonly #path: string
 

@@ -22,6 +22,7 @@ import {
 } from './operations.js'
 import type { TokenKeys } from './token-keys.js'
 
+/** One connection to a software token. */
 export class SoftToken implements Hsm {
   readonly profile = 'soft-token'
   readonly description: string

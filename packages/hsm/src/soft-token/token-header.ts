@@ -84,6 +84,7 @@ export async function readTokenHeader(directory: string): Promise<TokenHeader> {
   return parseTokenHeader(await readFile(join(directory, 'token.json'), 'utf8'))
 }
 
+/** The text of `token.json`. */
 export function formatTokenHeader(header: TokenHeader): string {
   const { serial, label, scryptCost } = header
   const salt = header.salt.toString('hex')

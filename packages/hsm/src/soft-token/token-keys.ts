@@ -12,6 +12,7 @@ interface Cached {
   readonly key: LoadedKey
 }
 
+/** The keys of the token as one connection knows them. */
 export class TokenKeys {
   readonly #directory: KeyDirectory
   readonly #seal: KeyFileSeal

@@ -209,7 +209,7 @@ describe('several processes', () => {
   })
 })
 
-const sharedIds = [...'0123456789'].map((digit) => idOf(digit))
+const sharedIds = Array.from('0123456789').map((digit) => idOf(digit))
 
 interface WorkerResult {
   readonly won: HsmKeyId[]

@@ -8,6 +8,7 @@ const binding = Buffer.from('header and context')
 /** How long a key removed outside may still open after a recheck. */
 const noticedWithinMs = 1000
 
+/** The rules about keys of this kind that go. */
 export function destroyingCases(kind: WrappingKind): ConformanceCase[] {
   return [
     { name: `a destroyed key is gone at once / ${kind}`, kind, run: destroyed },

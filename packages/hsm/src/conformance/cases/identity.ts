@@ -9,6 +9,7 @@ import { ensureEqual } from '../failure.js'
 const binding = Buffer.from('header and context')
 const useRefused = ['ERR_HSM_REFUSED', 'ERR_HSM_NOT_SUPPORTED'] as const
 
+/** The rules about ids and uses of keys of this kind. */
 export function identityCases(kind: WrappingKind): ConformanceCase[] {
   return [
     { name: `an unknown id is not found / ${kind}`, kind, run: unknownId },

@@ -11,6 +11,7 @@ import { ensure, ensureEqual } from '../failure.js'
 
 const bindings = [Buffer.alloc(0), Buffer.from('header and context'), Buffer.alloc(4096, 0xa5)]
 
+/** The rules about making a key of this kind and using it well. */
 export function roundTripCases(kind: WrappingKind): ConformanceCase[] {
   const cases: ConformanceCase[] = [
     { name: `a new key is found and listed as it was asked for / ${kind}`, kind, run: newKey },

@@ -5,6 +5,7 @@ import type { ConformanceCase } from '../conformance-case.js'
 import { ensureEqual } from '../failure.js'
 import { ensureGone } from './destroying.js'
 
+/** One rule a scope, for keys of this kind. */
 export function scopeCases(kind: WrappingKind): ConformanceCase[] {
   return [
     {

@@ -1,6 +1,7 @@
 /** The login, and what can be read in errors. */
 import { randomBytes } from 'node:crypto'
 import { DomainError, type HsmKeyId } from '@keyhsm/core'
+import type { Hsm } from '../../hsm.js'
 import type { CaseContext } from '../case-context.js'
 import type { ConformanceCase } from '../conformance-case.js'
 import { ensure, ensureEqual } from '../failure.js'
@@ -22,7 +23,14 @@ async function wrongPin(context: CaseContext): Promise<void> {
   const connecting = attempt.connect()
   const hsm = await connecting.catch(() => undefined)
   if (!hsm) await context.expectError(connecting, 'ERR_HSM_LOGIN', 'connect with a wrong PIN')
-  for (let round = 0; hsm && round < 5; round++) {
+  if (hsm) await ensureLatched(context, hsm)
+  await hsm?.close()
+  ensureEqual(await attempt.loginAttempts(), 1, 'logins that the device has seen')
+}
+
+/** Whatever is asked, and however often, the refused login is the answer. */
+async function ensureLatched(context: CaseContext, hsm: Hsm): Promise<void> {
+  for (let round = 0; round < 5; round++) {
     const find = hsm.findKey(randomBytes(16).toString('hex') as HsmKeyId)
     await context.expectError(find, 'ERR_HSM_LOGIN', 'find after a refused login')
     await context.expectError(hsm.recheck(), 'ERR_HSM_LOGIN', 'recheck after a refused login')
@@ -30,8 +38,6 @@ async function wrongPin(context: CaseContext): Promise<void> {
     ensureEqual(health.state, 'login-refused', 'state after a refused login')
     context.ensureNoSecret(health, 'the health after a refused login')
   }
-  await hsm?.close()
-  ensureEqual(await attempt.loginAttempts(), 1, 'logins that the device has seen')
 }
 
 async function nothingSecret(context: CaseContext): Promise<void> {

@@ -11,6 +11,7 @@ const binding = Buffer.from('header and context')
 /** Every byte of shorter wrapped keys is changed; of longer ones (RSA) every eighth, and the last. */
 const wholeUpTo = 128
 
+/** The rules about bad wrapped keys for a key of this kind. */
 export function tamperingCases(kind: WrappingKind): ConformanceCase[] {
   return [
     { name: `one flipped bit is refused / ${kind}`, kind, run: flipped },
