@@ -10,6 +10,7 @@ import { cleanEnvironment } from './environment.js'
 import { syncDirectory } from './files.js'
 import { type ClusterLayout, clusterLayout, readMarker, writeMarker } from './layout.js'
 import { clusterOwner } from './owner.js'
+import { isTaken } from './postmaster.js'
 import { type RunningCluster, startCluster } from './start-cluster.js'
 
 export interface BootstrapOptions {
@@ -72,17 +73,8 @@ const unfinishedPrefix = 'unfinished-'
 async function removeUnfinished(layout: ClusterLayout): Promise<void> {
   for (const name of await readdir(layout.directory)) {
     const pid = /^unfinished-(\d+)-/.exec(name)?.[1]
-    if (pid === undefined || isAlive(Number(pid))) continue
+    if (pid === undefined || isTaken(Number(pid))) continue
     await rm(join(layout.directory, name), { recursive: true })
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 

@@ -14,8 +14,8 @@ import { clusterOwner } from './owner.js'
 import { findPostmaster } from './postmaster.js'
 
 export interface ClusterStatus {
-  /** `absent`: no finished cluster in the directory. `starting`: there, but it does not serve (yet). */
-  readonly state: 'absent' | 'stopped' | 'starting' | 'running'
+  /** `absent`: no finished cluster in the directory. `starting`: a server is there and does not serve yet. */
+  readonly state: 'absent' | 'stopped' | 'starting' | 'running' | 'stopping'
   readonly pid?: number
   /** Major version of PostgreSQL that made it. */
   readonly version?: string
@@ -44,11 +44,17 @@ export async function clusterStatus({
   const version = clusterMajor(layout.data)
   const postmaster = await findPostmaster(layout.data)
   if (!postmaster) return { state: 'stopped', version, stoppedByOperator }
-  const { pid, socketDirectory } = postmaster
+  const { pid, socketDirectory, status } = postmaster
   const known = { pid, version, stoppedByOperator }
-  if (socketDirectory === undefined) return { state: 'starting', ...known }
+  if (status === 'stopping') return { state: 'stopping', ...known }
+  // Only who says that it is ready is asked: knocking earlier fills its log with refusals.
+  if (socketDirectory === undefined || !isServing(status)) return { state: 'starting', ...known }
   const answer = await askServer(clusterAddresses(socketDirectory, 'postgres').administrator)
   return { state: answer === 'ready' ? 'running' : 'starting', socketDirectory, ...known }
+}
+
+function isServing(status: string | undefined): boolean {
+  return status === 'ready' || status === 'standby'
 }
 
 /** How to reach the cluster through the socket in this directory. */

@@ -40,6 +40,26 @@ export async function findPostmaster(data: string): Promise<Postmaster | undefin
   return recorded
 }
 
+/**
+ * The pid in the pid file when a process has it that is not the postmaster: another program after a reboot, or a zombie
+ * that nobody collected. PostgreSQL would take it for a live server and refuse to start.
+ */
+export async function findImpostor(data: string): Promise<number | undefined> {
+  const recorded = await readPidFile(data)
+  if (!recorded || (await worksIn(recorded.pid, data))) return undefined
+  return isTaken(recorded.pid) ? recorded.pid : undefined
+}
+
+/** A zombie counts. */
+export function isTaken(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
 /** Backends and helpers that outlived their postmaster: they end by themselves, but hold the shared memory until then. */
 export async function findLeftovers(data: string): Promise<readonly number[]> {
   const pids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name))

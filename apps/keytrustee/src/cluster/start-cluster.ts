@@ -6,7 +6,12 @@ import { DomainError } from '@keyhsm/core'
 import { makeDatabase } from '../store/postgres/administer.js'
 import { installSchema } from '../store/postgres/install-schema.js'
 import { clusterMajor, findBinaries } from './binaries.js'
-import { type ClusterAddresses, clusterAddresses, clusterStatus } from './cluster-status.js'
+import {
+  type ClusterAddresses,
+  type ClusterStatus,
+  clusterAddresses,
+  clusterStatus,
+} from './cluster-status.js'
 import { writeSocketDirectory } from './configuration.js'
 import { cleanEnvironment } from './environment.js'
 import {
@@ -18,8 +23,8 @@ import {
   writeMarker,
 } from './layout.js'
 import { clusterOwner } from './owner.js'
-import { findLeftovers, findPostmaster, readPidFile } from './postmaster.js'
-import { prepareSocketDirectory } from './socket-directory.js'
+import { findImpostor, findLeftovers, findPostmaster } from './postmaster.js'
+import { prepareSocketDirectory, socketPath } from './socket-directory.js'
 import { waitFor } from './wait.js'
 
 export interface StartOptions {
@@ -35,6 +40,7 @@ export interface RunningCluster extends ClusterAddresses {
   readonly adopted: boolean
 }
 
+const defaultTimeoutMs = 60_000
 /** Backends that outlive a killed postmaster notice it within a second or so. */
 const leftoversTimeoutMs = 10_000
 
@@ -48,34 +54,44 @@ const leftoversTimeoutMs = 10_000
 export async function startCluster(options: StartOptions): Promise<RunningCluster> {
   clusterOwner()
   const layout = clusterLayout(options.directory)
-  const before = await clusterStatus(options)
+  const before = await statusAfterShutdown(options)
   if (before.state === 'absent')
     throw new DomainError('ERR_SETTINGS', `there is no database in ${options.directory}`, {
       hints: ['make it with: ktadmin db bootstrap'],
     })
   await rm(layout.stopped, { force: true })
   const hasEnded = before.state === 'stopped' ? await launch(layout, options.binaries) : () => true
-  const running = await waitUntilServing(layout, hasEnded, options.timeoutMs ?? 60_000)
+  const running = await waitUntilServing(layout, hasEnded, options.timeoutMs ?? defaultTimeoutMs)
   await completeDatabase(running.socketDirectory)
   const addresses = clusterAddresses(running.socketDirectory)
   return { pid: running.pid, adopted: before.state !== 'stopped', ...addresses }
+}
+
+/** A server on its way down is neither adopted nor disturbed. */
+async function statusAfterShutdown(options: StartOptions): Promise<ClusterStatus> {
+  const settled = await waitFor(options.timeoutMs ?? defaultTimeoutMs, async () => {
+    const status = await clusterStatus(options)
+    return status.state === 'stopping' ? undefined : status
+  })
+  return settled ?? clusterStatus(options)
 }
 
 /** Gives a function that says whether the process it started has ended already. */
 async function launch(layout: ClusterLayout, binaries: string | undefined): Promise<HasEnded> {
   const major = clusterMajor(layout.data)
   const programs = findBinaries({ major, ...(binaries === undefined ? {} : { binaries }) })
-  await clearRemains(layout)
+  await waitForLeftovers(layout)
   const marker = (await readMarker(layout)) ?? { format: 1, madeBy: 'keytrustee' }
   const socketDirectory = await prepareSocketDirectory(layout, marker)
+  await removeStaleLocks(layout, socketDirectory)
   await writeSocketDirectory(layout.data, socketDirectory)
   await writeMarker(layout, { ...marker, socketDirectory })
   await mkdir(layout.log, { recursive: true, mode: 0o700 })
   return spawnPostgres(layout, programs)
 }
 
-/** What a killed server leaves behind: backends on their way out, and a pid file whose pid may be another program's now. */
-async function clearRemains(layout: ClusterLayout): Promise<void> {
+/** What a killed server leaves behind are backends on their way out. */
+async function waitForLeftovers(layout: ClusterLayout): Promise<void> {
   const gone = await waitFor(leftoversTimeoutMs, async () => {
     const leftovers = await findLeftovers(layout.data)
     return leftovers.length === 0 || (await findPostmaster(layout.data)) ? true : undefined
@@ -84,10 +100,14 @@ async function clearRemains(layout: ClusterLayout): Promise<void> {
     throw new DomainError('ERR_STORE_UNAVAILABLE', 'processes of the crashed database do not end', {
       hints: ['end the processes named postgres that work in its data directory'],
     })
-  const stale = await readPidFile(layout.data)
-  // PostgreSQL refuses to start while any process of ours has the pid in the file.
-  if (stale && !(await findPostmaster(layout.data)))
-    await rm(join(layout.data, 'postmaster.pid'), { force: true })
+}
+
+/** Lock files of a dead server, when their pid is another process's by now. With a free pid PostgreSQL sees it itself. */
+async function removeStaleLocks(layout: ClusterLayout, socketDirectory: string): Promise<void> {
+  if ((await findImpostor(layout.data)) === undefined) return
+  const socket = socketPath(socketDirectory)
+  for (const file of [join(layout.data, 'postmaster.pid'), socket, `${socket}.lock`])
+    await rm(file, { force: true })
 }
 
 function spawnPostgres(layout: ClusterLayout, programs: string): HasEnded {

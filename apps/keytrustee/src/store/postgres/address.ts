@@ -24,7 +24,8 @@ export function describeAddress({ host, port, database }: PostgresAddress): stri
 
 /**
  * Parses `postgresql://user[:password]@host[:port]/database`. Another machine is always asked for its certificate
- * (`sslmode=verify-full`, which may be left out); `host` as a parameter names a socket directory, as libpq has it.
+ * (`sslmode=verify-full`, which may be left out). A socket's directory stands in the place of the host, percent-encoded
+ * (`postgresql://user@%2Frun%2Fpostgresql/database`), or in the parameter `host`.
  *
  * @param options.password used when the URL holds none, so that it need not stand in a settings file
  * @param options.authorities PEM of the CA that signed the server's certificate; default: the system's
@@ -40,7 +41,8 @@ export function parseDatabaseUrl(
     throw fault(field, 'must be a postgresql:// URL')
   refuseUnknownParameters(url, field)
 
-  const host = url.searchParams.get('host') ?? url.hostname.replace(/^\[|\]$/g, '')
+  const named = decodeURIComponent(url.hostname).replace(/^\[|\]$/g, '')
+  const host = url.searchParams.get('host') ?? named
   const database = decodeURIComponent(url.pathname.slice(1))
   const user = decodeURIComponent(url.username)
   const password = decodeURIComponent(url.password) || options.password

@@ -1,0 +1,155 @@
+CREATE SCHEMA keytrustee;
+CREATE DOMAIN keytrustee.fingerprint AS text
+	CONSTRAINT fingerprint_check CHECK ((VALUE ~ '^[0-9a-f]{64}$'::text));
+CREATE DOMAIN keytrustee.handle AS text COLLATE pg_catalog."C"
+	CONSTRAINT handle_check CHECK ((VALUE ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$'::text));
+CREATE DOMAIN keytrustee.hsm_key_id AS text
+	CONSTRAINT hsm_key_id_check CHECK ((VALUE ~ '^[0-9a-f]{32}$'::text));
+CREATE DOMAIN keytrustee.short_name AS text COLLATE pg_catalog."C"
+	CONSTRAINT short_name_check CHECK ((VALUE ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'::text));
+CREATE TABLE keytrustee.clients (
+    uuid uuid NOT NULL,
+    organisation uuid NOT NULL,
+    name keytrustee.short_name NOT NULL,
+    state text NOT NULL,
+    key_fingerprint keytrustee.fingerprint NOT NULL,
+    identity_key text NOT NULL,
+    recipient text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    grant_mac text NOT NULL,
+    CONSTRAINT clients_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'active'::text, 'disabled'::text])))
+);
+CREATE TABLE keytrustee.deposits (
+    uuid uuid NOT NULL,
+    organisation uuid NOT NULL,
+    owner uuid NOT NULL,
+    handle keytrustee.handle NOT NULL,
+    state text NOT NULL,
+    revision integer NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    undelete_until timestamp with time zone,
+    grant_mac text NOT NULL,
+    CONSTRAINT deposits_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT deposits_state_check CHECK ((state = ANY (ARRAY['active'::text, 'disabled'::text])))
+)
+WITH (fillfactor='90');
+CREATE TABLE keytrustee.hsm_key_counts (
+    subject uuid NOT NULL,
+    minute_at timestamp with time zone NOT NULL,
+    count integer NOT NULL,
+    CONSTRAINT hsm_key_counts_count_check CHECK ((count >= 0))
+)
+WITH (fillfactor='50');
+CREATE TABLE keytrustee.joins (
+    singleton boolean DEFAULT true NOT NULL,
+    url text NOT NULL,
+    realm text NOT NULL,
+    canary keytrustee.fingerprint NOT NULL,
+    domain text NOT NULL,
+    joined_at timestamp with time zone NOT NULL,
+    CONSTRAINT joins_singleton_check CHECK (singleton)
+);
+CREATE TABLE keytrustee.organisations (
+    uuid uuid NOT NULL,
+    name keytrustee.short_name NOT NULL,
+    state text NOT NULL,
+    auth_hash text,
+    contacts text[] NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    grant_mac text NOT NULL,
+    CONSTRAINT organisations_state_check CHECK ((state = ANY (ARRAY['active'::text, 'suspended'::text])))
+);
+CREATE TABLE keytrustee.pending_puts (
+    request_id uuid NOT NULL,
+    client uuid NOT NULL,
+    organisation uuid NOT NULL,
+    deposit uuid NOT NULL,
+    handle keytrustee.handle NOT NULL,
+    revision integer NOT NULL,
+    content_bytes integer NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    CONSTRAINT pending_puts_content_bytes_check CHECK ((content_bytes >= 0)),
+    CONSTRAINT pending_puts_revision_check CHECK ((revision >= 1))
+);
+CREATE TABLE keytrustee.requests (
+    request_id uuid NOT NULL,
+    client uuid NOT NULL,
+    request_hash keytrustee.fingerprint NOT NULL,
+    reply text NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+CREATE TABLE keytrustee.revisions (
+    uuid uuid NOT NULL,
+    deposit uuid NOT NULL,
+    revision integer NOT NULL,
+    sealing text NOT NULL,
+    content_bytes integer NOT NULL,
+    hsm_key_id keytrustee.hsm_key_id,
+    hsm_key_label text,
+    scope text,
+    kind text,
+    created_at timestamp with time zone NOT NULL,
+    stored bytea NOT NULL,
+    CONSTRAINT revisions_check CHECK (((sealing = 'hsm'::text) = (hsm_key_id IS NOT NULL))),
+    CONSTRAINT revisions_content_bytes_check CHECK ((content_bytes >= 0)),
+    CONSTRAINT revisions_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT revisions_scope_check CHECK ((scope = ANY (ARRAY['deposit'::text, 'organisation'::text, 'service'::text]))),
+    CONSTRAINT revisions_sealing_check CHECK ((sealing = ANY (ARRAY['hsm'::text, 'pass-through'::text])))
+);
+ALTER TABLE ONLY keytrustee.revisions ALTER COLUMN stored SET STORAGE EXTERNAL;
+CREATE TABLE keytrustee.schema_migrations (
+    version integer NOT NULL,
+    name text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+CREATE TABLE keytrustee.usages (
+    subject uuid NOT NULL,
+    deposits bigint NOT NULL
+)
+WITH (fillfactor='50');
+ALTER TABLE ONLY keytrustee.clients
+    ADD CONSTRAINT clients_key_fingerprint_key UNIQUE (key_fingerprint);
+ALTER TABLE ONLY keytrustee.clients
+    ADD CONSTRAINT clients_organisation_name_key UNIQUE (organisation, name);
+ALTER TABLE ONLY keytrustee.clients
+    ADD CONSTRAINT clients_pkey PRIMARY KEY (uuid);
+ALTER TABLE ONLY keytrustee.clients
+    ADD CONSTRAINT clients_uuid_organisation_key UNIQUE (uuid, organisation);
+ALTER TABLE ONLY keytrustee.deposits
+    ADD CONSTRAINT deposits_owner_handle_key UNIQUE (owner, handle);
+ALTER TABLE ONLY keytrustee.deposits
+    ADD CONSTRAINT deposits_pkey PRIMARY KEY (uuid);
+ALTER TABLE ONLY keytrustee.hsm_key_counts
+    ADD CONSTRAINT hsm_key_counts_pkey PRIMARY KEY (subject, minute_at);
+ALTER TABLE ONLY keytrustee.joins
+    ADD CONSTRAINT joins_pkey PRIMARY KEY (singleton);
+ALTER TABLE ONLY keytrustee.organisations
+    ADD CONSTRAINT organisations_name_key UNIQUE (name);
+ALTER TABLE ONLY keytrustee.organisations
+    ADD CONSTRAINT organisations_pkey PRIMARY KEY (uuid);
+ALTER TABLE ONLY keytrustee.pending_puts
+    ADD CONSTRAINT pending_puts_pkey PRIMARY KEY (request_id, client, handle);
+ALTER TABLE ONLY keytrustee.requests
+    ADD CONSTRAINT requests_pkey PRIMARY KEY (request_id, client);
+ALTER TABLE ONLY keytrustee.revisions
+    ADD CONSTRAINT revisions_deposit_revision_key UNIQUE (deposit, revision);
+ALTER TABLE ONLY keytrustee.revisions
+    ADD CONSTRAINT revisions_pkey PRIMARY KEY (uuid);
+ALTER TABLE ONLY keytrustee.schema_migrations
+    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+ALTER TABLE ONLY keytrustee.usages
+    ADD CONSTRAINT usages_pkey PRIMARY KEY (subject);
+CREATE INDEX deposits_by_handle ON keytrustee.deposits USING btree (handle);
+CREATE INDEX deposits_by_organisation ON keytrustee.deposits USING btree (organisation, handle);
+CREATE INDEX hsm_key_counts_by_minute ON keytrustee.hsm_key_counts USING btree (minute_at);
+CREATE INDEX requests_by_creation ON keytrustee.requests USING btree (created_at);
+CREATE INDEX revisions_by_hsm_key ON keytrustee.revisions USING btree (hsm_key_id) WHERE (hsm_key_id IS NOT NULL);
+ALTER TABLE ONLY keytrustee.clients
+    ADD CONSTRAINT clients_organisation_fkey FOREIGN KEY (organisation) REFERENCES keytrustee.organisations(uuid);
+ALTER TABLE ONLY keytrustee.deposits
+    ADD CONSTRAINT deposits_owner_organisation_fkey FOREIGN KEY (owner, organisation) REFERENCES keytrustee.clients(uuid, organisation);
+ALTER TABLE ONLY keytrustee.pending_puts
+    ADD CONSTRAINT pending_puts_client_organisation_fkey FOREIGN KEY (client, organisation) REFERENCES keytrustee.clients(uuid, organisation);
+ALTER TABLE ONLY keytrustee.revisions
+    ADD CONSTRAINT revisions_deposit_fkey FOREIGN KEY (deposit) REFERENCES keytrustee.deposits(uuid);

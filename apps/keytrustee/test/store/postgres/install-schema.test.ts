@@ -1,0 +1,146 @@
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { findBinaries } from '../../../src/cluster/binaries.js'
+import { checkSchema, installSchema } from '../../../src/store/postgres/install-schema.js'
+import { type Migration, migrations } from '../../../src/store/postgres/migrations/index.js'
+import { openPostgresStore } from '../../../src/store/postgres/postgres-store.js'
+import { enrol, putDeposit } from '../../support/rows.js'
+import { freshDatabase, type TestDatabase, withClient } from '../../support/with-postgres.js'
+
+const appliedSql = 'select version, name from keytrustee.schema_migrations order by version'
+
+async function applied({ administrator }: TestDatabase): Promise<readonly unknown[]> {
+  return withClient(administrator, async (client) => (await client.query(appliedSql)).rows)
+}
+
+/** The dump without what differs between releases of pg_dump: comments, settings, psql commands. */
+function essential(dump: string): string {
+  return dump
+    .split('\n')
+    .filter((line) => !/^(--|SET |SELECT pg_catalog\.set_config|\\|\s*$)/.test(line))
+    .join('\n')
+}
+
+describe('installSchema', () => {
+  let database: TestDatabase
+  beforeAll(async () => {
+    database = await freshDatabase({ blank: true })
+  }, 60_000)
+
+  it('is safe when 20 install at once', async () => {
+    const serviceRole = database.service.user
+    const install = () => installSchema({ address: database.administrator, serviceRole })
+    const versions = await Promise.all(Array.from({ length: 20 }, install))
+    expect(new Set(versions)).toEqual(new Set([migrations.length]))
+    expect(await applied(database)).toEqual(
+      migrations.map(({ version, name }) => ({ version, name })),
+    )
+  }, 30_000)
+
+  it('makes the schema that schema.sql shows', async () => {
+    const { host, port, user, database: name } = database.administrator
+    const dump = execFileSync(
+      join(findBinaries(), 'pg_dump'),
+      ['-s', '-n', 'keytrustee', '-O', '-x', '-h', host, '-p', String(port), '-U', user, name],
+      { encoding: 'utf8' },
+    )
+    await expect(`${essential(dump)}\n`).toMatchFileSnapshot(
+      '../../../src/store/postgres/schema.sql',
+    )
+  })
+
+  it('applies only what is missing, in order', async () => {
+    const older = await freshDatabase({ blank: true })
+    const steps: readonly Migration[] = [
+      { version: 1, name: 'one', sql: 'create table first (a integer)' },
+      { version: 2, name: 'two', sql: 'alter table first add column b integer' },
+    ]
+    const install = (known: readonly Migration[]) =>
+      installSchema({ address: older.administrator, migrations: known })
+    expect(await install(steps.slice(0, 1))).toBe(1)
+    expect(await install(steps)).toBe(2)
+    expect(await install(steps)).toBe(2)
+    expect(await applied(older)).toEqual([
+      { version: 1, name: 'one' },
+      { version: 2, name: 'two' },
+    ])
+  })
+
+  it('leaves nothing of a migration that fails', async () => {
+    const blank = await freshDatabase({ blank: true })
+    const broken = [{ version: 1, name: 'x', sql: 'create table half (); select 1 / 0' }]
+    const install = installSchema({ address: blank.administrator, migrations: broken })
+    await expect(install).rejects.toMatchObject({ code: 'ERR_INTERNAL' })
+    expect(await applied(blank)).toEqual([])
+    const tables = await withClient(blank.administrator, (client) =>
+      client.query(`select from pg_tables where tablename = 'half'`),
+    )
+    expect(tables.rowCount).toBe(0)
+  })
+
+  it('refuses a newer schema than the code, to install and to open', async () => {
+    const newer = await freshDatabase()
+    await withClient(newer.administrator, (client) =>
+      client.query(`insert into keytrustee.schema_migrations (version, name) values (9999, 'x')`),
+    )
+    const refusal = {
+      code: 'ERR_SETTINGS',
+      message: expect.stringMatching(/9999.*newer|newer.*9999/),
+    }
+    await expect(installSchema({ address: newer.administrator })).rejects.toMatchObject(refusal)
+    const open = openPostgresStore({ address: newer.service, cluster: 'private' })
+    await expect(open).rejects.toMatchObject(refusal)
+  })
+
+  it('numbers its migrations from 1 without gaps', () => {
+    expect(migrations.map(({ version }) => version)).toEqual(
+      migrations.map((_, index) => index + 1),
+    )
+  })
+})
+
+describe('checkSchema', () => {
+  it('refuses a database without the schema', async () => {
+    const { administrator } = await freshDatabase({ blank: true })
+    await expect(checkSchema(administrator)).rejects.toMatchObject({
+      code: 'ERR_SETTINGS',
+      message: expect.stringContaining('version 0'),
+    })
+  })
+
+  it('names role and database when it is not let in', async () => {
+    const { administrator } = await freshDatabase({ blank: true })
+    const stranger = { ...administrator, user: 'nobody_here' }
+    await expect(checkSchema(stranger)).rejects.toMatchObject({
+      code: 'ERR_SETTINGS',
+      message: expect.stringContaining('refuses the role nobody_here'),
+    })
+  })
+})
+
+describe('the role of the service', () => {
+  it('may put and replace, but delete no deposit, and make no table', async () => {
+    const { service } = await freshDatabase()
+    const store = await openPostgresStore({ address: service, cluster: 'private' })
+    const { client } = await enrol(store)
+    await putDeposit(store, client)
+    await store.close()
+    const forbidden = [
+      'delete from keytrustee.deposits',
+      'delete from keytrustee.revisions',
+      'delete from keytrustee.organisations',
+      'truncate keytrustee.deposits',
+      'create table keytrustee.mine ()',
+      'create table public.mine ()',
+      'create schema mine',
+      `insert into keytrustee.schema_migrations values (2, 'x')`,
+      `copy keytrustee.deposits to program 'cat'`,
+      `alter system set fsync = off`,
+    ]
+    await withClient(service, async (connection) => {
+      for (const text of forbidden)
+        await expect(connection.query(text), text).rejects.toMatchObject({ code: '42501' })
+    })
+  })
+})
