@@ -7,7 +7,14 @@ export * from './signed-request.js'
 export * from './trust-store.js'
 export * from './atomic-file.js'
 export * from './audit/audit.js'
+export {
+  checkpointKeyId,
+  ed25519AuditSigner,
+  makeAuditKey,
+} from './audit/checkpoint-keys.js'
 export { openAudit } from './audit/open-audit.js'
+export type * from './audit/report.js'
+export { verifyAudit } from './audit/verify-audit.js'
 export { describeSystemError, systemCode, toFileError } from './file-errors.js'
 export * from './lifecycle/notify-systemd.js'
 export { daemonState } from './lifecycle/pid-file.js'

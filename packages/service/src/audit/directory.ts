@@ -1,9 +1,9 @@
 /** The files of one audit: `audit.log`, the closed `audit.000001.log` …, the lock. Names and order only, no content. */
 import { chmod, mkdir, readdir, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DomainError } from '@keyhsm/core'
-import { describeSystemError } from '../file-errors.js'
+import { describeSystemError, systemCode } from '../file-errors.js'
 import { lockFile } from '../lifecycle/file-lock.js'
 
 export const currentName = 'audit.log'
@@ -26,10 +26,31 @@ export async function listRotated(directory: string): Promise<readonly number[]>
     .sort((a, b) => a - b)
 }
 
+/**
+ * With its parents, for this user alone. Not `mkdir` with `recursive`: observed on Node 20.20, that never returns where
+ * a parent exists but takes no directory (/proc/x).
+ */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    const code = systemCode(error)
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return
+    const parent = dirname(path)
+    const hasParent = await stat(parent).then(
+      () => true,
+      () => false,
+    )
+    if (code !== 'ENOENT' || hasParent) throw error
+    await makeDirectory(parent)
+    await mkdir(path, { mode: 0o700 })
+  }
+}
+
 /** @throws ERR_AUDIT_UNAVAILABLE when it cannot be made or kept to ourselves. */
 export async function ensureAuditDirectory(directory: string): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await makeDirectory(directory)
     if (((await stat(directory)).mode & 0o077) !== 0) await chmod(directory, 0o700)
   } catch (error) {
     throw auditUnavailable(
