@@ -1,6 +1,7 @@
 /** Runs cases on one token, with or without a test framework. */
 import { CaseContext } from './case-context.js'
 import type { ConformanceCase } from './conformance-case.js'
+import { conformanceCases } from './conformance-cases.js'
 import { ConformanceFailure, ensure, within } from './failure.js'
 import type { HsmUnderTest } from './hsm-under-test.js'
 
@@ -21,6 +22,9 @@ export class ConformanceRun {
     const { secrets } = underTest
     const findable = secrets.length > 0 && secrets.every((secret) => secret.length >= 8)
     ensure(findable, 'the suite needs secrets of 8 characters or more, to look for them in errors')
+    const known = new Set(conformanceCases.map((each) => each.name))
+    const stale = Object.keys(underTest.skip?.cases ?? {}).filter((name) => !known.has(name))
+    ensure(stale.length === 0, `no case is named "${stale.join('", "')}"`)
     return new ConformanceRun(underTest, new CaseContext(underTest, await underTest.connect()))
   }
 

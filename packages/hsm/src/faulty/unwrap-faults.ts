@@ -44,6 +44,14 @@ export const unwrapFaults = {
 
   'reports damage as a missing key': (good) => reportsDamageAs(good, 'ERR_NOT_FOUND'),
 
+  'says what was wrong with damaged bytes': (good) => ({
+    unwrapKey: (id, wrapped, binding, options) =>
+      onError(good.unwrapKey(id, wrapped, binding, options), 'ERR_INTEGRITY', () => {
+        const what = wrapped.bytes[0] === 0x04 ? 'tag' : 'padding'
+        throw new DomainError('ERR_INTEGRITY', `the ${what} is wrong`)
+      }),
+  }),
+
   'wraps a content key of any length': (good) => ({
     wrapKey: (id, contentKey, binding, options) =>
       onError(good.wrapKey(id, contentKey, binding, options), 'ERR_INVALID_INPUT', () => {

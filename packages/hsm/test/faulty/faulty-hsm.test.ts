@@ -65,6 +65,7 @@ const brokenRules: Record<FaultyMode, readonly (keyof typeof rules)[]> = {
   'takes the algorithm from its settings': ['algorithm'],
   'reports damage as unavailable': ['flipped', 'cut', 'forged'],
   'reports damage as a missing key': ['flipped', 'cut', 'forged'],
+  'says what was wrong with damaged bytes': ['flipped', 'cut', 'forged', 'otherKey'],
   'wraps a content key of any length': ['length'],
   'wraps nothing': ['comesBack', 'flipped', 'forged'],
   'repeats its nonce': ['comesBack'],

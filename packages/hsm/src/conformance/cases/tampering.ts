@@ -1,11 +1,13 @@
 /** Wrapped keys that were changed, cut, moved or forged: every one is ERR_INTEGRITY, and none opens to a wrong key. */
 import { publicEncrypt, randomBytes } from 'node:crypto'
+import { wrappedKeyRefused } from '../../content-key.js'
 import type { HsmKey, WrappedKey, WrappingKind } from '../../hsm.js'
 import { isRsaOaep, oaepHashes } from '../../rsa-oaep.js'
 import { type WrapAlgorithm, wrapAlgorithms } from '../../wrap-algorithms.js'
 import { parseWrapPublicKey } from '../../wrap-public-key.js'
 import type { CaseContext } from '../case-context.js'
 import type { ConformanceCase } from '../conformance-case.js'
+import { ensureEqual } from '../failure.js'
 
 const binding = Buffer.from('header and context')
 /** Every byte of shorter wrapped keys is changed; of longer ones (RSA) every eighth, and the last. */
@@ -110,7 +112,8 @@ async function refused(
   what: string,
 ): Promise<void> {
   const call = context.hsm.unwrapKey(key.id, wrapped, binding)
-  await context.expectError(call, 'ERR_INTEGRITY', what)
+  const error = await context.expectError(call, 'ERR_INTEGRITY', what)
+  ensureEqual(error.message, wrappedKeyRefused().message, `the one text of every refusal, ${what}`)
 }
 
 function positions(length: number): number[] {
