@@ -9,6 +9,7 @@ export {
 export { noRetry, patient, type RetryPolicy, withRetry } from './retry.js'
 export { ConnectionFault, mayHaveBeenProcessed } from './transport/faults.js'
 export { fetchServerCertificate } from './transport/fetch-server-certificate.js'
+export { findServerFault } from './transport/probe-server.js'
 export { fingerprintOf, splitPem, type TlsPins } from './transport/server-check.js'
 export {
   type CallOptions,

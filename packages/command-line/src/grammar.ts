@@ -38,7 +38,7 @@ export function parseCommandLine(program: Program, argv: readonly string[]): Par
   try {
     tree.root.parse(argv, { from: 'user' })
   } catch (error) {
-    if (error instanceof CommanderError) return translate(error, tree, program)
+    if (error instanceof CommanderError) return translate(error, tree)
     throw error
   }
   if (tree.called) return { kind: 'run', call: tree.called }
@@ -139,24 +139,21 @@ function readCall(node: Node, command: Command, options: readonly Option[]): Cal
   return { command, args, options: given, json: common.json === true, home: common.home }
 }
 
-function translate(error: CommanderError, tree: Tree, program: Program): Parsed {
+function translate(error: CommanderError, tree: Tree): Parsed {
   const text = tree.printed.join('')
   if (error.code === 'commander.version') return { kind: 'version' }
   if (error.code === 'commander.helpDisplayed') return { kind: 'help', text, asked: true }
   if (error.code === 'commander.help')
     return { kind: 'help', text, asked: error.message === '(outputHelp)' && error.exitCode === 0 }
-  throw usageError(error, program)
+  throw usageError(error)
 }
 
 /** Commander's sentence, without what follows `=`: a mistyped option may carry a secret. */
-function usageError(error: CommanderError, program: Program): DomainError {
+function usageError(error: CommanderError): DomainError {
   const [first = '', suggestion] = error.message.split('\n')
   const detail = first.replace(/^error: /, '').replace(/=.*'$/, "'")
   const nearest = suggestion?.replace(/^\(|\?\)$/g, '').replace(/^Did/, 'did')
   return new DomainError('ERR_INVALID_INPUT', detail, {
-    hints: [
-      ...(nearest === undefined ? [] : [`${nearest}?`]),
-      `see \`${program.name} --help\` for what there is`,
-    ],
+    hints: nearest === undefined ? [] : [`${nearest}?`],
   })
 }

@@ -69,7 +69,7 @@ describe('parseCommandLine', () => {
     [['keys', 'list', '--tag'], "option '--tag <T>' argument missing", undefined],
     [['echo', 'x'], "too many arguments for 'echo'. Expected 0 arguments but got 1.", undefined],
   ])('refuses %j with the nearest word', (argv, detail, hint) => {
-    const hints = [...(hint === undefined ? [] : [hint]), 'see `sample --help` for what there is']
+    const hints = hint === undefined ? [] : [hint]
     expect(() => parseCommandLine(program, argv)).toThrow(
       expect.objectContaining({ code: 'ERR_INVALID_INPUT', message: detail, hints }),
     )

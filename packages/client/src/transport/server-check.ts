@@ -1,6 +1,11 @@
 /** Whether the server at the other end is the one that was pinned. */
 import { createHash, timingSafeEqual, X509Certificate } from 'node:crypto'
-import { checkServerIdentity, type PeerCertificate, type TLSSocket } from 'node:tls'
+import {
+  type ConnectionOptions,
+  checkServerIdentity,
+  type PeerCertificate,
+  type TLSSocket,
+} from 'node:tls'
 import { type Fingerprint, invalidInput } from '@keyhsm/core'
 import { WrongServer } from './faults.js'
 
@@ -35,7 +40,7 @@ export function fingerprintOf(certificate: { readonly raw: Buffer }): Fingerprin
  * TLS's host name check, except for a certificate that is pinned itself: who holds its key is the server, whatever
  * name or address it was reached by.
  */
-export function hostCheck(ca: readonly string[]) {
+function hostCheck(ca: readonly string[]) {
   const leaves = ca.flatMap((pem) => splitPem(pem, 'ca')).filter((certificate) => !certificate.ca)
   return (host: string, peer: PeerCertificate): Error | undefined =>
     leaves.some((leaf) => leaf.raw.equals(peer.raw)) ? undefined : checkServerIdentity(host, peer)
@@ -51,4 +56,26 @@ export function findWrongServer(socket: TLSSocket, pins: TlsPins): Error | undef
   return timingSafeEqual(seen, Buffer.from(pins.pinnedFingerprint, 'hex'))
     ? undefined
     : new WrongServer('another certificate than the pinned one')
+}
+
+type PinnedOptions = Pick<
+  ConnectionOptions,
+  'minVersion' | 'rejectUnauthorized' | 'ca' | 'checkServerIdentity' | 'cert' | 'key' | 'passphrase'
+>
+
+/** `pins` as options of Node's TLS; the server is checked once more by {@link findWrongServer}. */
+export function tlsOptions(pins: TlsPins): PinnedOptions {
+  const trusted =
+    pins.ca.length === 0
+      ? {}
+      : // A pinned certificate is trusted by itself, without the CA that issued it.
+        { ca: [...pins.ca], allowPartialTrustChain: true, checkServerIdentity: hostCheck(pins.ca) }
+  return {
+    minVersion: 'TLSv1.2',
+    rejectUnauthorized: true,
+    ...trusted,
+    ...(pins.cert === undefined ? {} : { cert: pins.cert }),
+    ...(pins.key === undefined ? {} : { key: pins.key }),
+    ...(pins.passphrase === undefined ? {} : { passphrase: pins.passphrase }),
+  }
 }

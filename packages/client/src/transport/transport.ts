@@ -17,7 +17,7 @@ import { buildConnector, type Dispatcher, Pool } from 'undici'
 import { ConnectFailure, fromConnectionError } from './faults.js'
 import { type RawReply, readReply } from './read-reply.js'
 import { formatRequestPath } from './request-path.js'
-import { findWrongServer, hostCheck, type TlsPins } from './server-check.js'
+import { findWrongServer, type TlsPins, tlsOptions } from './server-check.js'
 
 export interface TransportOptions {
   /** `https://host:port` of the server… */
@@ -174,18 +174,4 @@ function connectorOf({ socketPath, tls }: TransportOptions): buildConnector.conn
       return callback(new ConnectFailure(fault), null)
     })
   }
-}
-
-function tlsOptions(tls: TlsPins): buildConnector.BuildOptions {
-  return {
-    minVersion: 'TLSv1.2',
-    rejectUnauthorized: true,
-    ...(tls.ca.length === 0
-      ? {}
-      : // A pinned certificate is trusted by itself, without the CA that issued it.
-        { ca: [...tls.ca], allowPartialTrustChain: true, checkServerIdentity: hostCheck(tls.ca) }),
-    ...(tls.cert === undefined ? {} : { cert: tls.cert }),
-    ...(tls.key === undefined ? {} : { key: tls.key }),
-    ...(tls.passphrase === undefined ? {} : { passphrase: tls.passphrase }),
-  } as buildConnector.BuildOptions
 }

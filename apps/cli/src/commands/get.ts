@@ -1,0 +1,131 @@
+/** `keytrustee get`: retrieves a deposit and opens it; not a byte is written before it is proved genuine. */
+import { access, constants, lstat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import {
+  formatWriterKey,
+  isAgeFile,
+  type LocalClient,
+  openAsReader,
+  type Retrieved,
+  writePrivateFile,
+} from '@keyhsm/client'
+import { type Command, type Input, type Io, optionGiven, optionText } from '@keyhsm/command-line'
+import { DomainError, invalidInput, parseHandle, parseUuid } from '@keyhsm/core'
+import { withTrustee } from '../with-trustee.js'
+
+/** What `get` prints: the content, or where it is. */
+interface Got {
+  readonly handle: string
+  readonly uuid: string
+  readonly revision: number
+  readonly contentBytes: number
+  /** Base64; only with `--json` and without `--output`. */
+  readonly content?: string
+}
+
+export const getCommand: Command = {
+  name: 'get',
+  summary: 'retrieve a deposit',
+  arguments: [
+    {
+      name: 'ref',
+      describe: 'handle, uuid of a deposit, or uuid of an earlier revision',
+      check: (text) => parseHandle(text),
+    },
+  ],
+  options: [
+    {
+      flag: 'output',
+      short: 'o',
+      value: 'FILE',
+      describe: 'write to this file (0600) instead of standard output',
+    },
+    {
+      flag: 'no-seal',
+      describe: 'return what is stored as it is, for what was put with --no-seal',
+    },
+  ],
+  run: get,
+  // Binary content was written to standard output already; text around it would spoil it.
+  print: () => {},
+}
+
+async function get(input: Input, io: Io): Promise<Got> {
+  const ref = input.args['ref'] ?? ''
+  const output = outputOf(input)
+  const plain = optionGiven(input, 'no-seal')
+  const prepare = async () => await checkOutput(output)
+  return await withTrustee(input, prepare, async ({ client, trustee }) => {
+    const retrieved = await trustee.get(ref)
+    checkRef(ref, retrieved)
+    const { handle, uuid } = retrieved.deposit
+    const { revision } = retrieved
+    const content = await opened(retrieved, { client, plain })
+    if (ref !== handle) io.words(`${ref} is revision ${revision} of ${handle}`)
+    await deliver(content, output, io)
+    const shown = io.json && output === undefined ? { content: content.toString('base64') } : {}
+    return { handle, uuid, revision, contentBytes: content.length, ...shown }
+  })
+}
+
+function outputOf(input: Input): string | undefined {
+  const output = optionText(input, 'output')
+  return output === undefined || output === '-' ? undefined : resolve(output)
+}
+
+/** Before the retrieval: it may count. @throws ERR_INVALID_INPUT for a place that cannot be written. */
+async function checkOutput(output: string | undefined): Promise<void> {
+  if (output === undefined) return
+  const folder = dirname(output)
+  await access(folder, constants.W_OK | constants.X_OK).catch(() => {
+    throw invalidInput('--output', `must be in a folder that can be written: ${folder}`)
+  })
+  const present = await lstat(output).catch(() => undefined)
+  if (present !== undefined && !present.isFile())
+    throw invalidInput('--output', `must be a new or a regular file: ${output}`)
+}
+
+/** The answer must be about what was asked for, whatever the server says. */
+function checkRef(ref: string, { deposit }: Retrieved): void {
+  if (deposit.handle === ref || isUuid(ref)) return
+  throw new DomainError('ERR_INTEGRITY', 'the server answered with another deposit')
+}
+
+function isUuid(text: string): boolean {
+  try {
+    return parseUuid(text) !== ''
+  } catch {
+    return false
+  }
+}
+
+async function opened(
+  { deposit, content }: Retrieved,
+  { client, plain }: { client: LocalClient; plain: boolean },
+): Promise<Buffer> {
+  const { settings, keys } = client
+  if (plain || settings.sealing === 'none') return content
+  if (!isAgeFile(content))
+    throw new DomainError('ERR_INTEGRITY', 'the content was not sealed by a client', {
+      hints: ['--no-seal returns it as it is: nothing then proves who wrote it'],
+    })
+  const order = {
+    organisation: settings.organisation,
+    handle: parseHandle(deposit.handle),
+    identities: [keys.ageIdentity],
+    writers: [formatWriterKey(keys.identityKey), ...(settings.writers ?? [])],
+  }
+  return (await openAsReader(content, order)).content
+}
+
+async function deliver(content: Buffer, output: string | undefined, io: Io): Promise<void> {
+  if (output === undefined) {
+    if (!io.json) io.stdout.write(content)
+    return
+  }
+  await writePrivateFile(output, content).catch((error: unknown) => {
+    throw new DomainError('ERR_INVALID_INPUT', `--output cannot be written: ${output}`, {
+      cause: error,
+    })
+  })
+}

@@ -1,0 +1,42 @@
+/** `keytrustee status`: who this client is, and whether its server answers. */
+import { findClientSettings, fingerprintOf, splitPem } from '@keyhsm/client'
+import { type Command, type Input, printFields } from '@keyhsm/command-line'
+import { formatFingerprint } from '../first-contact.js'
+import { withTrustee } from '../with-trustee.js'
+
+type Status = Readonly<Record<string, unknown>>
+
+export const statusCommand: Command = {
+  name: 'status',
+  summary: 'say who this client is and whether its server answers',
+  run: status,
+  print: (value: Status, io) => printFields(value, io),
+}
+
+async function status(input: Input): Promise<Status> {
+  const waiting = await findClientSettings(input.home.client)
+  if (waiting?.state === 'waiting') {
+    const { server, organisationName, clientName, client, state } = waiting
+    return { state, server, organisation: organisationName, clientName, client }
+  }
+  return await withTrustee(
+    input,
+    () => {},
+    async ({ client: { settings }, trustee }) => {
+      const self = await trustee.self()
+      const pins = splitPem(settings.serverCertificates, 'client.json')
+      return {
+        state: settings.state,
+        server: settings.server,
+        serverFingerprint: pins.map((pin) => formatFingerprint(fingerprintOf(pin))).join(' '),
+        organisation: self.organisationName,
+        clientName: self.clientName,
+        client: self.client,
+        deposits: self.deposits,
+        sealing: self.sealing,
+        clientSealing: settings.sealing ?? 'age',
+        certificateExpiresAt: self.certificateExpiresAt,
+      }
+    },
+  )
+}

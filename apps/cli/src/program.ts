@@ -1,0 +1,22 @@
+/** `keytrustee`: the client's command. */
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { homeIn, type Program } from '@keyhsm/command-line'
+import { getCommand } from './commands/get.js'
+import { listCommand } from './commands/list.js'
+import { putCommand } from './commands/put.js'
+import { registerCommand } from './commands/register.js'
+import { removeCommand } from './commands/remove.js'
+import { statusCommand } from './commands/status.js'
+
+const manifest = new URL('../package.json', import.meta.url)
+const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }
+
+export const program: Program = {
+  name: 'keytrustee',
+  version,
+  summary: 'Deposit keys and other small secrets with a Key Trustee Server, and get them back.',
+  commands: [registerCommand, putCommand, getCommand, listCommand, removeCommand, statusCommand],
+  defaultHome: (env) => homeIn(join(env['HOME'] || homedir(), '.keytrustee')),
+}
