@@ -40,6 +40,7 @@ export class LogFile {
   readonly #descriptor: number
   readonly #disk: Disk
   #durableBytes: number
+  #hasLines = true
 
   private constructor(number: number, descriptor: number, disk: Disk, bytes: number) {
     this.number = number
@@ -58,6 +59,18 @@ export class LogFile {
     return this.#durableBytes
   }
 
+  /** False while nothing but the header is in it. */
+  get hasLines(): boolean {
+    return this.#hasLines
+  }
+
+  /** A file that {@link beginFile} made. */
+  static async openNew(path: string, number: number, disk: Disk): Promise<LogFile> {
+    const file = await LogFile.open(path, number, disk)
+    file.#hasLines = false
+    return file
+  }
+
   async append(bytes: Buffer): Promise<void> {
     let offset = 0
     while (offset < bytes.length) {
@@ -65,6 +78,7 @@ export class LogFile {
     }
     await this.#disk.datasync(this.#descriptor)
     this.#durableBytes += bytes.length
+    this.#hasLines = true
   }
 
   close(): Promise<void> {
@@ -106,8 +120,12 @@ async function keepUnderNumber(current: string, numbered: string): Promise<void>
 
 export interface NewFile {
   readonly directory: string
-  /** Number of the new file; the one before it is closed under the number before. */
+  /**
+   * Number of the new file. The current one is kept under the number before; with `replaces` it is not kept, because it
+   * holds nothing but a header.
+   */
   readonly number: number
+  readonly replaces?: boolean
   readonly header: string
   readonly disk: Disk
 }
@@ -121,12 +139,12 @@ export async function beginFile(o: NewFile): Promise<LogFile> {
   const [current, next] = [join(o.directory, currentName), join(o.directory, nextName)]
   try {
     await writeNext(next, o.header)
-    await keepUnderNumber(current, join(o.directory, rotatedName(o.number - 1)))
+    if (!o.replaces) await keepUnderNumber(current, join(o.directory, rotatedName(o.number - 1)))
     await rename(next, current)
     await syncDirectory(o.directory)
   } catch (error) {
     await rm(next, { force: true }).catch(() => undefined)
     throw error
   }
-  return LogFile.open(current, o.number, o.disk)
+  return LogFile.openNew(current, o.number, o.disk)
 }

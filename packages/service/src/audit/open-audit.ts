@@ -34,8 +34,11 @@ async function probeRoom(directory: string): Promise<void> {
 /** How the writer gets its next file in `directory`. */
 function fileSource(directory: string, service: string, disk: Disk) {
   const begin = (closed: LogFile, head: AuditHead): Promise<LogFile> => {
-    const number = closed.number + 1
-    return beginFile({ directory, number, header: formatHeader(service, number, head), disk })
+    // A failing disk must not get a file with nothing but a header for every try.
+    const replaces = !closed.hasLines
+    const number = replaces ? closed.number : closed.number + 1
+    const header = formatHeader(service, number, head)
+    return beginFile({ directory, number, header, replaces, disk })
   }
   return {
     async rotate(full: LogFile, head: AuditHead): Promise<LogFile> {
