@@ -14,7 +14,7 @@ import { isTaken } from './postmaster.js'
 import { type RunningCluster, startCluster } from './start-cluster.js'
 
 export interface BootstrapOptions {
-  /** Made if it is not there. Must be empty, or hold an earlier, perhaps unfinished, cluster of ours. */
+  /** Made if it is not there, in a directory that is. Must be empty, or hold an earlier, perhaps unfinished, cluster of ours. */
   readonly directory: string
   /** Directory of `initdb` and `postgres`; default: the newest that the distribution installed. */
   readonly binaries?: string
@@ -44,9 +44,14 @@ export async function bootstrapCluster(options: BootstrapOptions): Promise<Runni
 }
 
 async function claimDirectory(layout: ClusterLayout): Promise<void> {
-  await mkdir(layout.directory, { recursive: true, mode: 0o700 }).catch(refuseDirectory(layout))
+  // Not recursive: observed on Node 20, a recursive mkdir in /proc never returns.
+  await mkdir(layout.directory, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') refuseDirectory(layout, error)
+  })
   if (await readMarker(layout)) return
-  const entries = await readdir(layout.directory).catch(refuseDirectory(layout))
+  const entries = await readdir(layout.directory).catch((error: NodeJS.ErrnoException) =>
+    refuseDirectory(layout, error),
+  )
   if (entries.length > 0)
     throw new DomainError(
       'ERR_SETTINGS',
@@ -59,12 +64,10 @@ async function claimDirectory(layout: ClusterLayout): Promise<void> {
   await writeMarker(layout, { format: 1, madeBy: 'keytrustee' })
 }
 
-function refuseDirectory(layout: ClusterLayout): (error: NodeJS.ErrnoException) => never {
-  return (error) => {
-    throw new DomainError('ERR_SETTINGS', `${layout.directory} cannot be used (${error.code})`, {
-      cause: error,
-    })
-  }
+function refuseDirectory(layout: ClusterLayout, error: NodeJS.ErrnoException): never {
+  throw new DomainError('ERR_SETTINGS', `${layout.directory} cannot be used (${error.code})`, {
+    cause: error,
+  })
 }
 
 const unfinishedPrefix = 'unfinished-'
