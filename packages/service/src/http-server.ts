@@ -3,7 +3,7 @@
  * send, how long it may take and who may call is written in the route; nothing is served that has no route.
  */
 import type { TLSSocket } from 'node:tls'
-import { DomainError, systemClock } from '@keyhsm/core'
+import { DomainError, newUuid, systemClock } from '@keyhsm/core'
 import { trackConnections } from './http/connections.js'
 import { buildListener } from './http/framework.js'
 import { listen } from './http/listen.js'
@@ -41,6 +41,13 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     }),
   )
   const address = await listen(server, options.listen)
+  // Accepting can fail later too (no more file descriptors); without a listener that would end the process.
+  server.on('error', (cause) => {
+    const error = new DomainError('ERR_UNAVAILABLE', 'a connection could not be accepted', {
+      cause,
+    })
+    options.onError(error, { requestId: newUuid(), route: 'accept', status: 503 })
+  })
   return {
     address,
     reloadTls(next) {

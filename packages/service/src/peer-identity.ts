@@ -11,7 +11,7 @@ import type { Fingerprint } from '@keyhsm/core'
  *
  * `socket.authorized` alone is worthless: on Node 20 and 22 it is true on a resumed TLS 1.3 session of a peer that never
  * sent a certificate, where the server asks for one but does not insist. So the certificate's bytes must be there too.
- * @see https://github.com/nodejs/node/issues/35317
+ * @see nodejs/node#35317
  */
 export function peerCertificate(socket: TLSSocket): X509Certificate | undefined {
   if (!socket.authorized) return undefined

@@ -1,3 +1,4 @@
+import { Server } from 'node:net'
 import { defineRoute, NoFields } from '@keyhsm/protocol'
 import Type from 'typebox'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -68,4 +69,29 @@ describe('a server with mutual TLS', () => {
       'text/plain; charset=utf-8',
     ])
   })
+
+  it('outlives a connection that cannot be accepted', async () => {
+    const page = answering({ method: 'GET', path: '/', maxBodyBytes: 0 }, async () => ({}))
+    const { port, errors } = await start({ tls: tls(), routes: [page] })
+    const cause = Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' })
+    listenerOn(port).emit('error', cause)
+    expect(errors).toEqual([expect.objectContaining({ code: 'ERR_UNAVAILABLE', cause })])
+    expect((await ask({ port, method: 'GET', path: '/', as: pki.alice })).status).toBe(200)
+  })
+
+  it('refuses a reload of TLS where there is none', async () => {
+    const { server } = await start({ routes: [] })
+    expect(() => server.reloadTls(tls())).toThrow(expect.objectContaining({ code: 'ERR_SETTINGS' }))
+  })
 })
+
+/** The listening socket itself: the machine cannot be made to run out of file descriptors for one test only. */
+function listenerOn(port: number): Server {
+  const { _getActiveHandles } = process as unknown as { _getActiveHandles(): unknown[] }
+  const found = _getActiveHandles.call(process).find((handle) => {
+    const address = handle instanceof Server ? handle.address() : null
+    return typeof address === 'object' && address?.port === port
+  })
+  if (!(found instanceof Server)) throw new Error('no listener')
+  return found
+}

@@ -25,25 +25,19 @@ export function withinDeadline<Result>(
       clearTimeout(timer)
       unwanted.end()
     }
-    started(work, () => unwanted.signal()).then(
-      (result) => {
+    const fail = (error: unknown) => {
+      end()
+      reject(error)
+    }
+    try {
+      work(() => unwanted.signal()).then((result) => {
         end()
         resolve(result)
-      },
-      (error: unknown) => {
-        end()
-        reject(error)
-      },
-    )
+      }, fail)
+    } catch (error) {
+      fail(error)
+    }
   })
-}
-
-/** A function that throws before it has made its promise is a promise that fails. */
-async function started<Result>(
-  work: (signal: SignalSource) => Promise<Result>,
-  signal: SignalSource,
-): Promise<Result> {
-  return work(signal)
 }
 
 class Unwanted {
