@@ -163,11 +163,14 @@ export class CaseContext {
 
   /** After the last case. */
   async close(): Promise<void> {
-    for (const key of this.#shared.values()) {
-      await this.#hsm.destroyKey(key.id).catch(() => undefined)
+    try {
+      for (const key of this.#shared.values()) {
+        await this.#hsm.destroyKey(key.id).catch(() => undefined)
+      }
+      await this.#hsm.close()
+    } finally {
+      await this.underTest.dispose?.()
     }
-    await this.#hsm.close()
-    await this.underTest.dispose?.()
   }
 }
 
