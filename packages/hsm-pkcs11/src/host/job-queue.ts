@@ -1,0 +1,86 @@
+/**
+ * Waiting jobs in order of urgency. Each class has a handicap: a job's place is its arrival plus the handicap, so unwraps
+ * go before wraps, wraps before new keys, new keys before listings, and nothing waits for ever.
+ */
+import type { Access, JobName } from './jobs/job-table.js'
+
+/** Classes of jobs, most urgent first, with their handicap in milliseconds. */
+export const urgencies = { unwrap: 0, wrap: 30, create: 200, list: 1000 } as const
+export type Urgency = keyof typeof urgencies
+
+/** The call that a job belongs to, shared by all its jobs. */
+export interface CallControl {
+  readonly urgency: Urgency
+  /** Set when the caller no longer waits: a waiting job is dropped. */
+  dropped: boolean
+  /** Set when the device was asked for the first time. */
+  begun: boolean
+}
+
+/** A job waiting for a worker. */
+export interface WaitingJob {
+  readonly name: JobName
+  readonly args: unknown
+  readonly access: Access
+  readonly control: CallControl
+  readonly queuedAt: number
+  readonly resolve: (result: unknown) => void
+  readonly reject: (error: Error) => void
+}
+
+export class JobQueue {
+  readonly #lanes: Record<Urgency, WaitingJob[]> = { unwrap: [], wrap: [], create: [], list: [] }
+  #size = 0
+  #locked = 0
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** Whether a job waits that needs the cross-process lock. */
+  get lockedJobsWait(): boolean {
+    return this.#locked > 0
+  }
+
+  push(job: WaitingJob): void {
+    this.#lanes[job.control.urgency].push(job)
+    this.#count(job, 1)
+  }
+
+  /** The first job of each class, most urgent first; dropped ones are taken out and given to `onDropped`. */
+  heads(onDropped: (job: WaitingJob) => void): WaitingJob[] {
+    const heads: WaitingJob[] = []
+    for (const lane of Object.values(this.#lanes)) {
+      let head = lane[0]
+      while (head?.control.dropped) {
+        this.take(head)
+        onDropped(head)
+        head = lane[0]
+      }
+      if (head) heads.push(head)
+    }
+    return heads.sort((one, other) => place(one) - place(other))
+  }
+
+  /** Takes out a job that stands first in its class. */
+  take(job: WaitingJob): void {
+    this.#lanes[job.control.urgency].shift()
+    this.#count(job, -1)
+  }
+
+  /** Takes out everything. */
+  clear(): WaitingJob[] {
+    this.#size = 0
+    this.#locked = 0
+    return Object.values(this.#lanes).flatMap((lane) => lane.splice(0))
+  }
+
+  #count(job: WaitingJob, step: 1 | -1): void {
+    this.#size += step
+    if (job.access !== 'use') this.#locked += step
+  }
+}
+
+function place({ queuedAt, control }: WaitingJob): number {
+  return queuedAt + urgencies[control.urgency]
+}

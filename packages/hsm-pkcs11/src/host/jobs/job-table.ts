@@ -1,0 +1,69 @@
+/**
+ * Every job a worker can do, and what the scheduler must know of it.
+ *
+ * `access`: `use` works on handles it is given and may run beside anything but an exclusive write; `look` searches or
+ * reads objects; `write` makes or destroys token objects. Look and write take the cross-process lock where a profile has
+ * one. `repeatable`: running it twice does no harm, so a lost session is reopened and the job run again.
+ */
+import type { CryptokiHandle } from '../../cryptoki.js'
+import type { Findings } from '../../messages.js'
+import { type AesWrapArgs, unwrapAes, wrapAes } from './aes-wrap.js'
+import { type CreatedKey, type CreateKeyArgs, createKey } from './create-key.js'
+import { type DeriveSecretArgs, deriveSecret } from './derive-secret.js'
+import { describeKey, type KeyDescription, type WholeKey } from './describe-key.js'
+import { type FindKeyArgs, findKeyObjects, type KeyHandles, scanObjects } from './find-objects.js'
+import type { JobSession } from './job-session.js'
+import { destroyObject, proveObject, touchToken } from './object-state.js'
+import { probeToken } from './probe-token.js'
+import { type IdentifiedObject, readIds } from './read-ids.js'
+import { decryptOaep, encryptOaep, type RsaOaepArgs } from './rsa-oaep.js'
+import { type SignArgs, sign } from './sign.js'
+
+/** Arguments and result of each job. */
+export interface Jobs {
+  findKeyObjects: { args: FindKeyArgs; result: KeyHandles }
+  /** The second look: nobody writes meanwhile, and a session of its own. */
+  confirmKeyObjects: { args: FindKeyArgs; result: KeyHandles }
+  scanObjects: { args: undefined; result: readonly CryptokiHandle[] }
+  readIds: { args: readonly CryptokiHandle[]; result: readonly IdentifiedObject[] }
+  describeKey: { args: WholeKey; result: KeyDescription | undefined }
+  proveObject: { args: CryptokiHandle; result: true }
+  encryptOaep: { args: RsaOaepArgs; result: Buffer }
+  decryptOaep: { args: RsaOaepArgs; result: Buffer }
+  wrapAes: { args: AesWrapArgs; result: Buffer }
+  unwrapAes: { args: AesWrapArgs; result: Buffer }
+  deriveSecret: { args: DeriveSecretArgs; result: Buffer }
+  sign: { args: SignArgs; result: Buffer }
+  createKey: { args: CreateKeyArgs; result: CreatedKey }
+  destroyObject: { args: CryptokiHandle; result: true }
+  touchToken: { args: undefined; result: true }
+  probeToken: { args: undefined; result: Findings }
+}
+
+export type JobName = keyof Jobs
+export type Access = 'use' | 'look' | 'write'
+
+interface JobTrait<Name extends JobName> {
+  readonly run: (session: JobSession, args: Jobs[Name]['args']) => Jobs[Name]['result']
+  readonly access: Access
+  readonly repeatable: boolean
+}
+
+export const jobTable: { readonly [Name in JobName]: JobTrait<Name> } = {
+  findKeyObjects: { run: findKeyObjects, access: 'look', repeatable: true },
+  confirmKeyObjects: { run: findKeyObjects, access: 'write', repeatable: true },
+  scanObjects: { run: scanObjects, access: 'look', repeatable: true },
+  readIds: { run: readIds, access: 'look', repeatable: true },
+  describeKey: { run: describeKey, access: 'look', repeatable: true },
+  proveObject: { run: proveObject, access: 'use', repeatable: true },
+  encryptOaep: { run: encryptOaep, access: 'use', repeatable: true },
+  decryptOaep: { run: decryptOaep, access: 'use', repeatable: true },
+  wrapAes: { run: wrapAes, access: 'use', repeatable: true },
+  unwrapAes: { run: unwrapAes, access: 'use', repeatable: true },
+  deriveSecret: { run: deriveSecret, access: 'use', repeatable: true },
+  sign: { run: sign, access: 'use', repeatable: true },
+  createKey: { run: createKey, access: 'write', repeatable: false },
+  destroyObject: { run: destroyObject, access: 'write', repeatable: false },
+  touchToken: { run: touchToken, access: 'use', repeatable: true },
+  probeToken: { run: probeToken, access: 'write', repeatable: true },
+}

@@ -1,0 +1,67 @@
+import { CKA, CKM, CKU_USER } from '../constants.js'
+import type { Pkcs11Profile } from '../profile.js'
+
+/**
+ * AWS CloudHSM with Client SDK 5. AES by default, because a cluster holds at most 3,333 asymmetric keys. Not tried on a
+ * real device.
+ */
+export const cloudhsm: Pkcs11Profile = {
+  name: 'cloudhsm',
+  title: 'AWS CloudHSM, Client SDK 5',
+  hardware: true,
+  libraryPaths: ['/opt/cloudhsm/lib/libcloudhsm_pkcs11.so'],
+  environment: ['CLOUDHSM_*'],
+  // Five refused logins lock the user until an officer unlocks it.
+  login: { userType: CKU_USER, form: 'user:password' },
+  defaultKind: 'aes-256',
+  oaep: ['rsa-oaep-sha256'],
+  aes: [
+    // CKM_CLOUDHSM_AES_GCM: the device makes the nonce and puts it first; a nonce of ours is never accepted.
+    { algorithm: 'aes-256-gcm', mechanism: 0x80001087, nonce: 'device-prepended' },
+    // CKM_CLOUDHSM_AES_KEY_WRAP_ZERO_PAD is RFC 5649.
+    { algorithm: 'aes-256-kwp', mechanism: 0x8000216f, through: 'wrap-key' },
+  ],
+  // CKM_RSA_X9_31_KEY_PAIR_GEN is what the vendor recommends.
+  rsaKeyPairGen: [0x0a, CKM.rsaPkcsKeyPairGen],
+  writes: 'concurrent',
+  sharedToken: undefined,
+  workers: 8,
+  findMax: 25,
+  proveBeforeWrap: false,
+  durableKeys: true,
+  seesOutsideChanges: true,
+  // hsm2m.medium: 16,666 keys, of which at most 3,333 asymmetric.
+  keyLimit: 16_666,
+  secondLookMs: 250,
+  // A new token key is usable once it is on two members.
+  settleMs: 60_000,
+  limits: { useMs: 20_000, lookMs: 120_000, writeMs: 60_000, listMs: 600_000, startMs: 60_000 },
+  returnCodes: [
+    {
+      code: 0x06,
+      means: 'busy',
+      source: 'CloudHSM guide, throttling: CKR_FUNCTION_FAILED, 187 in the log',
+    },
+    {
+      code: 0x30,
+      means: 'busy',
+      source: 'CloudHSM known issues: C_GetAttributeValue when throttled',
+    },
+    { code: 0x90, means: 'busy', source: 'CloudHSM guide, throttling with SDK 3' },
+    {
+      code: 0x07,
+      calls: ['C_OpenSession'],
+      means: 'busy',
+      source: 'seen when sessions are opened fast',
+    },
+  ],
+  templates: {
+    omitPublic: [],
+    // Only the default is accepted for CKA_PRIVATE and CKA_MODIFIABLE, so they are left out.
+    omitPrivate: [CKA.private],
+    omitSecret: [CKA.private],
+    statesModifiable: false,
+  },
+  provenance:
+    'AWS CloudHSM user guide (mechanisms, attributes, quotas, throttling) and aws-samples; not tried on a real device',
+}
