@@ -82,7 +82,7 @@ export class Stack {
   }
 
   /** A fresh SoftHSM token; its PINs are made here and given by file. */
-  async makeToken() {
+  async makeToken({ pin = randomPin() } = {}) {
     const tokens = join(this.home, 'tokens')
     mkdirSync(tokens, { recursive: true, mode: 0o700 })
     if (this.isRoot) chownSync(tokens, ...idsOf('keyhsm'))
@@ -91,9 +91,8 @@ export class Stack {
       `directories.tokendir = ${tokens}\nobjectstore.backend = file\nlog.level = ERROR\n`,
     )
     chmodSync(this.env.SOFTHSM2_CONF, 0o644)
-    for (const file of [this.pinFile, `${this.pinFile}.so`]) {
-      writeFileSync(file, randomBytes(9).toString('base64url'), { mode: 0o600 })
-    }
+    writeFileSync(this.pinFile, pin, { mode: 0o600 })
+    writeFileSync(`${this.pinFile}.so`, randomPin(), { mode: 0o600 })
     await this.run(
       `${this.asKeyHsm}softhsm2-util --init-token --free --label ${names.token} --pin "$(cat ${this.pinFile})" --so-pin "$(cat ${this.pinFile}.so)"`,
     )
@@ -172,6 +171,10 @@ export class Stack {
     await this.stop({ quiet: true })
     rmSync(this.home, { recursive: true, force: true })
   }
+}
+
+function randomPin() {
+  return randomBytes(9).toString('base64url')
 }
 
 function idsOf(user) {

@@ -1,0 +1,175 @@
+#!/usr/bin/env node
+/**
+ * `npm run secrets:scan`: uses marked secrets (PIN, enrolment secret, contents) through the whole product, failures
+ * included, then searches for them, plain and encoded, in every file of the home, in the database, in all output and in
+ * the process lists taken meanwhile. First it plants one and must find it.
+ */
+import { spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { runMain, Stop } from '../scripts/lib/say.mjs'
+import { Stack } from './lib/stack.mjs'
+
+/** Files that hold a secret because they are where the user put it. */
+const allowed = [/^pin(\.so)?$/, /^auth$/, /^content/, /^planted$/, /^copy$/]
+
+await runMain(async () => {
+  const output = []
+  const stack = await Stack.create({ print: (line) => output.push(line) })
+  const watch = watchProcesses()
+  try {
+    const marks = await exercise(stack)
+    const found = search(stack, { marks, output, processes: watch.lists() })
+    for (const place of found) console.log(`found: ${place}`)
+    console.log(
+      `searched ${marks.length} marked secrets in ${watch.lists().length} process lists and ${countFiles(stack.home)} files, the database dump and all output`,
+    )
+    console.log(`${found.length === 0 ? 'nothing found' : `${found.length} places hold a secret`}`)
+    return found.length === 0 ? 0 : 1
+  } finally {
+    watch.stop()
+    await stack.remove()
+  }
+})
+
+/** Every way of a secret through the product: the usual ones and those that fail. */
+async function exercise(stack) {
+  const marks = []
+  const mark = (name) => {
+    const value = `MARK${name}${randomBytes(12).toString('hex')}`
+    marks.push({ name, value })
+    return value
+  }
+  await stack.makeToken({ pin: mark('pin') })
+  await stack.setUpKeyHsm()
+  await stack.setUpTrustee()
+  await stack.start()
+  await stack.join()
+  await stack.addOrganisation()
+  marks.push({ name: 'auth', value: readFileSync(stack.authFile, 'utf8').trim() })
+  await stack.register()
+  await depositAndFail(stack, mark)
+  await stack.stop()
+  plantAndFind(stack, marks)
+  return marks
+}
+
+async function depositAndFail(stack, mark) {
+  for (const [handle, flag] of [
+    ['sealed', ''],
+    ['plain', ' --no-seal'],
+  ]) {
+    writeFileSync(join(stack.home, `content-${handle}`), mark(handle), { mode: 0o600 })
+    await stack.run(`keytrustee put ${handle} ${stack.home}/content-${handle}${flag}`)
+    await stack.run(`keytrustee get ${handle} -o ${stack.home}/copy`)
+    await stack.run(`keytrustee put ${handle} ${stack.home}/content-${handle}${flag}`, {
+      exit: 'any',
+    })
+  }
+  const wrong = mark('wrongpin')
+  writeFileSync(join(stack.home, 'content-wrong-pin'), wrong, { mode: 0o600 })
+  await stack.run(
+    `keyhsm setup softhsm --token-label keytrustee --pin-file ${stack.home}/content-wrong-pin --dry-run`,
+    { exit: 'any' },
+  )
+  const auth = mark('wrongauth')
+  writeFileSync(join(stack.home, 'content-wrong-auth'), auth, { mode: 0o600 })
+  await stack.run(
+    `KEYHSM_HOME=${stack.home}/other keytrustee register --server ${stack.url} --org demo --auth-file ${stack.home}/content-wrong-auth --server-fingerprint ${await stack.serverFingerprint()} --clientname other`,
+    { exit: 'any' },
+  )
+  await stack.run('keyhsm settings', { exit: 'any' })
+  await stack.run('keyhsm settings --json', { exit: 'any' })
+  await stack.run('ktadmin status --json', { exit: 'any' })
+  await stack.run('ktadmin org list --json', { exit: 'any' })
+  const dump = await dumpDatabase(stack)
+  writeFileSync(join(stack.home, 'database.sql'), dump)
+}
+
+/** The private database lets only its own user in, through the socket that `ktadmin db status` names. */
+async function dumpDatabase(stack) {
+  const status = JSON.parse((await stack.run('ktadmin db status --json', { quiet: true })).stdout)
+  const as = stack.isRoot ? 'runuser -u keytrustee -- ' : ''
+  const result = await stack.run(
+    `${as}pg_dump -h ${status.socketDirectory} -p ${status.port} -d ${status.database}`,
+    { quiet: true },
+  )
+  if (!result.stdout.includes('CREATE TABLE'))
+    throw new Stop('secrets-scan: the dump holds no table')
+  return result.stdout
+}
+
+function plantAndFind(stack, marks) {
+  writeFileSync(
+    join(stack.home, 'keyhsm-planted.log'),
+    `a line with ${Buffer.from(marks[0].value).toString('base64')} in it\n`,
+  )
+  const found = search(stack, { marks, output: [], processes: [] })
+  rmSync(join(stack.home, 'keyhsm-planted.log'))
+  if (!found.some((place) => place.includes('keyhsm-planted.log'))) {
+    throw new Stop('secrets-scan: the planted secret was not found, so the search is worth nothing')
+  }
+}
+
+/** Places that hold a secret in any of its spellings. */
+function search(stack, { marks, output, processes }) {
+  const needles = marks.flatMap(({ name, value }) =>
+    spellings(value).map((text) => ({ name, bytes: Buffer.from(text) })),
+  )
+  const found = []
+  const look = (place, bytes) => {
+    for (const { name, bytes: needle } of needles)
+      if (bytes.includes(needle)) found.push(`${name} in ${place}`)
+  }
+  for (const path of filesBelow(stack.home)) look(path, readFileSync(join(stack.home, path)))
+  look('output of a command', Buffer.from(output.join('\n')))
+  for (const list of processes) look('a process list', Buffer.from(list))
+  return [...new Set(found)]
+}
+
+/** Plain, hex, base64 at each of the three alignments, URL-safe. */
+function spellings(value) {
+  const bytes = Buffer.from(value)
+  const aligned = [0, 1, 2].map((shift) => {
+    const text = Buffer.concat([Buffer.alloc(shift), bytes])
+      .toString('base64')
+      .replace(/=+$/, '')
+    return text.slice(shift === 0 ? 0 : shift + 1, -2)
+  })
+  return [
+    value,
+    bytes.toString('hex'),
+    ...aligned,
+    ...aligned.map((text) => text.replaceAll('+', '-').replaceAll('/', '_')),
+  ]
+}
+
+function filesBelow(home) {
+  return readdirSync(home, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(home, join(entry.parentPath, entry.name)))
+    .filter(
+      (path) => !path.startsWith('program/') && !allowed.some((pattern) => pattern.test(path)),
+    )
+}
+
+function countFiles(home) {
+  return filesBelow(home).length
+}
+
+/** Command lines and environments of every process, some times a second. */
+function watchProcesses() {
+  const lists = []
+  const timer = setInterval(
+    () =>
+      lists.push(
+        spawnSync('ps', ['axeww', '-o', 'args'], { encoding: 'utf8' })
+          .stdout.split('\n')
+          .filter((line) => !/softhsm2-util|pkcs11-tool/.test(line))
+          .join('\n'),
+      ),
+    150,
+  )
+  return { lists: () => lists, stop: () => clearInterval(timer) }
+}
