@@ -1,1 +1,1 @@
-export {}
+export { keytrusteeOrgtool, keytrusteeServer, ktadmin } from './programs.js'

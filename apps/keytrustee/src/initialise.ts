@@ -33,6 +33,8 @@ export interface Initialised {
 export interface InitialiseOptions {
   /** Names and addresses by which clients reach the server; the host's own name and loopback are always there. */
   readonly externalAddresses: readonly string[]
+  /** Listener's address and port; absent: the defaults of the settings. */
+  readonly host?: string
   readonly port?: string
 }
 
@@ -73,7 +75,7 @@ export async function readServerFingerprint(paths: Paths): Promise<Fingerprint> 
   return certificateFingerprint(new X509Certificate(pem))
 }
 
-function initialSettings({ externalAddresses, port }: InitialiseOptions): string {
+function initialSettings({ externalAddresses, host, port }: InitialiseOptions): string {
   const head = [
     '# Settings of the Key Trustee Server. Names that are not known are refused.',
     '# Every setting with its default: ktadmin settings',
@@ -82,6 +84,7 @@ function initialSettings({ externalAddresses, port }: InitialiseOptions): string
   return editSettings(head, {
     'keytrustee.server.external-address':
       externalAddresses.length === 0 ? undefined : externalAddresses.join(','),
+    'keytrustee.server.host': host,
     'keytrustee.server.port': port,
   })
 }

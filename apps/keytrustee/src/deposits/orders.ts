@@ -37,15 +37,24 @@ export interface RawPut {
   readonly ifMatch?: number
 }
 
+/**
+ * What sealing on the client may add: an age header with its recipients, the signed statement, 16 bytes a 64 KiB chunk.
+ * The limit is on what the person deposits.
+ */
+export const clientSealingBytes = 64 * 1024
+/** First line of the age format. @see https://age-encryption.org/v1 */
+const ageHeader = Buffer.from('age-encryption.org/v1\n')
+
 /** @throws ERR_INVALID_INPUT naming the field; ERR_TOO_LARGE above `maxBytes` of content. */
 export function parsePut(raw: RawPut, maxBytes: number): PutOrder {
   const handle = parseHandle(raw.handle)
   if (raw.ifNoneMatch !== undefined && raw.ifMatch !== undefined)
     throw invalidInput('ifMatch', 'cannot be combined with ifNoneMatch')
   // Base64 of more than the limit is refused before it is decoded.
-  if (raw.content.length > Math.ceil(maxBytes / 3) * 4) throw contentTooLarge(maxBytes)
+  const most = maxBytes + clientSealingBytes
+  if (raw.content.length > Math.ceil(most / 3) * 4) throw contentTooLarge(maxBytes)
   const content = decodeBase64(raw.content, 'content')
-  if (content.length > maxBytes) throw contentTooLarge(maxBytes)
+  if (content.length > (isClientSealed(content) ? most : maxBytes)) throw contentTooLarge(maxBytes)
   return {
     handle,
     content,
@@ -97,6 +106,10 @@ export function requestHash(grants: Grants, request: StoreRequest): Fingerprint 
   return macText(
     grants.mac('request', [request.operation, request.puts.length, ...puts, ...request.removes]),
   )
+}
+
+function isClientSealed(content: Buffer): boolean {
+  return content.subarray(0, ageHeader.length).equals(ageHeader)
 }
 
 function contentTooLarge(maxBytes: number): DomainError {

@@ -34,6 +34,8 @@ export async function addOrganisation(
     contacts: order.contacts,
     createdAt: trustee.clock.now(),
   })
+  if (await trustee.store.findOrganisation({ name: organisation.name }))
+    throw new DomainError('ERR_ALREADY_EXISTS', `there is an organisation ${order.name} already`)
   await write(trustee, order, { operation: 'org-add', organisation }, (transaction) =>
     transaction.insertOrganisation(organisation),
   )

@@ -45,9 +45,8 @@ export async function makeHome(settings: readonly string[] = []): Promise<Paths>
   const root = await mkdtemp(join(tmpdir(), 'kt-'))
   onTestFinished(() => rm(root, { recursive: true, force: true }))
   const paths = pathsIn(join(root, 'keytrustee'))
-  await initialise(paths, { externalAddresses: [], port: '0' })
-  const lines = ['keytrustee.server.host=127.0.0.1', ...settings]
-  await appendFile(paths.settings, `${lines.join('\n')}\n`)
+  await initialise(paths, { externalAddresses: [], host: '127.0.0.1', port: '0' })
+  await appendFile(paths.settings, `${settings.join('\n')}\n`)
   return paths
 }
 

@@ -1,0 +1,54 @@
+/** How commands reach the running server: the control socket, requests signed with the administrator's key. */
+import { Transport } from '@keyhsm/client'
+import { type Input, type Option, optionText } from '@keyhsm/command-line'
+import { DomainError, hasCode } from '@keyhsm/core'
+import type { BodyOf, ParamsOf, QueryOf, ReplyOf, RouteSpec } from '@keyhsm/protocol'
+import { readAdministratorKey } from '../administrators.js'
+import { pathsIn } from '../paths.js'
+
+/** Option of every command that asks the running server. */
+export const asOption: Option = {
+  flag: 'as',
+  value: 'NAME',
+  env: 'KEYTRUSTEE_ADMIN',
+  describe: 'administrator whose key signs the request (admin/NAME.key)',
+}
+
+export interface Call<Spec> {
+  readonly params?: ParamsOf<Spec>
+  readonly query?: QueryOf<Spec>
+  readonly body?: BodyOf<Spec>
+}
+
+/**
+ * One request to the running server.
+ * @throws what it answers; ERR_UNAVAILABLE when it does not run; ERR_SETTINGS without an administrator's key.
+ */
+export async function callServer<Spec extends RouteSpec>(
+  input: Input,
+  spec: Spec,
+  call: Call<Spec> = {},
+): Promise<ReplyOf<Spec>> {
+  const paths = pathsIn(input.home.keytrustee)
+  const signer = await readAdministratorKey(paths, optionText(input, 'as'))
+  const transport = new Transport({ socketPath: paths.controlSocket, signer })
+  try {
+    return await transport.call(spec, call)
+  } catch (error) {
+    throw explain(error)
+  } finally {
+    await transport.close()
+  }
+}
+
+function explain(error: unknown): unknown {
+  if (hasCode(error, 'ERR_UNAVAILABLE'))
+    return new DomainError('ERR_UNAVAILABLE', error.message, {
+      cause: error.cause,
+      hints: [
+        'is it running? see: keytrustee-server status',
+        'start it with: keytrustee-server start',
+      ],
+    })
+  return error
+}

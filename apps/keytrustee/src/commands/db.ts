@@ -1,0 +1,155 @@
+/** `ktadmin db`: the private cluster, or the URL of an external database. */
+import { readFile } from 'node:fs/promises'
+import {
+  type Command,
+  type Input,
+  type Io,
+  optionGiven,
+  optionText,
+  type Option,
+} from '@keyhsm/command-line'
+import { DomainError, invalidInput } from '@keyhsm/core'
+import { editSettings, openLog, writeFileAtomically } from '@keyhsm/service'
+import { bootstrapCluster, clusterStatus, startCluster, stopCluster } from '../cluster/index.js'
+import { type Paths, pathsIn } from '../paths.js'
+import { openDatabase } from '../service/database.js'
+import { readSettings } from '../settings.js'
+
+type Verb = 'bootstrap' | 'start' | 'stop' | 'status'
+
+const verbs: Readonly<
+  Record<Verb, { summary: string; run(input: Input, io: Io): Promise<unknown> }>
+> = {
+  bootstrap: {
+    summary: 'make the private database, or use an external one with --url, and install the schema',
+    run: (input, io) =>
+      optionText(input, 'url') === undefined ? bootstrap(input, io) : useExternal(input, io),
+  },
+  start: {
+    summary: 'start the private database',
+    async run(input) {
+      const { pid, adopted } = await startCluster({ directory: await privateDirectory(input) })
+      return { state: adopted ? 'was running already' : 'started', pid }
+    },
+  },
+  stop: {
+    summary: 'stop the private database; it stays stopped until it is started again',
+    run: async (input) => ({
+      state: await stopCluster({ directory: await privateDirectory(input) }),
+    }),
+  },
+  status: {
+    summary: 'say how the private database is doing',
+    run: async (input) => clusterStatus({ directory: await privateDirectory(input) }),
+  },
+}
+
+const urlOptions: readonly Option[] = [
+  {
+    flag: 'url',
+    value: 'URL',
+    describe: 'postgresql://user@host/database of an external database',
+  },
+  {
+    flag: 'password-file',
+    value: 'F',
+    describe: 'file (0600) with its password, kept where it is',
+  },
+  { flag: 'ca-file', value: 'F', describe: 'PEM of the authority that signed its certificate' },
+]
+
+export const dbCommands: readonly Command[] = [
+  ...(Object.keys(verbs) as Verb[]).map(
+    (verb): Command => ({
+      name: `db ${verb}`,
+      summary: verbs[verb].summary,
+      options: verb === 'bootstrap' ? urlOptions : [],
+      run: (input, io) => verbs[verb].run(input, io),
+    }),
+  ),
+  {
+    name: 'db',
+    summary: 'the database: bootstrap, start, stop, status',
+    // The old product's spelling.
+    options: [
+      { flag: 'bootstrap', describe: 'as: db bootstrap' },
+      { flag: 'start', describe: 'as: db start' },
+      { flag: 'stop', describe: 'as: db stop' },
+      {
+        flag: 'port',
+        value: 'N',
+        describe: 'accepted and ignored',
+        deprecated: 'the database opens no port',
+      },
+      {
+        flag: 'pg-rootdir',
+        value: 'DIR',
+        describe: 'accepted and ignored',
+        deprecated: 'the database is in the home',
+      },
+    ],
+    run: runOldSpelling,
+  },
+]
+
+/** In the old product `--bootstrap --start` were given together. */
+async function runOldSpelling(input: Input, io: Io): Promise<unknown> {
+  const asked = (['bootstrap', 'stop', 'start'] as const).filter((verb) => optionGiven(input, verb))
+  if (asked.length === 0) throw invalidInput('db', 'needs one of bootstrap, start, stop, status')
+  let result: unknown
+  for (const verb of asked) result = await verbs[verb].run(input, io)
+  return result
+}
+
+async function bootstrap(input: Input, io: Io): Promise<unknown> {
+  const directory = await privateDirectory(input)
+  const { pid, adopted } = await bootstrapCluster({ directory })
+  io.words(adopted ? 'the private database was running already' : 'the private database is running')
+  return { state: 'running', pid }
+}
+
+/** @throws ERR_SETTINGS when the settings name an external database: that is somebody else's to start. */
+async function privateDirectory(input: Input): Promise<string> {
+  const paths = pathsIn(input.home.keytrustee)
+  const { databaseUrl } = await readSettings(paths)
+  if (databaseUrl === undefined) return paths.database
+  throw new DomainError('ERR_SETTINGS', 'the settings name an external database', {
+    hints: ['remove keytrustee.database.url to use the private one'],
+  })
+}
+
+/** Tries the database, installs the schema there, and only then writes the settings. */
+async function useExternal(input: Input, io: Io): Promise<unknown> {
+  const paths = pathsIn(input.home.keytrustee)
+  const databaseUrl = refusePassword(optionText(input, 'url') ?? '')
+  const databasePasswordFile = optionText(input, 'password-file')
+  const databaseAuthorityFile = optionText(input, 'ca-file')
+  const log = openLog({ name: 'ktadmin' })
+  const settings = { databaseUrl, databasePasswordFile, databaseAuthorityFile }
+  const database = await openDatabase(paths, settings, log)
+  try {
+    const { state, detail } = await database.store.probe()
+    await saveUrl(paths, settings)
+    io.words('the settings name this database now; restart the server if it runs')
+    return { state, detail }
+  } finally {
+    await database.close()
+    await log.close()
+  }
+}
+
+async function saveUrl(paths: Paths, settings: Parameters<typeof openDatabase>[1]): Promise<void> {
+  const text = editSettings(await readFile(paths.settings, 'utf8'), {
+    'keytrustee.database.url': settings.databaseUrl,
+    'keytrustee.database.password-file': settings.databasePasswordFile,
+    'keytrustee.database.ca-file': settings.databaseAuthorityFile,
+  })
+  await writeFileAtomically(paths.settings, text, 0o640)
+}
+
+/** Arguments are visible in the process list and the settings to backups: a password belongs in a file of its own. */
+function refusePassword(url: string): string {
+  if (URL.canParse(url) && new URL(url).password !== '')
+    throw invalidInput('--url', 'must not hold a password: use --password-file')
+  return url
+}

@@ -1,0 +1,123 @@
+/** `ktadmin hsm-keys`: this realm's keys in the HSM. */
+import { type Command, type Io, optionGiven, printFields, printTable } from '@keyhsm/command-line'
+import { DomainError, invalidInput, newUuid } from '@keyhsm/core'
+import {
+  listHsmKeyUsesRoute,
+  pruneConfirmRoute,
+  pruneReportRoute,
+  type ReplyOf,
+  revokeHsmKeyRoute,
+} from '@keyhsm/protocol'
+import type { HsmKeyUse } from '../hsm-keys/list-hsm-keys.js'
+import { asOption, callServer } from './control.js'
+
+type Reported = ReplyOf<typeof pruneReportRoute>
+type Pruned = ReplyOf<typeof pruneConfirmRoute>
+type Revoked = ReplyOf<typeof revokeHsmKeyRoute>
+
+/** A report of a million keys has about 150 MB; this admits half of that. */
+const maxReportBytes = 64 * 1024 * 1024
+
+export const hsmKeyCommands: readonly Command[] = [
+  {
+    name: 'hsm-keys list',
+    summary: 'list this realm’s HSM keys and the deposits that need them',
+    options: [asOption],
+    run: listAll,
+    print(keys: readonly HsmKeyUse[], io: Io) {
+      const rows = keys.map(({ uses, createdOn: created, ...key }) => ({
+        ...key,
+        created,
+        needed: uses.map(({ handle, revision }) => `${handle}#${revision}`).join(' ') || '-',
+      }))
+      printTable(rows, ['label', 'purpose', 'kind', 'created', 'needed', 'id'], io)
+    },
+  },
+  {
+    name: 'hsm-keys prune',
+    summary:
+      'report HSM keys that nothing needs; with --confirm destroy those of an earlier report',
+    options: [
+      {
+        flag: 'confirm',
+        value: 'F',
+        file: true,
+        maxBytes: maxReportBytes,
+        describe: 'report file; its keys that were reported long enough are destroyed',
+      },
+      asOption,
+    ],
+    async run(input): Promise<Reported | Pruned> {
+      const file = input.files['confirm']
+      if (file === undefined) return callServer(input, pruneReportRoute)
+      return callServer(input, pruneConfirmRoute, { body: { report: parseReport(file) } })
+    },
+    print(result: Reported | Pruned, io: Io) {
+      if ('report' in result) printReported(result, io)
+      else printPruned(result, io)
+    },
+  },
+  {
+    name: 'hsm-keys revoke',
+    summary: 'make an HSM key, and every deposit sealed under it, unusable for ever',
+    arguments: [{ name: 'key', describe: 'label or id' }],
+    options: [{ flag: 'yes', short: 'y', describe: 'do not ask' }, asOption],
+    async run(input, io): Promise<Revoked> {
+      const key = input.args['key'] ?? ''
+      await confirm(key, optionGiven(input, 'yes'), io)
+      return callServer(input, revokeHsmKeyRoute, { body: { requestId: newUuid(), key } })
+    },
+    print({ key, outcome }: Revoked, io: Io) {
+      const { label, id, uses } = key
+      printFields({ label, id, outcome, 'deposits lost': uses.length }, io)
+    },
+  },
+]
+
+async function listAll(input: Parameters<Command['run']>[0]): Promise<HsmKeyUse[]> {
+  const keys: HsmKeyUse[] = []
+  let after: string | undefined
+  do {
+    const query = { limit: 10_000, ...(after === undefined ? {} : { after }) }
+    const page = await callServer(input, listHsmKeyUsesRoute, { query })
+    keys.push(...page.keys)
+    after = page.next
+  } while (after !== undefined)
+  return keys
+}
+
+function printReported({ report, file, destroyable }: Reported, io: Io): void {
+  printTable(report.keys, ['label', 'firstReportedAt', 'id'], io)
+  io.words(
+    `${report.keys.length} HSM keys are needed by nothing, ${destroyable} of them long enough`,
+  )
+  io.words(`the report is ${file}`)
+  if (destroyable > 0) io.hint(`to destroy them: ktadmin hsm-keys prune --confirm ${file}`)
+}
+
+function printPruned({ destroyed, kept }: Pruned, io: Io): void {
+  const rows = [
+    ...destroyed.map((key) => ({ ...key, result: 'destroyed' })),
+    ...kept.map(({ reason, ...key }) => ({ ...key, result: `kept: ${reason}` })),
+  ]
+  printTable(rows, ['label', 'result', 'id'], io)
+}
+
+function parseReport(file: Buffer): Reported['report'] {
+  try {
+    return JSON.parse(file.toString('utf8')) as Reported['report']
+  } catch {
+    throw invalidInput('--confirm', 'must name a report file written by ktadmin hsm-keys prune')
+  }
+}
+
+async function confirm(key: string, yes: boolean, io: Io): Promise<void> {
+  if (yes) return
+  if (!io.isTerminal)
+    throw new DomainError('ERR_INVALID_INPUT', 'revoking is final: say --yes', {
+      faults: [{ field: '--yes', rule: 'is needed where nobody can be asked' }],
+    })
+  const answer = await io.ask(`Revoke ${key} for ever, with every deposit sealed under it? [y/N] `)
+  if (!/^y(es)?$/i.test(answer.trim()))
+    throw new DomainError('ERR_NOT_ALLOWED', 'nothing was revoked')
+}

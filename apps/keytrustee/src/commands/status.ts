@@ -1,0 +1,62 @@
+/** `ktadmin status` and `keytrustee-server status`. */
+import { type Command, type Io, printFields } from '@keyhsm/command-line'
+import type { Fingerprint } from '@keyhsm/core'
+import { type ReplyOf, statusRoute } from '@keyhsm/protocol'
+import { daemonState } from '@keyhsm/service'
+import { readServerFingerprint } from '../initialise.js'
+import { pathsIn } from '../paths.js'
+import { asOption, callServer } from './control.js'
+
+type Running = ReplyOf<typeof statusRoute>
+type Status =
+  | ({ readonly running: true } & Running)
+  | { readonly running: false; readonly serverFingerprint: Fingerprint }
+
+/** Exit status of a server that does not run or is not well; sysexits EX_UNAVAILABLE. */
+const unavailable = 69
+
+/** The same under both programs. */
+export function statusCommand(): Command {
+  return {
+    name: 'status',
+    summary: 'say how the server and everything it needs are doing',
+    options: [asOption],
+    async run(input): Promise<Status> {
+      const paths = pathsIn(input.home.keytrustee)
+      const serverFingerprint = await readServerFingerprint(paths)
+      if (!daemonState(paths.pidFile).running) return { running: false, serverFingerprint }
+      return { running: true, ...(await callServer(input, statusRoute)) }
+    },
+    print: printStatus,
+    exitCode: (status: Status) => (status.running && status.healthy ? 0 : unavailable),
+  }
+}
+
+function printStatus(status: Status, io: Io): void {
+  const fingerprint = { 'server fingerprint (SHA-256)': status.serverFingerprint }
+  if (!status.running) {
+    printFields({ server: 'not running', ...fingerprint }, io)
+    return
+  }
+  const { parts, keyHsm } = status
+  printFields(
+    {
+      server: `running on ${status.address}, pid ${status.pid}, version ${status.version}`,
+      ...fingerprint,
+      'certificate until': status.serverCertificateExpiresAt,
+      health: status.healthy ? 'healthy' : 'NOT HEALTHY',
+      database: line(parts.database),
+      audit: line(parts.audit),
+      'key hsm': line(parts.keyHsm),
+      sealing: status.sealing,
+      joined: keyHsm && `${keyHsm.url}, realm ${keyHsm.realm}, since ${keyHsm.joinedAt}`,
+      deposits: status.deposits,
+      'puts under way': status.pendingPuts,
+    },
+    io,
+  )
+}
+
+function line({ healthy, detail }: Running['parts']['database']): string {
+  return healthy ? detail : `NOT HEALTHY: ${detail}`
+}

@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+import { runProgram } from '@keyhsm/command-line'
+import { keytrusteeServer } from './programs.js'
+
+process.exitCode = await runProgram(keytrusteeServer, process.argv.slice(2))

@@ -1,0 +1,71 @@
+/** The three programs of the Trustee Server as tables of their commands. */
+import { join } from 'node:path'
+import type { Home, Program } from '@keyhsm/command-line'
+import { adminCommands } from './commands/admin.js'
+import { auditCommands } from './commands/audit.js'
+import { clientCommands } from './commands/client.js'
+import { dbCommands } from './commands/db.js'
+import { depositCommands } from './commands/deposit.js'
+import { hsmKeyCommands } from './commands/hsm-keys.js'
+import { initCommand } from './commands/init.js'
+import { keyHsmCommand } from './commands/keyhsm.js'
+import { orgCommands } from './commands/org.js'
+import { orgtoolCommands } from './commands/orgtool.js'
+import { serverCommands } from './commands/server.js'
+import { settingsCommand } from './commands/settings.js'
+import { statusCommand } from './commands/status.js'
+import { version } from './version.js'
+
+/** Where the old product was installed; used when neither `--home` nor KEYHSM_HOME says otherwise. */
+function defaultHome(env: Readonly<Record<string, string | undefined>>): Home {
+  return {
+    root: '/var/lib/keytrustee',
+    keyhsm: '/usr/share/keytrustee-server-keyhsm',
+    keytrustee: '/var/lib/keytrustee/.keytrustee',
+    client: join(env['HOME'] ?? '/', '.keytrustee'),
+  }
+}
+
+const common = { version, defaultHome, user: 'keytrustee' } as const
+
+export const ktadmin: Program = {
+  ...common,
+  name: 'ktadmin',
+  summary: 'administers a Key Trustee Server',
+  groups: {
+    admin: 'administrators of this server',
+    org: 'organisations',
+    client: 'enrolled clients',
+    deposit: 'what is stored',
+    'hsm-keys': 'this realm’s keys in the HSM',
+    audit: 'the server’s audit',
+  },
+  commands: [
+    initCommand,
+    ...dbCommands,
+    ...orgCommands,
+    ...clientCommands,
+    keyHsmCommand,
+    ...depositCommands,
+    ...hsmKeyCommands,
+    statusCommand(),
+    settingsCommand,
+    ...adminCommands,
+    ...auditCommands,
+  ],
+}
+
+export const keytrusteeServer: Program = {
+  ...common,
+  name: 'keytrustee-server',
+  summary: 'the Key Trustee Server: keeps deposits that only an HSM can open',
+  commands: serverCommands,
+}
+
+export const keytrusteeOrgtool: Program = {
+  ...common,
+  name: 'keytrustee-orgtool',
+  summary:
+    'organisations and clients, as the old product had it (ktadmin org and client can do more)',
+  commands: orgtoolCommands,
+}
