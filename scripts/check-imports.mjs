@@ -37,7 +37,7 @@ const confined = {
   pg: /^apps\/keytrustee\/src\/store\/postgres\//,
   undici: /^packages\/client\/src\/transport/,
   commander: /^packages\/command-line\/src\//,
-  'age-encryption': /^packages\/client\/src\/sealing\//,
+  'age-encryption': /^packages\/client\/src\/(sealing|identity)\//,
   '@keyhsm/hsm-pkcs11': /^apps\/keyhsm\/src\/drivers\.ts$/,
 }
 
@@ -75,12 +75,17 @@ function checkImport({ path, name, own, allowed, workspace }) {
     if (target !== own && !allowed.includes(target))
       faults.push(`${path}: ${own} may not import ${target}`)
   }
-  const peers = { ...workspace.manifest.dependencies, ...workspace.manifest.peerDependencies }
+  const peers = { ...workspace.manifest.dependencies, ...developmentOf(path, workspace.manifest) }
   if (module !== `@keyhsm/${own}` && !(module in peers)) {
     faults.push(`${path}: ${module} is no dependency in ${workspace.folder}/package.json`)
   }
   const place = confined[module]
   if (place && !place.test(path)) faults.push(`${path}: ${module} belongs to ${place.source}`)
+}
+
+/** The conformance suite is a test that others import: nothing in production does, so a test runner may stand there. */
+function developmentOf(path, manifest) {
+  return path.startsWith('packages/hsm/src/conformance/') ? manifest.devDependencies : {}
 }
 
 /** Cycles between files of one workspace, type imports left out (they are erased). */
