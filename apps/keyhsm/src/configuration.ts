@@ -26,6 +26,8 @@ export type DeviceSettings =
   | {
       readonly hardware: Exclude<Hardware, 'soft-token'>
       readonly library: string
+      /** Configuration file of the library, given to it by its own environment variable. */
+      readonly config?: string
       readonly token: {
         readonly label?: string
         readonly serial?: string
@@ -101,14 +103,15 @@ export function parseConfiguration(text: string, file: string, key: SecretBytes)
   }
   const schema = { ...commonSchema, ...pkcs11Schema(hardware) }
   const parsed = parseSettings(text, schema, file, options)
-  const { library, tokenLabel, tokenSerial, slot, pin, ...settings } = parsed
+  const { library, config, tokenLabel, tokenSerial, slot, pin, ...settings } = parsed
   const token = {
     ...(tokenLabel === undefined ? {} : { label: tokenLabel }),
     ...(tokenSerial === undefined ? {} : { serial: tokenSerial }),
     ...(slot === undefined ? {} : { slot }),
   }
   if (Object.keys(token).length === 0) throw noToken(file, pkcs11Schema(hardware).tokenLabel.name)
-  return { settings, device: { hardware, library, token }, pin: toSecret(pin) }
+  const device = { hardware, library, token, ...(config === undefined ? {} : { config }) }
+  return { settings, device, pin: toSecret(pin) }
 }
 
 function deviceSchema(hardware: Hardware): SettingsSchema {

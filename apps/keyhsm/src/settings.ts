@@ -87,7 +87,7 @@ export const commonSchema = settingsSchema({
     name: 'keyhsm.wrap',
     default: 'device',
     parse: oneOf(['device', 'software']),
-    describe: 'where content keys are wrapped for RSA: software saves a round trip',
+    describe: 'where RSA wraps are made: software saves a round trip to the device',
   },
   maxContentBytes: {
     name: 'keyhsm.content.max-bytes',
@@ -144,6 +144,11 @@ export function pkcs11Schema(hardware: Exclude<Hardware, 'soft-token'>) {
       name: `${prefix}.slot`,
       parse: integer(0, 2 ** 32 - 1),
       describe: 'slot number: the least sure choice, because slots are renumbered',
+    },
+    config: {
+      name: `${prefix}.config`,
+      parse: parsePath,
+      describe: 'configuration file of the library, where it is not found by itself',
     },
     pin: pinSpec(prefix),
   })

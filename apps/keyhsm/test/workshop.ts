@@ -38,7 +38,7 @@ export async function makeWorkshop(
     audit,
     clock: options.clock ?? systemClock,
     log: { info: note, warn: note, error: note },
-    settings: { scope: 'deposit', wrap: 'device', maxContentBytes: 1024, ...options.seal },
+    settings: { scope: 'deposit', maxContentBytes: 1024, ...options.seal },
     entries: () => readEntries(directory),
     warnings,
   }

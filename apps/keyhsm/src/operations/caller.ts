@@ -7,8 +7,6 @@ import type { Scope } from '../settings.js'
 /** The settings that operations read; a reload exchanges them as one. */
 export interface SealSettings {
   readonly scope: Scope
-  /** Where RSA wraps are made. */
-  readonly wrap: 'device' | 'software'
   readonly maxContentBytes: number
 }
 

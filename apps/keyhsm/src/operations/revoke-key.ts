@@ -51,7 +51,7 @@ export function revokeKey(
  * @throws ERR_NOT_FOUND when there is no such key; ERR_NOT_ALLOWED for the partition's own keys and for foreign ones.
  */
 export function revokeAnyKey(
-  workshop: Workshop,
+  workshop: Pick<Workshop, 'partition' | 'audit'>,
   actor: string,
   { requestId, hsmKeyId }: Pick<RevokeRequest, 'requestId' | 'hsmKeyId'>,
 ): Promise<RevokeOutcome> {

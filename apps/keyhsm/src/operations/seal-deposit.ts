@@ -24,7 +24,6 @@ import type { Scope } from '../settings.js'
 import { audited } from './audited.js'
 import type { Caller, Workshop } from './caller.js'
 import { toSealFault } from './hsm-fault.js'
-import { wrapContentKey } from './wrap-content-key.js'
 
 export interface SealRequest {
   readonly requestId: Uuid
@@ -158,11 +157,10 @@ async function wrapAndProve(
   key: HsmKey,
   contentKey: SecretBytes,
 ): Promise<WrappedKey> {
-  const { partition, settings } = workshop
+  const { partition } = workshop
   const { hsm } = partition
   const binding = formatWrapBinding(toBound(partition.keys, caller, key), request.context)
-  const where = settings.wrap
-  const wrapped = await wrapContentKey(hsm, key, { contentKey, binding, where }, options)
+  const wrapped = await hsm.wrapKey(key.id, contentKey, binding, options)
   if (ownKey) {
     await proveWrap(hsm, { key, contentKey, wrapped, binding }, options)
     reached('seal:key-proved')

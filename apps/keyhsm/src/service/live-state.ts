@@ -2,10 +2,9 @@
 import type { KeyObject } from 'node:crypto'
 import { DomainError } from '@keyhsm/core'
 import type { TlsServing } from '@keyhsm/service'
-import { type CommonSettings, type DeviceSettings, readConfiguration } from '../configuration.js'
+import type { CommonSettings, Configuration, DeviceSettings } from '../configuration.js'
 import { type Keystore, readKeystore } from '../keystore.js'
 import { readAdministrators } from '../local-administrator.js'
-import type { KeySettings } from '../partition/partition.js'
 import type { Paths } from '../paths.js'
 import { readTrustList, type TrustList } from '../trust/trust-list.js'
 
@@ -19,10 +18,12 @@ export interface LiveState {
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** Reads everything but the PIN. @throws ERR_SETTINGS for whatever is damaged or missing. */
-export async function readLiveState(paths: Paths, env: Environment): Promise<LiveState> {
-  const { settings, device, pin } = await readConfiguration(paths)
-  pin.wipe()
+/** Reads what stands beside the settings file. @throws ERR_SETTINGS for whatever is damaged or missing. */
+export async function readLiveState(
+  paths: Paths,
+  env: Environment,
+  { settings, device }: Omit<Configuration, 'pin'>,
+): Promise<LiveState> {
   const keystore = await readKeystore(paths.keystore, env)
   if (!keystore) {
     throw new DomainError('ERR_SETTINGS', `there is no TLS key in ${paths.keystore}`, {
@@ -45,15 +46,6 @@ export function toTlsServing({ keystore, trust }: LiveState): TlsServing {
   }
 }
 
-/** The settings by which new HSM keys are made. */
-export function toKeySettings(
-  settings: CommonSettings,
-  defaultKind: KeySettings['kind'],
-): KeySettings {
-  const { kind = defaultKind, keyLimit, maxAgeMs } = settings
-  return { kind, limit: keyLimit, maxAgeMs }
-}
-
 /** Names of what changed but only takes effect at the next start. */
 export function findRestartNeeds(before: LiveState, after: LiveState): string[] {
   const names: Readonly<Partial<Record<keyof CommonSettings, string>>> = {
@@ -61,6 +53,7 @@ export function findRestartNeeds(before: LiveState, after: LiveState): string[] 
     port: 'keyhsm.server.port',
     servicePort: 'keyhsm.service.port',
     domain: 'keyhsm.partition.domain',
+    wrap: 'keyhsm.wrap',
     logBytes: 'keyhsm.log.size',
     logFiles: 'keyhsm.roll.size',
   }

@@ -52,6 +52,13 @@ function refusalOf(certificate: X509Certificate, now: Date): string | undefined 
   return undefined
 }
 
+/** True when the certificate may also be shown by a TLS server: whoever has that server's key can call Key HSM. */
+export function isServerCertificate(certificate: X509Certificate): boolean {
+  // Node's `keyUsage` is the extended key usage; absent means any purpose. id-kp-serverAuth, RFC 5280 §4.2.1.12.
+  const purposes = certificate.keyUsage as string[] | undefined
+  return purposes === undefined || purposes.includes('1.3.6.1.5.5.7.3.1')
+}
+
 /** The text of a certificate's file. */
 export function formatTrusted({ certificate, realm, trustedAt }: TrustedCertificate): string {
   const subject = certificate.subject.replaceAll('\n', ', ')

@@ -42,17 +42,6 @@ describe('sealing and opening', () => {
     },
   )
 
-  it('wraps RSA in software when that is set, and the device opens it', async () => {
-    const settings = { kind: 'rsa-2048' } as const
-    const workshop = await makeWorkshop({ settings, seal: { wrap: 'software', scope: 'service' } })
-    for (const text of ['first', 'second']) {
-      const request = sealRequest(workshop, text)
-      const { sealed } = await sealDeposit(workshop, caller, request)
-      const opened = await openDeposit(workshop, caller, openRequest(workshop, request, sealed))
-      expect(opened.toString()).toBe(text)
-    }
-  })
-
   it('wipes the content it was given', async () => {
     const workshop = await makeWorkshop()
     const request = sealRequest(workshop, 'a secret')

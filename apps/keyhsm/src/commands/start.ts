@@ -1,0 +1,77 @@
+import { type Command, type Input, type Io, optionGiven } from '@keyhsm/command-line'
+import { systemClock } from '@keyhsm/core'
+import { openLog, runInForeground, startDaemon } from '@keyhsm/service'
+import { readConfiguration } from '../configuration.js'
+import { makePrivateDirectory } from '../files.js'
+import { installed, type Paths, pathsIn } from '../paths.js'
+import { startKeyHsm } from '../service/start-key-hsm.js'
+
+const readyTimeoutMs = 60_000
+
+interface StartResult {
+  readonly ready?: string
+  readonly pid?: number
+  /** Exit status of a run in the foreground. */
+  readonly status: number
+}
+
+/** Starts the service in the background and returns when it accepts requests, or runs it here. */
+export const startCommand: Command = {
+  name: 'start',
+  summary: 'start the Key HSM proxy server',
+  options: [
+    { flag: 'foreground', describe: 'run here until SIGTERM or SIGINT, for service managers' },
+  ],
+  async run(input, io): Promise<StartResult> {
+    const paths = pathsIn(input.home.keyhsm)
+    for (const folder of [paths.run, paths.log]) await makePrivateDirectory(folder)
+    if (optionGiven(input, 'foreground')) return { status: await serve(paths, io) }
+    const { pid, text } = await startDaemon({
+      name: 'keyhsm',
+      entry: new URL('../main.js', import.meta.url).pathname,
+      args: ['start', '--foreground', ...homeArguments(input)],
+      pidFile: paths.pidFile,
+      logFile: paths.daemonLog,
+      readyTimeoutMs,
+    })
+    return { ready: text, pid, status: 0 }
+  },
+  print({ ready, pid }: StartResult, io) {
+    if (ready !== undefined) io.words(`${ready.replace(/^keyhsm /, '')} (pid ${pid})`)
+  },
+  exitCode: ({ status }: StartResult) => status,
+}
+
+async function serve(paths: Paths, io: Io): Promise<number> {
+  const { settings, pin } = await readConfiguration(paths)
+  pin.wipe()
+  const log = openLog({
+    name: 'keyhsm',
+    file: paths.logFile,
+    level: settings.logLevel,
+    maxBytes: settings.logBytes,
+    keep: settings.logFiles,
+  })
+  let failure: unknown
+  const start = async () => {
+    try {
+      const service = await startKeyHsm({ paths, env: io.env, log, clock: systemClock })
+      io.words(service.ready.replace(/^keyhsm /, ''))
+      return service
+    } catch (error) {
+      failure = error
+      throw error
+    }
+  }
+  try {
+    const status = await runInForeground({ name: 'keyhsm', pidFile: paths.pidFile, start, log })
+    if (failure !== undefined) throw failure
+    return status
+  } finally {
+    await log.close()
+  }
+}
+
+function homeArguments({ home }: Input): string[] {
+  return home.keyhsm === installed.keyhsm ? [] : ['--home', home.root]
+}

@@ -1,0 +1,24 @@
+/** How commands reach the running service: signed requests over its control socket. */
+import { Transport } from '@keyhsm/client'
+import { daemonState } from '@keyhsm/service'
+import { readLocalAdministrator } from '../local-administrator.js'
+import type { Paths } from '../paths.js'
+
+/** Whether the service of this home runs. */
+export function isRunning(paths: Pick<Paths, 'pidFile'>): boolean {
+  return daemonState(paths.pidFile).running
+}
+
+/** Lends a connection to the running service. @throws ERR_UNAVAILABLE when it does not answer. */
+export async function withService<Result>(
+  paths: Paths,
+  use: (service: Transport) => Promise<Result>,
+): Promise<Result> {
+  const signer = await readLocalAdministrator(paths.admin)
+  const service = new Transport({ socketPath: paths.socket, signer, connections: 1 })
+  try {
+    return await use(service)
+  } finally {
+    await service.close()
+  }
+}

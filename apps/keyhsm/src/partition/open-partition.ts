@@ -1,0 +1,61 @@
+/** From the settings to a recognised partition: the one way in, for `start`, `validate` and commands that work alone. */
+import { type Clock, DomainError, hasCode } from '@keyhsm/core'
+import type { Hsm } from '@keyhsm/hsm'
+import type { Log } from '@keyhsm/service'
+import type { Configuration } from '../configuration.js'
+import { connectDevice, findDefaultKind } from '../drivers.js'
+import { latchHints, latchLogin, requireUnlatched } from '../login-latch.js'
+import type { Paths } from '../paths.js'
+import { type KeySettings, Partition } from './partition.js'
+
+export interface OpenPartitionOptions {
+  readonly paths: Paths
+  readonly configuration: Configuration
+  readonly log: Log
+  readonly clock: Clock
+}
+
+/**
+ * Connects to the device with exactly one login.
+ * @throws ERR_HSM_LOGIN without a login while an earlier refusal is latched, and after a refusal, which latches.
+ */
+export async function openDevice(o: OpenPartitionOptions): Promise<Hsm> {
+  const { settings, device, pin } = o.configuration
+  await requireUnlatched(o.paths.latch)
+  try {
+    return await connectDevice(device, {
+      pin,
+      wrap: settings.wrap,
+      log: o.log,
+      onLoginRefused: () => latchLogin(o.paths.latch, o.clock.now()),
+    })
+  } catch (error) {
+    if (!hasCode(error, 'ERR_HSM_LOGIN')) throw error
+    throw new DomainError('ERR_HSM_LOGIN', error.message, { cause: error, hints: latchHints })
+  }
+}
+
+/** @throws as {@link openDevice}; ERR_WRONG_PARTITION for an empty partition or another than the one that was set up. */
+export async function openPartition(o: OpenPartitionOptions): Promise<Partition> {
+  const { settings, device } = o.configuration
+  const hsm = await openDevice(o)
+  try {
+    return await Partition.connect(hsm, {
+      keySettings: toKeySettings(settings, await findDefaultKind(device.hardware)),
+      clock: o.clock,
+      expectedDomain: settings.domain,
+    })
+  } catch (error) {
+    await hsm.close()
+    throw error
+  }
+}
+
+/** The settings by which new HSM keys are made. */
+export function toKeySettings(
+  settings: Configuration['settings'],
+  defaultKind: KeySettings['kind'],
+): KeySettings {
+  const { kind = defaultKind, keyLimit, maxAgeMs } = settings
+  return { kind, limit: keyLimit, maxAgeMs }
+}

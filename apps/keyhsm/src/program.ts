@@ -1,0 +1,40 @@
+/** The `keyhsm` program: its table of commands. */
+import type { Program } from '@keyhsm/command-line'
+import { auditPublicKeyCommand, auditVerifyCommand } from './commands/audit.js'
+import { keysListCommand, keysRevokeCommand, keysShowCommand } from './commands/keys.js'
+import { loginResetCommand } from './commands/login-reset.js'
+import { reloadCommand } from './commands/reload.js'
+import { settingsCommand } from './commands/settings.js'
+import { setupCommand } from './commands/setup.js'
+import { startCommand } from './commands/start.js'
+import { statusCommand } from './commands/status.js'
+import { stopCommand } from './commands/stop.js'
+import { trustCommand } from './commands/trust.js'
+import { validateCommand } from './commands/validate.js'
+import { installed } from './paths.js'
+import { version } from './version.js'
+
+export const program: Program = {
+  name: 'keyhsm',
+  version,
+  summary: 'Key HSM: seals deposits under keys that only a hardware security module can release',
+  user: 'keyhsm',
+  groups: { keys: 'HSM keys of the partition', audit: 'the audit of this Key HSM' },
+  defaultHome: () => installed,
+  commands: [
+    setupCommand,
+    trustCommand,
+    validateCommand,
+    settingsCommand,
+    startCommand,
+    statusCommand,
+    stopCommand,
+    reloadCommand,
+    keysListCommand,
+    keysShowCommand,
+    keysRevokeCommand,
+    auditVerifyCommand,
+    auditPublicKeyCommand,
+    loginResetCommand,
+  ],
+}

@@ -1,0 +1,80 @@
+/** Taking over a changed settings file, trust list and TLS key: all of it, or nothing. */
+import type { TlsServing } from '@keyhsm/service'
+import { readConfiguration } from '../configuration.js'
+import { findDefaultKind } from '../drivers.js'
+import { toKeySettings } from '../partition/open-partition.js'
+import type { Partition } from '../partition/partition.js'
+import type { Paths } from '../paths.js'
+import {
+  type Environment,
+  findRestartNeeds,
+  type LiveState,
+  readLiveState,
+  toTlsServing,
+} from './live-state.js'
+
+export interface ReloadOptions {
+  readonly paths: Paths
+  readonly env: Environment
+  readonly before: LiveState
+  readonly partition: Partition
+  /** @throws ERR_SETTINGS when key, certificate or trust list are unusable; then the old ones stay. */
+  readonly reloadTls: (tls: TlsServing) => void
+}
+
+export interface ReloadResult {
+  readonly next: LiveState
+  readonly applied: string[]
+  readonly needsRestart: string[]
+}
+
+/**
+ * Builds the new state and puts the parts that can change into use. What needs a restart keeps its running value.
+ * @throws ERR_SETTINGS and errors of the HSM; then everything stays as it was.
+ */
+export async function reloadLiveState(o: ReloadOptions): Promise<ReloadResult> {
+  const { pin, ...configuration } = await readConfiguration(o.paths)
+  pin.wipe()
+  const read = await readLiveState(o.paths, o.env, configuration)
+  const needsRestart = findRestartNeeds(o.before, read)
+  const next = keepFixed(o.before, read)
+  o.reloadTls(toTlsServing(next))
+  try {
+    await changeKeySettings(o, next)
+  } catch (error) {
+    o.reloadTls(toTlsServing(o.before))
+    throw error
+  }
+  return { next, applied: describeChange(o.before, next), needsRestart }
+}
+
+/** The new state, but for what only a restart changes. */
+function keepFixed(before: LiveState, read: LiveState): LiveState {
+  const { address, port, servicePort, domain, hardware, wrap, logBytes, logFiles } = before.settings
+  const fixed = { address, port, servicePort, domain, hardware, wrap, logBytes, logFiles }
+  return { ...read, device: before.device, settings: { ...read.settings, ...fixed } }
+}
+
+async function changeKeySettings({ before, partition }: ReloadOptions, next: LiveState) {
+  const defaultKind = await findDefaultKind(before.device.hardware)
+  const [old, wanted] = [before, next].map(({ settings }) => toKeySettings(settings, defaultKind))
+  if (wanted && JSON.stringify(old) !== JSON.stringify(wanted)) {
+    await partition.changeKeySettings(wanted)
+  }
+}
+
+function describeChange(before: LiveState, next: LiveState): string[] {
+  const trusted = new Set(before.trust.certificates.map(({ fingerprint }) => fingerprint))
+  const now = next.trust.certificates.map(({ fingerprint }) => fingerprint)
+  const added = now.filter((fingerprint) => !trusted.has(fingerprint)).length
+  const removed = trusted.size + added - now.length
+  const names = Object.keys(next.settings) as (keyof LiveState['settings'])[]
+  const changed = names.filter((name) => before.settings[name] !== next.settings[name])
+  const rules: readonly (readonly [boolean, string])[] = [
+    [added > 0, `${added} certificate(s) are trusted now`],
+    [removed > 0, `${removed} certificate(s) are no longer trusted`],
+    [before.keystore.certificate !== next.keystore.certificate, 'another TLS certificate'],
+    [changed.length > 0, `settings: ${changed.join(', ')}`],
+  ]
+  return rules.filter(([holds]) => holds).map(([, line]) => line)
+}

@@ -1,0 +1,217 @@
+/**
+ * The service: settings → HSM → audit → ports, each closed again in the reverse order when a later one fails. It accepts
+ * requests when the promise resolves.
+ */
+import { type Clock, type DomainError, hasCode, newUuid } from '@keyhsm/core'
+import {
+  type Audit,
+  createMetrics,
+  type HttpServer,
+  type Metrics,
+  type OpenLog,
+  openAudit,
+  type RunningService,
+  startHttpServer,
+} from '@keyhsm/service'
+import { readConfiguration } from '../configuration.js'
+import { latchLogin } from '../login-latch.js'
+import type { Workshop } from '../operations/caller.js'
+import { openPartition } from '../partition/open-partition.js'
+import type { Partition } from '../partition/partition.js'
+import type { Paths } from '../paths.js'
+import { version } from '../version.js'
+import { makeAdminRoutes, makeServicePortRoutes } from './admin-routes.js'
+import { toAuditSigner } from './audit-signer.js'
+import { Closers } from './closers.js'
+import { AdministratorCheck, identifyService } from './identify.js'
+import { type Environment, type LiveState, readLiveState, toTlsServing } from './live-state.js'
+import { startRecheckTimer } from './recheck-timer.js'
+import { reloadLiveState } from './reload.js'
+import { makeServiceRoutes } from './routes.js'
+import { findDeviceWarnings, readStatus, type Status } from './status.js'
+
+export interface KeyHsmOptions {
+  readonly paths: Paths
+  readonly env: Environment
+  readonly log: OpenLog
+  readonly clock: Clock
+}
+
+export interface RunningKeyHsm extends RunningService {
+  /** Where Trustee Servers connect. */
+  readonly address: { readonly host: string; readonly port: number }
+  readonly partition: Partition
+}
+
+/** What is open while the service runs. */
+interface Running {
+  readonly o: KeyHsmOptions
+  readonly startedAt: Date
+  readonly partition: Partition
+  readonly audit: Audit
+  readonly metrics: Metrics
+  /** Exchanged as one by a reload. */
+  live: LiveState
+  listener?: HttpServer
+}
+
+/**
+ * @throws ERR_SETTINGS, ERR_HSM_LOGIN, ERR_WRONG_PARTITION, ERR_AUDIT_UNAVAILABLE, ERR_UNAVAILABLE (address in use) and
+ * others; then nothing is left open.
+ */
+export async function startKeyHsm(o: KeyHsmOptions): Promise<RunningKeyHsm> {
+  const closers = new Closers()
+  try {
+    const running = await openParts(o, closers)
+    const listener = await listen(running, closers)
+    const { partition } = running
+    closers.add(
+      startRecheckTimer({
+        partition,
+        log: o.log,
+        everyMs: () => running.live.settings.recheckMs,
+        onError: (error) => noticeLogin(running, error),
+      }),
+    )
+    await note(running, 'start')
+    const address = listener.address as { host: string; port: number }
+    return {
+      ready: `keyhsm is ready on ${formatAddress(address)}`,
+      address,
+      partition,
+      reload: async () => void (await reload(running)),
+      stop: (timeoutMs) => stop(running, closers, timeoutMs),
+    }
+  } catch (error) {
+    await closers.closeAll().catch(() => undefined)
+    throw error
+  }
+}
+
+async function openParts(o: KeyHsmOptions, closers: Closers): Promise<Running> {
+  const { paths, log, clock } = o
+  const configuration = await readConfiguration(paths)
+  const live = await readLiveState(paths, o.env, configuration)
+  const partition = await openPartition({ paths, configuration, log, clock }).finally(() =>
+    configuration.pin.wipe(),
+  )
+  closers.add(() => partition.close())
+  for (const warning of findDeviceWarnings(partition.hsm.profile, partition.hsm.capabilities)) {
+    log.warn({ device: partition.hsm.description }, warning)
+  }
+  const signer = toAuditSigner(partition)
+  const audit = await openAudit({
+    directory: paths.audit,
+    service: 'keyhsm',
+    clock,
+    onProblem: (error) => log.error({ error }, 'audit'),
+    ...(signer === undefined ? {} : { signer }),
+  })
+  closers.add(() => audit.close())
+  const metrics = createMetrics('keyhsm')
+  closers.add(() => metrics.close())
+  return { o, startedAt: clock.now(), partition, audit, metrics, live }
+}
+
+async function listen(running: Running, closers: Closers): Promise<HttpServer> {
+  const { o, live, metrics } = running
+  const onError = toErrorLog(running)
+  const workshop = () => toWorkshop(running)
+  const administrators = new AdministratorCheck(o.clock)
+  const status = () => readRunningStatus(running)
+  const control = await startHttpServer({
+    listen: { socketPath: o.paths.socket },
+    routes: makeAdminRoutes({
+      workshop,
+      live: () => running.live,
+      signer: toAuditSigner(running.partition),
+      status,
+      reload: () => reload(running),
+    }),
+    identify: (peer) => administrators.identify(peer, running.live.administrators),
+    onError,
+  })
+  closers.add(() => control.close())
+  const { servicePort, address, port } = live.settings
+  if (servicePort > 0) {
+    const pages = await startHttpServer({
+      listen: { host: '127.0.0.1', port: servicePort },
+      routes: makeServicePortRoutes(status, metrics),
+      identify: () => undefined,
+      onError,
+    })
+    closers.add(() => pages.close())
+  }
+  running.listener = await startHttpServer({
+    listen: { host: address, port },
+    tls: toTlsServing(live),
+    routes: makeServiceRoutes(workshop),
+    identify: (peer) => identifyService(peer, running.live.trust),
+    onError,
+    metrics,
+    clock: o.clock,
+  })
+  closers.add(() => running.listener?.close())
+  return running.listener
+}
+
+function toWorkshop({ o, partition, audit, live }: Running): Workshop {
+  const { scope, maxContentBytes } = live.settings
+  const { clock, log } = o
+  return { partition, audit, clock, log, settings: { scope, maxContentBytes } }
+}
+
+async function reload(running: Running) {
+  const { o, partition, listener } = running
+  const { next, applied, needsRestart } = await reloadLiveState({
+    paths: o.paths,
+    env: o.env,
+    before: running.live,
+    partition,
+    reloadTls: (tls) => listener?.reloadTls(tls),
+  })
+  running.live = next
+  o.log.setLevel(next.settings.logLevel)
+  o.log.reopen()
+  o.log.info({ applied, needsRestart }, 'settings and trust were taken over')
+  return { applied, needsRestart }
+}
+
+async function stop(running: Running, closers: Closers, timeoutMs: number): Promise<void> {
+  await running.listener?.drain(timeoutMs)
+  await note(running, 'stop').catch(() => undefined)
+  await closers.closeAll()
+}
+
+function readRunningStatus({ o, partition, audit, live, startedAt, listener }: Running) {
+  const address = listener?.address
+  const place = address && 'host' in address ? formatAddress(address) : 'starting'
+  return readStatus({ partition, audit, live, clock: o.clock, startedAt, listener: place })
+}
+
+function toErrorLog(running: Running) {
+  return (error: DomainError, about: { requestId: string; route: string; status: number }) => {
+    noticeLogin(running, error)
+    const { requestId, route, status } = about
+    if (status >= 500) running.o.log.error({ error, requestId, route }, 'request failed')
+    else running.o.log.info({ code: error.code, requestId, route }, error.message)
+  }
+}
+
+/** A login can also be refused while the service runs, when the backend had to start again. */
+function noticeLogin({ o }: Running, error: DomainError): void {
+  if (hasCode(error, 'ERR_HSM_LOGIN')) latchLogin(o.paths.latch, o.clock.now())
+}
+
+async function note({ audit, partition }: Running, operation: 'start' | 'stop'): Promise<void> {
+  const { profile } = partition.hsm
+  const { domain } = partition.keys
+  const subject = { version, profile, domain, pid: process.pid }
+  await audit.append({ event: 'note', operation, requestId: newUuid(), actor: 'service', subject })
+}
+
+function formatAddress({ host, port }: { host: string; port: number }): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+export type { Status }
