@@ -60,16 +60,17 @@ const standardError: Destination = {
   close: () => undefined,
 }
 
+interface PinoLine {
+  readonly time: number
+  readonly level: string
+  readonly msg: string
+  readonly [field: string]: Plain
+}
+
 /** pino's JSON line as a line for people. */
-function toText(json: string, name: string): string {
-  const { time, level, msg, ...fields } = JSON.parse(json) as Record<string, Plain>
-  return formatLogLine({
-    time: Number(time),
-    level: String(level),
-    logger: name,
-    message: String(msg ?? ''),
-    fields,
-  })
+function toText(json: string, logger: string): string {
+  const { time, level, msg: message, ...fields } = JSON.parse(json) as PinoLine
+  return formatLogLine({ time, level, logger, message, fields })
 }
 
 function parseLevel(level: string): LogLevel {

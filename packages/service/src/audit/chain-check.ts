@@ -5,7 +5,8 @@
 import type { KeyObject } from 'node:crypto'
 import type { AuditHead } from './audit.js'
 import { isSignedByOne } from './checkpoint-keys.js'
-import { auditFormat, checkpointMessage, genesis, maxCheckpointLag } from './lines.js'
+import { checkpointMessage, maxCheckpointLag } from './checkpoint-line.js'
+import { auditFormat, genesis } from './lines.js'
 import { OpenIntents } from './open-intents.js'
 import type { CheckpointLine, EntryLine, HeaderLine } from './parse-line.js'
 import type { AuditFault, AuditReport } from './report.js'
@@ -23,6 +24,7 @@ export interface CheckOptions {
   readonly expected: readonly AuditHead[]
 }
 
+/** The state of one verification; fed with the lines in their order. */
 export class ChainCheck {
   readonly #options: CheckOptions
   readonly #faults: AuditFault[] = []

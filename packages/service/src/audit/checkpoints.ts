@@ -6,7 +6,7 @@ import {
   formatCheckpoint,
   formatCheckpointBody,
   maxCheckpointLag,
-} from './lines.js'
+} from './checkpoint-line.js'
 
 export interface CheckpointOptions {
   readonly signer: AuditSigner
@@ -19,6 +19,7 @@ export interface CheckpointOptions {
   readonly onProblem: (error: DomainError) => void
 }
 
+/** The checkpoints of one open audit; one is made at a time. */
 export class Checkpoints {
   readonly #options: CheckpointOptions
   readonly #timer: NodeJS.Timeout

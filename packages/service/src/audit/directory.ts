@@ -71,6 +71,7 @@ export async function lockAudit(directory: string): Promise<FileHandle> {
   return lock
 }
 
+/** The one code for an audit that cannot be written, whatever the reason. */
 export function auditUnavailable(detail: string, cause?: unknown, retryAfterMs?: number) {
   return new DomainError('ERR_AUDIT_UNAVAILABLE', detail, {
     ...(cause === undefined ? {} : { cause }),

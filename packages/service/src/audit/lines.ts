@@ -1,5 +1,5 @@
 /**
- * The text of the audit log, written: entries, checkpoints and the header of a file, one JSON line each.
+ * The text of the audit log, written: entries and the header of a file, one JSON line each. Checkpoints: `checkpoint-line.ts`.
  * docs/formats/audit.md says each field; `parse-line.ts` reads it back.
  */
 import { hash } from 'node:crypto'
@@ -13,11 +13,8 @@ export const genesisHash = '0'.repeat(64)
 export const genesis: AuditHead = { sequence: 0, hash: genesisHash }
 /** A line with its newline is at most this long. */
 export const maxLineBytes = 16 * 1024
-/** A checkpoint stands at most this many entries behind the one it signs, so that a reader need not remember more. */
-export const maxCheckpointLag = 16_384
-/** Comes before the signed text, so that no other message the key might sign can pass for a checkpoint. */
-export const checkpointDomain = 'keyhsm audit checkpoint v1\n'
 
+/** SHA-256 of the UTF-8 bytes. */
 export function sha256Hex(text: string): string {
   return hash('sha256', text, 'hex')
 }
@@ -79,31 +76,4 @@ export function formatHeader(service: string, file: number, head: AuditHead): st
     sequence: head.sequence,
     previous: head.hash,
   })}\n`
-}
-
-export interface Checkpoint {
-  readonly head: AuditHead
-  readonly service: string
-  readonly at: Date
-  readonly keyId: string
-}
-
-/** The JSON text of a checkpoint without its signature; the signature is over {@link checkpointDomain} ‖ this. */
-export function formatCheckpointBody(checkpoint: Checkpoint): string {
-  return JSON.stringify({
-    type: 'checkpoint',
-    sequence: checkpoint.head.sequence,
-    head: checkpoint.head.hash,
-    service: checkpoint.service,
-    at: checkpoint.at.toISOString(),
-    keyId: checkpoint.keyId,
-  })
-}
-
-export function checkpointMessage(body: string): Buffer {
-  return Buffer.from(checkpointDomain + body)
-}
-
-export function formatCheckpoint(body: string, signature: Buffer): string {
-  return `${body.slice(0, -1)},"signature":"${signature.toString('base64')}"}\n`
 }

@@ -34,6 +34,7 @@ export const realDisk: Disk = {
   datasync: promisify(fdatasync),
 }
 
+/** An open file; one call of `append` at a time. */
 export class LogFile {
   /** Number this file gets when it is closed. */
   readonly number: number

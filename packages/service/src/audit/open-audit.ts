@@ -1,7 +1,7 @@
 /** Opens an audit for writing: one process a directory. */
 import { type FileHandle, open, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { newUuid, systemClock } from '@keyhsm/core'
+import { invalidInput, newUuid, systemClock } from '@keyhsm/core'
 import type { Audit, AuditEntry, AuditHead, AuditOptions } from './audit.js'
 import { Checkpoints } from './checkpoints.js'
 import { auditUnavailable, currentName, ensureAuditDirectory, lockAudit } from './directory.js'
@@ -153,6 +153,10 @@ async function startAudit(o: AuditOptions, disk: Disk, lock: FileHandle): Promis
 
 /** As {@link openAudit}, over a disk that a test can make fail. */
 export async function openAuditOn(o: AuditOptions, disk: Disk): Promise<Audit> {
+  // Longer, and an entry of the greatest size would no longer fit into a line.
+  if (o.service.length < 1 || o.service.length > 128) {
+    throw invalidInput('service', 'must be 1 to 128 characters')
+  }
   await ensureAuditDirectory(o.directory)
   const lock = await lockAudit(o.directory)
   try {
@@ -166,7 +170,8 @@ export async function openAuditOn(o: AuditOptions, disk: Disk): Promise<Audit> {
 /**
  * Opens the audit in `directory` and goes on where it ends; begins one where there is none. A line that a crash left
  * unfinished is taken off, and a note says so.
- * @throws ERR_AUDIT_UNAVAILABLE when the directory cannot be used or another process has it open.
+ * @throws ERR_AUDIT_UNAVAILABLE when the directory cannot be used or another process has it open; ERR_INVALID_INPUT for a
+ * service name over 128 characters.
  */
 export function openAudit(o: AuditOptions): Promise<Audit> {
   return openAuditOn(o, realDisk)

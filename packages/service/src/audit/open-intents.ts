@@ -5,6 +5,7 @@ import type { AuditReport, UnknownOutcome } from './report.js'
 /** More operations than this are never under way at once; beyond it intents are counted but no longer paired. */
 const maxOpen = 100_000
 
+/** The intents of a log that have no outcome yet. */
 export class OpenIntents {
   readonly #open = new Map<string, UnknownOutcome[]>()
   readonly #maxReported: number

@@ -55,6 +55,7 @@ interface Group {
   readonly bytes: Buffer
 }
 
+/** Takes lines from many callers and brings them to the disk in their order. */
 export class AuditWriter {
   readonly #options: WriterOptions
   #file: LogFile

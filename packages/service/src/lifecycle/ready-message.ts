@@ -13,10 +13,12 @@ export interface ErrorText {
   readonly hints: readonly string[]
 }
 
+/** What of an error goes to the other process. */
 export function toErrorText(error: DomainError): ErrorText {
   return { code: error.code, detail: error.message, faults: error.faults, hints: error.hints }
 }
 
+/** The error as the other process had it. */
 export function fromErrorText(text: ErrorText): DomainError {
   return new DomainError(text.code, text.detail, { faults: text.faults, hints: text.hints })
 }
@@ -24,13 +26,16 @@ export function fromErrorText(text: ErrorText): DomainError {
 /** @returns undefined for a message that is none of ours. */
 export function parseReadyMessage(message: unknown): ReadyMessage | undefined {
   if (typeof message !== 'object' || message === null) return undefined
-  if ('ready' in message && 'text' in message && typeof message.text === 'string') {
-    return { ready: true, text: message.text }
-  }
-  if (!('error' in message) || typeof message.error !== 'object') return undefined
-  const error = message.error as Partial<ErrorText> | null
-  if (error?.code === undefined || !(error.code in errorTraits)) return undefined
-  return { error: { faults: [], hints: [], detail: '', ...error, code: error.code } }
+  const { ready, text, error } = message as { ready?: unknown; text?: unknown; error?: unknown }
+  if (ready === true && typeof text === 'string') return { ready, text }
+  return isErrorText(error) ? { error } : undefined
+}
+
+function isErrorText(value: unknown): value is ErrorText {
+  if (typeof value !== 'object' || value === null) return false
+  const { code, detail, faults, hints } = value as Partial<Record<keyof ErrorText, unknown>>
+  if (typeof code !== 'string' || !Object.hasOwn(errorTraits, code)) return false
+  return typeof detail === 'string' && Array.isArray(faults) && Array.isArray(hints)
 }
 
 /** Does nothing when nobody waits (started in the foreground). Resolves when the message has left. */

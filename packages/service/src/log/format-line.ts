@@ -10,11 +10,13 @@ export interface LogRecord {
 }
 
 // Control characters could forge a second line or reach a terminal; U+2028/9 break lines in some viewers.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-const unsafe = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g
+const unsafe = /[\p{Cc}\u2028\u2029]/gu
 
 function escapeUnsafe(text: string): string {
-  return text.replaceAll(unsafe, (found) => JSON.stringify(found).slice(1, -1))
+  return text.replaceAll(
+    unsafe,
+    (found) => `\\u${(found.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
+  )
 }
 
 function formatValue(value: Plain): string {

@@ -28,6 +28,7 @@ const maxDepth = 6
 /** Plain data, ready for JSON. */
 export type Plain = string | number | boolean | null | readonly Plain[] | { [name: string]: Plain }
 
+/** True for a field whose value is never shown. */
 export function isSecretName(name: string): boolean {
   return secretNames.has(name.toLowerCase().replaceAll(/[-_]/g, ''))
 }
@@ -47,15 +48,17 @@ export function toPlainErrors(error: unknown): PlainError[] {
   while (next !== undefined && next !== null && chain.length < 8) {
     if (!(next instanceof Error)) return [...chain, { name: 'thrown', message: describe(next) }]
     const code = 'code' in next && typeof next.code === 'string' ? next.code : undefined
-    const stack = next instanceof DomainError ? undefined : next.stack
-    chain.push({
-      name: code ?? next.name,
-      message: next.message,
-      ...(stack === undefined ? {} : { stack: stack.split('\n').slice(1, 9).join('\n') }),
-    })
+    const stack = next instanceof DomainError ? undefined : framesOf(next)
+    chain.push({ name: code ?? next.name, message: next.message, ...(stack && { stack }) })
     next = next.cause
   }
   return chain
+}
+
+/** The places only: the text before them repeats the message, line breaks and all. */
+function framesOf(error: Error): string | undefined {
+  const frames = error.stack?.split('\n').filter((line) => /^ +at /.test(line))
+  return frames?.slice(0, 8).join('\n')
 }
 
 function describe(thrown: unknown): string {

@@ -16,6 +16,7 @@ export interface RollingFileOptions {
   readonly keep: number
 }
 
+/** An open log file. */
 export class RollingFile {
   readonly #options: RollingFileOptions
   #descriptor: number

@@ -9,12 +9,8 @@ import {
   ed25519AuditSigner,
   makeAuditKey,
 } from '../../src/audit/checkpoint-keys.js'
-import {
-  checkpointMessage,
-  formatCheckpoint,
-  genesisHash,
-  sha256Hex,
-} from '../../src/audit/lines.js'
+import { checkpointMessage, formatCheckpoint } from '../../src/audit/checkpoint-line.js'
+import { genesisHash, sha256Hex } from '../../src/audit/lines.js'
 import { openAudit } from '../../src/audit/open-audit.js'
 import { verifyAudit } from '../../src/audit/verify-audit.js'
 import { entry, readLog, signer, useDirectory, writeLines, writeLog } from './audit-testing.js'
@@ -286,12 +282,13 @@ describe('verifyAudit', () => {
       service: 'test',
       maxFileBytes: 3_000,
     })
-    let writing = true
-    const written = (async () => {
-      for (let n = 0; writing; n += 1) await audit.append(entry(n))
-    })()
-    for (let i = 0; i < 30; i += 1) expect((await verify()).faults).toEqual([])
-    writing = false
+    let verified = 0
+    const appendMeanwhile = async (n: number): Promise<void> => {
+      await audit.append(entry(n))
+      if (verified < 30) await appendMeanwhile(n + 1)
+    }
+    const written = appendMeanwhile(0)
+    for (; verified < 30; verified += 1) expect((await verify()).faults).toEqual([])
     await written
     await audit.close()
     expect((await verify()).files).toBeGreaterThan(3)

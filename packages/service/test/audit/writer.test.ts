@@ -85,8 +85,8 @@ describe('a failed fdatasync', () => {
     disk.failSync = undefined
     const later = audit.append(entry(5))
     await expect(later).rejects.toMatchObject({ code: 'ERR_AUDIT_UNAVAILABLE' })
-    const { retryAfterMs } = await later.catch((error: DomainError) => error as DomainError)
-    expect(retryAfterMs).toBeGreaterThan(50_000)
+    const error: unknown = await later.catch((thrown: unknown) => thrown)
+    expect((error as DomainError).retryAfterMs).toBeGreaterThan(50_000)
     expect(disk.failedOn).toHaveLength(1)
     expect(disk.syncedOn.lastIndexOf(disk.failedOn[0] ?? -1)).toBe(disk.syncedOn.length - 1)
     expect(audit.head().sequence).toBe(1)
