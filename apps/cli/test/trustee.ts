@@ -205,7 +205,7 @@ export class TestTrustee {
     const handles = [...this.deposits.keys()].sort().filter((name) => name > (query.after ?? ''))
     const page = handles.slice(0, Math.min(query.limit ?? 2, 2))
     const next = handles.length > page.length ? page.at(-1) : undefined
-    const deposits = page.map((name) => (this.deposits.get(name)?.at(-1) as Kept).deposit)
+    const deposits = page.map((name) => this.#find(name).deposit)
     return { deposits, ...(next === undefined ? {} : { next }) }
   }
 

@@ -30,6 +30,7 @@ export type SealedDeposit = Omit<SealReply, 'sealed'> & { readonly sealed: Buffe
 export type HsmKeyEntry = ReplyOf<typeof listHsmKeysRoute>['keys'][number]
 export type PartitionDescription = ReplyOf<typeof describeRoute>
 
+/** A Trustee Server's side of its Key HSM. */
 export class KeyHsmClient {
   readonly #transport: Transport
   readonly #reads: RetryPolicy

@@ -40,6 +40,7 @@ export interface Retrieved {
   readonly content: Buffer
 }
 
+/** A client of the Trustee Server, or one that is about to enrol. */
 export class TrusteeClient {
   readonly #transport: Transport
   readonly #retry: RetryPolicy

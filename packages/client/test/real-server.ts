@@ -76,7 +76,9 @@ export async function startServer(
 ): Promise<RealServer> {
   const seen: Seen[] = []
   let connections = 0
-  const onRequest = async (request: IncomingMessage, response: ServerResponse) => {
+  const onRequest = (request: IncomingMessage, response: ServerResponse) =>
+    void take(request, response).catch(() => response.destroy())
+  const take = async (request: IncomingMessage, response: ServerResponse) => {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk)
     const { method = '', url = '', headers, socket } = request

@@ -5,7 +5,7 @@ import { withRetry } from '../src/retry.js'
 const policy = { attempts: 4, pauseMs: 1, maxPauseMs: 20 }
 
 /** Fails with `errors`, one a call, then succeeds. */
-function failingWith(...errors: unknown[]) {
+function failingWith(...errors: Error[]) {
   let calls = 0
   const call = async () => {
     const error = errors[calls]
@@ -21,7 +21,7 @@ const unavailable = new DomainError('ERR_UNAVAILABLE', 'down')
 describe('withRetry', () => {
   it('repeats what may pass, as often as the policy says', async () => {
     expect(await withRetry(policy, failingWith(unavailable, unavailable).call)).toBe(3)
-    const hopeless = failingWith(...Array<unknown>(9).fill(unavailable))
+    const hopeless = failingWith(...Array.from({ length: 9 }, () => unavailable))
     await expect(withRetry(policy, hopeless.call)).rejects.toBe(unavailable)
     expect(hopeless.calls()).toBe(4)
   })

@@ -1,7 +1,7 @@
 /** Typed access to a command's options, and the checks that its records ask for. */
 import { invalidInput } from '@keyhsm/core'
 import type { Call } from './grammar.js'
-import type { Input, Io } from './records.js'
+import type { Input, Io, Option } from './records.js'
 
 /** The value of an option, undefined when it was not given. */
 export function optionText(input: Pick<Input, 'options'>, flag: string): string | undefined {
@@ -33,15 +33,10 @@ export function optionTexts(input: Pick<Input, 'options'>, flag: string): readon
  */
 export function checkCall(call: Call, io: Io): void {
   for (const option of call.command.options ?? []) {
-    const { flag, env } = option
-    if (call.options[flag] !== undefined && option.deprecated !== undefined)
-      io.words(`warning: --${flag} is deprecated: ${option.deprecated}`)
-    call.options[flag] ??= env === undefined ? undefined : fromEnvironment(option, io.env[env])
-    const value = call.options[flag]
-    if (option.required === true && value === undefined)
-      throw invalidInput(`--${flag}`, 'is required')
-    if (typeof value === 'string') option.check?.(value)
-    if (Array.isArray(value)) value.forEach((one: string) => option.check?.(one))
+    if (call.options[option.flag] !== undefined && option.deprecated !== undefined)
+      io.words(`warning: --${option.flag} is deprecated: ${option.deprecated}`)
+    call.options[option.flag] ??= fromEnvironment(option, io)
+    checkOption(option, call.options[option.flag])
   }
   for (const argument of call.command.arguments ?? []) {
     const value = call.args[argument.name]
@@ -49,10 +44,14 @@ export function checkCall(call: Call, io: Io): void {
   }
 }
 
-function fromEnvironment(
-  option: { value?: string; repeatable?: boolean },
-  text: string | undefined,
-): string | boolean | readonly string[] | undefined {
+function checkOption(option: Option, value: Input['options'][string]): void {
+  if (option.required === true && value === undefined)
+    throw invalidInput(`--${option.flag}`, 'is required')
+  for (const text of [value].flat()) if (typeof text === 'string') option.check?.(text)
+}
+
+function fromEnvironment(option: Option, io: Io): Input['options'][string] {
+  const text = option.env === undefined ? undefined : io.env[option.env]
   if (text === undefined || text === '') return undefined
   if (option.value === undefined) return ['1', 'true', 'yes'].includes(text.toLowerCase())
   return option.repeatable === true ? [text] : text

@@ -63,14 +63,13 @@ function keysOf(row: object): string[] {
 /** A value as one cell. Control characters are shown escaped: names come from other people's machines. */
 function toCell(value: unknown): string {
   if (value === undefined || value === null) return '-'
-  const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
-  return printable(text)
+  return printable(typeof value === 'string' ? value : JSON.stringify(value))
 }
 
 /** `text` with control characters (terminal escapes, line ends) as `\xNN`. */
 export function printable(text: string): string {
   return text.replace(
-    /[\u0000-\u001f\u007f-\u009f]/g,
+    /\p{Cc}/gu,
     (found) => `\\x${found.charCodeAt(0).toString(16).padStart(2, '0')}`,
   )
 }

@@ -2,6 +2,7 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { join } from 'node:path'
 import { DomainError } from '@keyhsm/core'
+import { findRecipient, makeAgeIdentity } from '../sealing/age-identity.js'
 import { createPrivateFile, makePrivateFolder, readPrivateFile } from './private-files.js'
 
 export interface ClientKeys {
@@ -18,7 +19,7 @@ export interface ClientKeys {
 const keyFiles = {
   tls: { name: 'client.key', make: makeTlsKey },
   identity: { name: 'identity.key', make: makeIdentityKey },
-  age: { name: 'age.key', make: makeAgeIdentity },
+  age: { name: 'age.key', make: makeAgeKey },
 } as const
 
 /** Makes the keys that are missing in `folder` and returns all; existing ones are kept. */
@@ -36,16 +37,14 @@ export async function readClientKeys(folder: string): Promise<ClientKeys> {
   const ageIdentity = (await readKeyFile(folder, keyFiles.age.name)).trim()
   const tlsKey = await readKeyFile(folder, keyFiles.tls.name)
   asKey(tlsKey, 'ec', keyFiles.tls.name)
-  // Here and in sealing: services that import this package never load it.
-  const { identityToRecipient } = await import('age-encryption')
+  const recipient = await findRecipient(ageIdentity)
+  if (recipient === undefined) throw unusable(keyFiles.age.name)
   const identityText = await readKeyFile(folder, keyFiles.identity.name)
   return {
     tlsKey,
     identityKey: asKey(identityText, 'ed25519', keyFiles.identity.name),
     ageIdentity,
-    recipient: await identityToRecipient(ageIdentity).catch((error: unknown) => {
-      throw unusable(keyFiles.age.name, error)
-    }),
+    recipient,
   }
 }
 
@@ -83,7 +82,6 @@ function makeIdentityKey(): string {
   return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
-async function makeAgeIdentity(): Promise<string> {
-  const { generateHybridIdentity } = await import('age-encryption')
-  return `${await generateHybridIdentity()}\n`
+async function makeAgeKey(): Promise<string> {
+  return `${await makeAgeIdentity()}\n`
 }

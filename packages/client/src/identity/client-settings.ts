@@ -46,6 +46,7 @@ export function parseClientSettings(text: string): ClientSettings {
   throw new DomainError('ERR_SETTINGS', 'the client settings have faults', { faults })
 }
 
+/** The text of `client.json`, for people too. */
 export function formatClientSettings(settings: ClientSettings): string {
   return `${JSON.stringify(settings, undefined, 2)}\n`
 }

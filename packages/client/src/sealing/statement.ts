@@ -38,6 +38,7 @@ const signatureContext = Buffer.from('keytrustee signed content v1\n')
 /** Largest instant of a JavaScript Date, in milliseconds. */
 const maxInstantMs = 8.64e15
 
+/** SHA-256. */
 export function digestOf(content: Uint8Array): Buffer {
   return createHash('sha256').update(content).digest()
 }

@@ -49,6 +49,7 @@ const deadlineSlackMs = 1_000
 /** 16 MiB of content as base64, and room for the rest. */
 const maxReplyBytes = 24 * 1024 * 1024
 
+/** A pool of connections to one server. */
 export class Transport {
   /** What errors call the other end. */
   readonly peer: string
@@ -80,7 +81,7 @@ export class Transport {
     spec: Spec,
     options: CallOptions<Spec> = {},
   ): Promise<ReplyOf<Spec>> {
-    const path = formatRequestPath(spec, options.params ?? {}, options.query ?? {})
+    const path = formatRequestPath(spec, options.params, options.query)
     const body = options.body === undefined ? '' : JSON.stringify(options.body)
     const headers = {
       accept: 'application/json',
@@ -143,10 +144,9 @@ function deadlineFault(): Error {
 /** `https://host:port` of a URL. @throws ERR_INVALID_INPUT */
 export function originOf(text: string | undefined, field = 'server'): string {
   const url = URL.canParse(text ?? '') ? new URL(text ?? '') : undefined
-  if (url?.protocol !== 'https:' || url.username !== '' || url.password !== '')
-    throw invalidInput(field, 'must be a URL such as https://host:11371')
-  if (url.pathname !== '/' || url.search !== '' || url.hash !== '')
-    throw invalidInput(field, 'must be a URL without a path')
+  // Nothing but scheme, host and port: everything else would be left out silently.
+  if (url?.protocol !== 'https:' || url.href !== `${url.origin}/`)
+    throw invalidInput(field, 'must be a URL such as https://host:11371, without a path')
   return url.origin
 }
 

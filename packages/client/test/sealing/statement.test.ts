@@ -1,7 +1,7 @@
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Handle, Uuid } from '@keyhsm/core'
+import type { Handle } from '@keyhsm/core'
 import { parseHandle, parseUuid } from '@keyhsm/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -21,7 +21,7 @@ const vectors: Record<string, string> = JSON.parse(readFileSync(file, 'utf8'))
 
 const handles = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/) as fc.Arbitrary<Handle>
 const statements: fc.Arbitrary<Statement> = fc.record({
-  organisation: fc.uuid() as fc.Arbitrary<string> as fc.Arbitrary<Uuid>,
+  organisation: fc.uuid().map((text) => parseUuid(text)),
   handle: handles,
   contentDigest: bytesOf(32),
   writer: bytesOf(32),
