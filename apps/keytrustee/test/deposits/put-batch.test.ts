@@ -1,0 +1,117 @@
+import { DomainError, newUuid } from '@keyhsm/core'
+import { describe, expect, test } from 'vitest'
+import { putBatch } from '../../src/deposits/put-batch.js'
+import { putDeposit } from '../../src/deposits/put-deposit.js'
+import { removeDeposit } from '../../src/deposits/remove-deposit.js'
+import { addCaller, makeSurroundings, putRequest } from '../support/surroundings.js'
+
+const content = Buffer.from('content').toString('base64')
+const puts = (...handles: string[]) => handles.map((handle) => ({ handle, content }))
+
+describe('putBatch', () => {
+  test('stores and removes in one commit, and audits each deposit', async () => {
+    const at = await makeSurroundings()
+    const caller = await addCaller(at)
+    await putDeposit(at.trustee, caller, putRequest('old', 'x'))
+    const requestId = newUuid()
+    const order = { requestId, puts: puts('a', 'b', 'c'), removes: ['old'] }
+    const reply = await putBatch(at.trustee, caller, order)
+    expect(reply.deposits.map(({ handle }) => handle)).toEqual(['a', 'b', 'c'])
+    expect(reply.removed).toMatchObject([{ handle: 'old', state: 'disabled' }])
+    const lines = (await at.auditLines()).filter((line) => line.requestId === requestId)
+    expect(lines.map(({ event }) => event)).toEqual([
+      ...Array<string>(4).fill('intent'),
+      ...Array<string>(4).fill('outcome'),
+    ])
+    expect(await putBatch(at.trustee, caller, order)).toEqual(reply)
+    expect(at.keyHsm.count('seal')).toBe(4)
+  })
+
+  test('one that fails to seal: nothing is stored and the keys made meanwhile are gone', async () => {
+    const at = await makeSurroundings()
+    const caller = await addCaller(at)
+    at.keyHsm.before = (verb, count) => {
+      if (verb === 'seal' && count === 3) throw new DomainError('ERR_HSM_FULL', 'no room')
+    }
+    const batch = putBatch(at.trustee, caller, {
+      requestId: newUuid(),
+      puts: puts('a', 'b', 'c', 'd'),
+    })
+    await expect(batch).rejects.toMatchObject({ code: 'ERR_HSM_FULL' })
+    expect(at.keyHsm.keys.size).toBe(0)
+    expect(await at.store.countDeposits()).toBe(0)
+    expect(await at.store.listPendingPuts()).toEqual([])
+  })
+
+  test('one that is refused: nothing is sealed', async () => {
+    const at = await makeSurroundings({ limits: { depositsPerClient: 3 } })
+    const caller = await addCaller(at)
+    await putDeposit(at.trustee, caller, putRequest('taken', 'x'))
+    const before = at.keyHsm.calls.length
+    const batches = [
+      { puts: [...puts('a'), { handle: 'taken', content, ifNoneMatch: '*' as const }] },
+      { puts: [...puts('a'), { handle: 'taken', content, ifMatch: 9 }] },
+      { puts: puts('a', 'b', 'c') },
+      { puts: puts('a'), removes: ['absent'] },
+      { puts: puts('a', 'a') },
+      { puts: [], removes: [] },
+    ]
+    const codes = await Promise.all(
+      batches.map((batch) =>
+        putBatch(at.trustee, caller, { requestId: newUuid(), ...batch }).catch(
+          (error: unknown) => (error as DomainError).code,
+        ),
+      ),
+    )
+    expect(codes).toEqual([
+      'ERR_ALREADY_EXISTS',
+      'ERR_CONFLICT',
+      'ERR_QUOTA',
+      'ERR_NOT_FOUND',
+      'ERR_INVALID_INPUT',
+      'ERR_INVALID_INPUT',
+    ])
+    expect(at.keyHsm.calls).toHaveLength(before)
+    expect(await at.store.listPendingPuts()).toEqual([])
+  })
+
+  test('two batches over the same handles in another order do not wait for each other for ever', async () => {
+    const at = await makeSurroundings()
+    const caller = await addCaller(at)
+    const batch = (...handles: string[]) =>
+      putBatch(at.trustee, caller, { requestId: newUuid(), puts: puts(...handles) })
+    const replies = await Promise.all([batch('a', 'b'), batch('b', 'a'), batch('a'), batch('b')])
+    const revisions = replies.flatMap(({ deposits }) => deposits.map(({ revision }) => revision))
+    expect(revisions.sort()).toEqual([1, 1, 2, 2, 3, 3])
+  })
+})
+
+test('a removed deposit is refused to puts, and removing it again changes nothing', async () => {
+  const at = await makeSurroundings()
+  const caller = await addCaller(at)
+  await putDeposit(at.trustee, caller, putRequest('a', 'x'))
+  const lookup = { requestId: newUuid(), ref: 'a' }
+  const removed = await removeDeposit(at.trustee, caller, lookup)
+  at.clock.advance(86400_000)
+  expect(await removeDeposit(at.trustee, caller, lookup)).toEqual(removed)
+  await expect(putDeposit(at.trustee, caller, putRequest('a', 'y'))).rejects.toMatchObject({
+    code: 'ERR_DISABLED',
+    message: expect.stringContaining('undelete is possible until 2026-12-22') as string,
+  })
+  const lines = (await at.auditLines()).filter(({ operation }) => operation === 'remove')
+  expect(lines.map(({ event, outcome }) => [event, outcome])).toEqual([
+    ['intent', undefined],
+    ['outcome', 'done'],
+  ])
+})
+
+test('an earlier revision’s uuid removes nothing', async () => {
+  const at = await makeSurroundings()
+  const caller = await addCaller(at)
+  const first = await putDeposit(at.trustee, caller, putRequest('a', '1'))
+  await putDeposit(at.trustee, caller, putRequest('a', '2'))
+  const order = { requestId: newUuid(), ref: first.revisionUuid }
+  await expect(removeDeposit(at.trustee, caller, order)).rejects.toMatchObject({
+    code: 'ERR_NOT_FOUND',
+  })
+})
