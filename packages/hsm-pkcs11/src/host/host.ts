@@ -86,12 +86,10 @@ export class Host {
     const timer = setTimeout(() => this.#expire(number), deadlineMs)
     this.#open.set(number, { control, timer })
     const run = trait.run as RunVerb<typeof verb>
-    void run(this.#context, args as never, control)
-      .then(
-        (result) => this.#answer(number, [number, true, result]),
-        (error: unknown) => this.#answer(number, [number, false, toAnswer(error)]),
-      )
-      .finally(() => wipeBytes(args))
+    void run(this.#context, args as never, control).then(
+      (result) => this.#answer(number, [number, true, result]),
+      (error: unknown) => this.#answer(number, [number, false, toAnswer(error)]),
+    )
   }
 
   /** The caller no longer waits: what has not begun is dropped, what runs is finished and its result wiped. */

@@ -47,6 +47,11 @@ export class FaultyModule {
     return (await readFile(this.#log, 'utf8')).trim().split('\n')
   }
 
+  /** How often a call was made since then. */
+  async countOf(call: string): Promise<number> {
+    return (await this.calls()).filter((each) => each === call).length
+  }
+
   async forgetCalls(): Promise<void> {
     await rm(this.#log, { force: true })
   }

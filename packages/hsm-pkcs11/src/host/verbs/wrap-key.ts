@@ -28,12 +28,17 @@ export const wrapKey: RunVerb<'wrap'> = async (context, args, control) => {
   ensureUse(description, 'wrap')
   const algorithm = context.findings.wrapAlgorithms[description.kind as WrappingKind]
   if (!algorithm) throw cannotWrap(description.kind)
-  const bytes = await context.directory.withKey(id, control, (key) =>
-    isRsaOaep(algorithm)
-      ? encryptOaep(context, key, { algorithm, input: args.contentKey }, control)
-      : encryptAes(context, key, args, control),
-  )
-  return { algorithm, bytes }
+  try {
+    const bytes = await context.directory.withKey(id, control, (key) =>
+      isRsaOaep(algorithm)
+        ? encryptOaep(context, key, { algorithm, input: args.contentKey }, control)
+        : encryptAes(context, key, args, control),
+    )
+    return { algorithm, bytes }
+  } finally {
+    // Only this: other arguments may be one Buffer for several calls of a batch, because cloning keeps identity.
+    args.contentKey.fill(0)
+  }
 }
 
 function encryptOaep(
