@@ -139,7 +139,7 @@ describe('runProgram as a process', () => {
 
   it('is quiet when the reader of standard output goes away', () => {
     const command = `"${process.execPath}" "${script}" flood | head -c 3; echo " $PIPESTATUS"`
-    const { stdout, stderr } = spawnSync('bash', ['-c', command], {
+    const { stdout, stderr } = spawnSync('bash', ['--norc', '-c', command], {
       encoding: 'utf8',
       timeout: 20_000,
     })
