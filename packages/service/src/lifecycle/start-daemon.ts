@@ -46,11 +46,11 @@ function firstAnswer(child: ChildProcess, timeoutMs: number): Promise<Answer> {
   })
 }
 
-/** The last lines that the process printed after `from`. */
-async function lastWords(logFile: string, from: number): Promise<readonly string[]> {
-  const text = await readFile(logFile, 'utf8').catch(() => '')
-  const lines = text.slice(from).split('\n')
-  return lines.filter((line) => line.trim() !== '').slice(-3)
+/** What the process printed after `from`: its first lines, because what follows is mostly a stack. */
+async function printedWords(logFile: string, from: number): Promise<readonly string[]> {
+  const bytes = await readFile(logFile).catch(() => Buffer.alloc(0))
+  const lines = bytes.toString('utf8', from).split('\n')
+  return lines.filter((line) => line.trim() !== '').slice(0, 6)
 }
 
 async function toResult(o: DaemonOptions, answer: Answer, from: number): Promise<string> {
@@ -60,7 +60,7 @@ async function toResult(o: DaemonOptions, answer: Answer, from: number): Promise
     'late' in answer
       ? ([`was not ready within ${o.readyTimeoutMs} ms`, 'ERR_UNAVAILABLE'] as const)
       : ([`ended with ${answer.exit} before it was ready`, 'ERR_INTERNAL'] as const)
-  const words = await lastWords(o.logFile, from)
+  const words = await printedWords(o.logFile, from)
   throw new DomainError(code, `${o.name} ${what}`, { hints: words.map((line) => `log: ${line}`) })
 }
 
@@ -104,7 +104,7 @@ async function runUntilReady(
 /**
  * Starts the service and waits for it. When it does not get ready it is not left behind.
  * @throws ERR_ALREADY_EXISTS when it runs; what the service itself failed with; ERR_UNAVAILABLE when it says nothing in
- * time; ERR_INTERNAL when it ends without a word (hints hold the last lines it printed).
+ * time; ERR_INTERNAL when it ends without a word (hints hold what it printed).
  */
 export async function startDaemon(o: DaemonOptions): Promise<{ pid: number; text: string }> {
   if (daemonState(o.pidFile).running) throw alreadyRunning(o.name, o.pidFile)

@@ -168,7 +168,7 @@ describe('verifyAudit finds', () => {
 
   it('a rehashed chain whose checkpoints claim the new hashes', async () => {
     write(
-      rehash(lines().map((line) => line.replace('"n":2}', '"n":50}'))).map((line, i, all) => {
+      rehash(lines().map((line) => line.replace('"n":2}', '"n":50}'))).map((line, _, all) => {
         if (!isCheckpoint(line)) return line
         const { sequence } = JSON.parse(line) as Fields
         const head = all.find((other) => other.startsWith(`{"sequence":${sequence},`)) ?? ''

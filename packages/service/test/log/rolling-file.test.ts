@@ -23,7 +23,7 @@ describe('RollingFile', () => {
     for (let n = 0; n < 60; n += 1) file.write(`line ${String(n).padStart(2, '0')}\n`)
     file.close()
     expect(names()).toEqual(['x.log', 'x.log.1', 'x.log.2', 'x.log.3'])
-    const kept = [...names().slice(1)].reverse().map(read).join('') + read('x.log')
+    const kept = names().slice(1).reverse().map(read).join('') + read('x.log')
     expect(kept.trimEnd().split('\n').at(0)).toBe('line 12')
     expect(kept.trimEnd().split('\n')).toHaveLength(48)
     for (const name of names()) expect(read(name).length).toBeLessThanOrEqual(100)
