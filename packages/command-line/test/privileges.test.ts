@@ -49,7 +49,7 @@ describe('ensureHome', () => {
     expect(lstatSync('/etc').mode & 0o777).toBe(0o755)
   })
 
-  it.runIf(isRoot)('gives it to the account, but not a folder of a third one', () => {
+  it.runIf(isRoot)('gives it to the account, but not a folder of a third one (needs root)', () => {
     const nobody = findAccount('nobody')
     const path = join(folder, 'service')
     ensureHome(path, nobody)
@@ -63,7 +63,7 @@ describe('ensureHome', () => {
 })
 
 describe('findServiceAccount', () => {
-  it.runIf(isRoot)('refuses an unknown user and root', () => {
+  it.runIf(isRoot)('refuses an unknown user and root (needs root)', () => {
     expect(() => findServiceAccount('keyhsm', { KEYHSM_USER: 'no-such-account' })).toThrow(
       'the operating system user no-such-account does not exist',
     )
@@ -75,12 +75,12 @@ describe('findServiceAccount', () => {
     })
   })
 
-  it.runIf(!isRoot)('finds nothing to drop to when it is not root', () => {
+  it.runIf(!isRoot)('finds nothing to drop to when it is not root (needs a normal user)', () => {
     expect(findServiceAccount('keyhsm', { KEYHSM_USER: 'no-such-account' })).toBeUndefined()
   })
 })
 
-describe.runIf(isRoot)('a program started as root', () => {
+describe.runIf(isRoot)('a program started as root (needs root)', () => {
   /** Runs the built package: a process can drop its privileges only once. */
   function runAsRoot(home: string, cwd = folder) {
     const script = join(folder, 'sample.mjs')
