@@ -1,7 +1,7 @@
 /**
  * A log file that rolls by size through a fixed window: `name.log`, `name.log.1` (the newest closed one) … `name.log.N`.
  * Writes are synchronous, so that the last words before the end of a process are in the file; why not a library:
- * docs/decisions/log-files.md.
+ * docs/decisions/0010-log-files.md.
  */
 import { closeSync, constants, fstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { systemCode, toFileError } from '../file-errors.js'
