@@ -30,7 +30,8 @@ await runMain(async () => {
     announce(stack)
     await showMainJob(stack)
   } catch (error) {
-    await stack.remove()
+    if (options.keep) await stack.stop()
+    else await stack.remove()
     throw error.result ? new Stop(`demo: failed\n${error.message}`) : error
   }
   if (options.keep) {

@@ -146,7 +146,7 @@ export class Stack {
 
   async keyHsmFingerprint() {
     const result = await this.run('keyhsm status --json', { quiet: true })
-    return JSON.parse(result.stdout).certificate.fingerprint
+    return JSON.parse(result.stdout).certificateFingerprint
   }
 
   /** Everything from an empty folder to a registered client. */

@@ -91,9 +91,10 @@ export const commonSchema = settingsSchema({
   },
   maxContentBytes: {
     name: 'keyhsm.content.max-bytes',
-    default: '1M',
-    parse: size(1, 16 * 2 ** 20),
-    describe: 'largest content that is sealed, at most 16M',
+    default: '17M',
+    parse: size(1, 17 * 2 ** 20),
+    describe:
+      'largest content that is sealed, at most 17M; the Trustee Server has the limit that users meet',
   },
   logLevel: {
     name: 'keyhsm.log.level',
