@@ -47,16 +47,22 @@ export class Checkpoints {
     if (unsigned >= this.#options.every || (this.#signed === 0 && unsigned > 0)) this.#start()
   }
 
-  /** Signs the head unless it is signed. @throws what the signer or the writer throws. */
-  run(): Promise<void> {
-    this.#running ??= this.#signHead().finally(() => {
-      this.#running = undefined
-    })
-    return this.#running
+  /** Returns when the head of now is signed. @throws what the signer or the writer throws. */
+  async run(): Promise<void> {
+    const target = this.#options.head().sequence
+    // One under way may be about an older head.
+    while (this.#signed < target) await this.#runOne()
   }
 
   stop(): void {
     clearInterval(this.#timer)
+  }
+
+  #runOne(): Promise<void> {
+    this.#running ??= this.#signHead().finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
   }
 
   #start(): void {

@@ -256,6 +256,33 @@ describe('checkpoints', () => {
     expect(report.faults[0]?.what).toMatch(/nothing proves/)
   })
 
+  it('asked for while one is under way are about the head of that time', async () => {
+    let release = (): void => undefined
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    let signatures = 0
+    const audit = await open({
+      signer: {
+        ...signer,
+        sign: async (message: Buffer) => {
+          signatures += 1
+          await held
+          return signer.sign(message)
+        },
+      },
+    })
+    await audit.append(entry(1))
+    await expect.poll(() => signatures).toBe(1)
+    await audit.append(entry(2))
+    const asked = audit.checkpoint()
+    const closed = audit.close()
+    release()
+    await Promise.all([asked, closed])
+    expect(await verify()).toMatchObject({ ok: true, lastCheckpoint: { sequence: 2 } })
+    expect(checkpoints()).toHaveLength(2)
+  })
+
   it('of a slow signer sign a head that is still near', async () => {
     let slow = true
     const audit = await open({
