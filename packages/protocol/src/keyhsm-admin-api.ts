@@ -27,6 +27,8 @@ export const KeyHsmStatusField = Type.Object({
   startedAt: InstantField,
   now: InstantField,
   listener: Type.String(),
+  /** SHA-256 of the TLS certificate's DER: what `ktadmin keyhsm --fingerprint` expects. */
+  certificateFingerprint: FingerprintField,
   hardware: Type.String(),
   profile: Type.String(),
   device: Type.String(),

@@ -11,13 +11,13 @@ import {
   readSecret,
 } from '@keyhsm/command-line'
 import { invalidInput, SecretBytes, systemClock } from '@keyhsm/core'
-import { openLog } from '@keyhsm/service'
 import { configVariableOf, findLibrary } from '../drivers.js'
 import { readTextIfThere } from '../files.js'
 import { pathsIn } from '../paths.js'
 import { type Hardware, vendorPrefix } from '../settings.js'
 import { type SetUpResult, setUp } from '../setup/set-up.js'
 import type { Changes } from '../setup/settings-text.js'
+import { quietLog } from './quiet-log.js'
 import { isRunning } from './with-service.js'
 
 /** What an operator types → the value of `keyhsm.hardware`. */
@@ -83,16 +83,14 @@ export const setupCommand: Command = {
     const paths = pathsIn(input.home.keyhsm)
     const changes = await readChanges(input, io, hardware)
     const pin = await readPin(input, io, await readTextIfThere(paths.settings), hardware)
-    const log = openLog({ name: 'keyhsm', level: 'error' })
     try {
       const force = optionGiven(input, 'force')
-      const clock = systemClock
-      const result = await setUp({ paths, env: io.env, log, clock, hardware, changes, pin, force })
+      const surroundings = { paths, env: io.env, log: quietLog, clock: systemClock }
+      const result = await setUp({ ...surroundings, hardware, changes, pin, force })
       if (isRunning(paths)) io.words('restart the running service to use the new settings')
       return result
     } finally {
       pin?.wipe()
-      await log.close()
     }
   },
   print({ keysMade, warnings, ...fields }: SetUpResult, io) {

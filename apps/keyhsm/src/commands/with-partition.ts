@@ -1,10 +1,10 @@
 /** How commands work alone, when the service does not run: they connect to the HSM themselves. */
 import { systemClock } from '@keyhsm/core'
-import { openLog } from '@keyhsm/service'
 import { readConfiguration } from '../configuration.js'
 import { openPartition } from '../partition/open-partition.js'
 import type { Partition } from '../partition/partition.js'
 import type { Paths } from '../paths.js'
+import { quietLog } from './quiet-log.js'
 
 /** Lends the partition of this home. @throws as `openPartition`. */
 export async function withPartition<Result>(
@@ -12,10 +12,13 @@ export async function withPartition<Result>(
   use: (partition: Partition) => Promise<Result>,
 ): Promise<Result> {
   const configuration = await readConfiguration(paths)
-  // What the backend reports step by step is the service's log; a command tells by its error what went wrong.
-  const log = openLog({ name: 'keyhsm', level: 'error' })
   try {
-    const partition = await openPartition({ paths, configuration, log, clock: systemClock })
+    const partition = await openPartition({
+      paths,
+      configuration,
+      log: quietLog,
+      clock: systemClock,
+    })
     try {
       return await use(partition)
     } finally {
@@ -23,6 +26,5 @@ export async function withPartition<Result>(
     }
   } finally {
     configuration.pin.wipe()
-    await log.close()
   }
 }

@@ -1,5 +1,5 @@
 /** How commands reach the running service: signed requests over its control socket. */
-import { Transport } from '@keyhsm/client'
+import type { Transport } from '@keyhsm/client'
 import { daemonState } from '@keyhsm/service'
 import { readLocalAdministrator } from '../local-administrator.js'
 import type { Paths } from '../paths.js'
@@ -15,7 +15,9 @@ export async function withService<Result>(
   use: (service: Transport) => Promise<Result>,
 ): Promise<Result> {
   const signer = await readLocalAdministrator(paths.admin)
-  const service = new Transport({ socketPath: paths.socket, signer, connections: 1 })
+  // The service itself never needs the client's libraries: they are loaded by the commands that do.
+  const client = await import('@keyhsm/client')
+  const service = new client.Transport({ socketPath: paths.socket, signer, connections: 1 })
   try {
     return await use(service)
   } finally {

@@ -1,6 +1,6 @@
 /** What administrators ask over the control socket, and the two pages of the service port. */
 import type { HsmKeyId, Uuid } from '@keyhsm/core'
-import { DomainError } from '@keyhsm/core'
+import { DomainError, hasCode } from '@keyhsm/core'
 import {
   administeredKeysRoute,
   checkpointRoute,
@@ -51,7 +51,7 @@ export function makeAdminRoutes(service: Administered): BoundRoute[] {
         hsmKeyId: body.hsmKeyId as HsmKeyId,
       }),
     })),
-    bindRoute(reloadKeyHsmRoute, () => service.reload()),
+    bindRoute(reloadKeyHsmRoute, () => service.reload().catch(showSettingsFault)),
     bindRoute(checkpointRoute, async () => {
       const { audit } = service.workshop()
       await audit.checkpoint()
@@ -77,6 +77,13 @@ export function makeServicePortRoutes(
       async () => new TextReply(await metrics.text(), 200, metrics.contentType),
     ),
   ]
+}
+
+/** Faults of settings are not shown over HTTP otherwise; whoever asks here wrote them. */
+function showSettingsFault(error: unknown): never {
+  if (!hasCode(error, 'ERR_SETTINGS')) throw error
+  const { faults, message } = error
+  throw new DomainError('ERR_INVALID_INPUT', `${message}; the old state stays in use`, { faults })
 }
 
 /** The actor as the audit names it. */

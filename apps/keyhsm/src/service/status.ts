@@ -1,8 +1,9 @@
 /** How the service and its HSM are, for `keyhsm status` and the health page. */
+import { X509Certificate } from 'node:crypto'
 import type { Clock } from '@keyhsm/core'
 import type { HsmCapabilities, HsmHealth } from '@keyhsm/hsm'
 import type { keyHsmStatusRoute, ReplyOf } from '@keyhsm/protocol'
-import type { Audit } from '@keyhsm/service'
+import { type Audit, certificateFingerprint } from '@keyhsm/service'
 import type { Partition } from '../partition/partition.js'
 import { version } from '../version.js'
 import type { LiveState } from './live-state.js'
@@ -33,6 +34,7 @@ export async function readStatus(sources: StatusSources): Promise<Status> {
     startedAt: startedAt.toISOString(),
     now: clock.now().toISOString(),
     listener,
+    certificateFingerprint: fingerprintOf(live.keystore),
     hardware: live.settings.hardware,
     profile: hsm.profile,
     device: hsm.description,
@@ -53,6 +55,10 @@ export async function readStatus(sources: StatusSources): Promise<Status> {
     warnings: findWarnings(partition, live),
     memoryBytes: process.memoryUsage.rss(),
   }
+}
+
+function fingerprintOf({ certificate }: LiveState['keystore']) {
+  return certificateFingerprint(new X509Certificate(certificate))
 }
 
 function toState(health: HsmHealth, partition: Partition): Status['state'] {

@@ -1,7 +1,7 @@
 import { newUuid, parseRealm } from '@keyhsm/core'
 import { parseSealed } from '@keyhsm/envelope'
 import type { WrappingKind } from '@keyhsm/hsm'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { parseLabel } from '../../src/keys/labels.js'
 import { openDeposit } from '../../src/operations/open-deposit.js'
 import { type SealRequest, sealDeposit } from '../../src/operations/seal-deposit.js'
@@ -10,6 +10,8 @@ import { scopes } from '../../src/settings.js'
 import { makePartitions } from '../soft-token.js'
 import { caller, makeWorkshop, newContext, sealRequest } from '../workshop.js'
 import type { Partition } from '../../src/partition/partition.js'
+
+vi.setConfig({ testTimeout: 30_000 })
 
 const kinds: WrappingKind[] = ['ec-p256', 'rsa-2048', 'aes-256']
 

@@ -1,0 +1,126 @@
+import { chmod, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { SecretBytes } from '@keyhsm/core'
+import { sealSetting } from '@keyhsm/service'
+import { describe, expect, it, vi } from 'vitest'
+import { parseConfiguration, readConfiguration } from '../src/configuration.js'
+import { readKeystore } from '../src/keystore.js'
+import { readAdministrators, readLocalAdministrator } from '../src/local-administrator.js'
+import { makeHome, makeRoot } from './home.js'
+
+vi.setConfig({ testTimeout: 30_000 })
+
+const key = SecretBytes.own(Buffer.alloc(32, 1))
+const pin = (name: string) => sealSetting(key, name, SecretBytes.own(Buffer.from('1234')))
+const parse = (lines: string[]) =>
+  parseConfiguration(lines.join('\n'), 'application.properties', key)
+
+const softhsm = [
+  'keyhsm.hardware=softhsm',
+  'softhsm.library=/usr/lib/softhsm/libsofthsm2.so',
+  'softhsm.token.label=keyhsm',
+  `softhsm.pin=${pin('softhsm.pin')}`,
+]
+
+describe('application.properties', () => {
+  it('has defaults for all but the device', () => {
+    const { settings, device } = parse(softhsm)
+    expect(settings).toMatchObject({
+      address: '127.0.0.1',
+      port: 9090,
+      scope: 'deposit',
+      kind: undefined,
+      recheckMs: 60_000,
+      maxAgeMs: 365 * 86400e3,
+      maxContentBytes: 2 ** 20,
+    })
+    expect(device).toEqual({
+      hardware: 'softhsm',
+      library: '/usr/lib/softhsm/libsofthsm2.so',
+      token: { label: 'keyhsm' },
+    })
+  })
+
+  it('takes the names that the old product wrote for a Thales nShield', () => {
+    const { device } = parse([
+      'keyhsm.management.address = 172.19.1.2',
+      'keyhsm.server.port = 9090',
+      'keyhsm.management.port = 9899',
+      'keyhsm.service.port = 19791',
+      'keyhsm.hardware = ncipher',
+      'thales.library = /opt/nfast/toolkits/pkcs11/libcknfast.so',
+      'thales.slot = 1',
+      `thales.pin = ${pin('thales.pin')}`,
+    ])
+    expect(device).toMatchObject({ hardware: 'ncipher', token: { slot: 1 } })
+  })
+
+  it('tells every fault with its line, and another vendor’s settings are faults', () => {
+    const lines = [...softhsm, 'luna.slot=1', 'keyhsm.key.scop=all', 'keyhsm.wrap=paper']
+    expect(() => parse(lines)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_SETTINGS',
+        faults: [
+          expect.objectContaining({ field: 'luna.slot', line: 5 }),
+          expect.objectContaining({
+            field: 'keyhsm.key.scop',
+            line: 6,
+            rule: expect.stringMatching(/keyhsm.key.scope/),
+          }),
+          expect.objectContaining({ field: 'keyhsm.wrap', line: 7 }),
+        ],
+      }),
+    )
+  })
+
+  it.each([
+    [['keyhsm.server.port=1'], /keyhsm.hardware must be one of softhsm/],
+    [['keyhsm.hardware=paper'], /keyhsm.hardware must be one of softhsm/],
+    [softhsm.filter((line) => !line.includes('label')), /serial number or the slot is needed/],
+    [[...softhsm.slice(0, 3), 'softhsm.pin=1234'], /softhsm.pin is not a sealed value/],
+    [[...softhsm, 'keyhsm.management.address=localhost'], /must be an IP address/],
+    [[...softhsm, 'keyhsm.key.recheck=1ms'], /keyhsm.key.recheck must be from/],
+    [[...softhsm, 'keyhsm.content.max-bytes=17M'], /keyhsm.content.max-bytes must be from/],
+    [[...softhsm, 'keyhsm.partition.domain=x'], /must be 32 hex digits/],
+  ])('is refused: %#', (lines, message) => {
+    expect(() => parse(lines)).toThrow(message)
+  })
+
+  it('says how to make it when there is none', async () => {
+    const { paths } = await makeRoot()
+    await expect(readConfiguration(paths)).rejects.toMatchObject({
+      code: 'ERR_SETTINGS',
+      hints: [expect.stringMatching(/keyhsm setup/)],
+    })
+  })
+})
+
+describe('the keystore', () => {
+  it('is refused when others can read it or a part is missing', async () => {
+    const { paths } = await makeHome()
+    const password = join(paths.keystore, 'password')
+    await chmod(password, 0o644)
+    await expect(readKeystore(paths.keystore, {})).rejects.toThrow(/can be read by other users/)
+    await rm(password)
+    await expect(readKeystore(paths.keystore, {})).rejects.toThrow(/is incomplete/)
+  })
+
+  it('takes its password from a systemd credential', async () => {
+    const { paths, root } = await makeHome()
+    const { passphrase } = (await readKeystore(paths.keystore, {})) ?? {}
+    await rm(join(paths.keystore, 'password'))
+    await writeFile(join(root, 'keyhsm-keystore-password'), `${passphrase}\n`)
+    const env = { CREDENTIALS_DIRECTORY: root }
+    expect((await readKeystore(paths.keystore, env))?.passphrase).toBe(passphrase)
+  })
+})
+
+describe('administrators', () => {
+  it('are known by the files of their keys', async () => {
+    const { paths } = await makeHome()
+    expect([...(await readAdministrators(paths.admin)).keys()]).toEqual(['local'])
+    await writeFile(join(paths.admin, 'broken.key'), 'x', { mode: 0o600 })
+    await expect(readAdministrators(paths.admin)).rejects.toThrow(/broken.key is damaged/)
+    await expect(readLocalAdministrator(paths.run)).rejects.toMatchObject({ code: 'ERR_SETTINGS' })
+  })
+})

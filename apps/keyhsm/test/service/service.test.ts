@@ -1,0 +1,231 @@
+import { readFile } from 'node:fs/promises'
+import { Transport } from '@keyhsm/client'
+import { newUuid, parseHandle } from '@keyhsm/core'
+import {
+  administeredKeysRoute,
+  checkpointRoute,
+  keyHsmStatusRoute,
+  reloadKeyHsmRoute,
+} from '@keyhsm/protocol'
+import { editSettings, makeAuthority, verifyAudit, writeFileAtomically } from '@keyhsm/service'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { readLocalAdministrator } from '../../src/local-administrator.js'
+import { removeTrusted } from '../../src/trust/trust-list.js'
+import {
+  connectClient,
+  makeClientCertificate,
+  makeHome,
+  startService,
+  type TestHome,
+  testPin,
+  trust,
+} from '../home.js'
+
+vi.setConfig({ testTimeout: 30_000 })
+
+const context = () => ({
+  organisation: newUuid(),
+  deposit: newUuid(),
+  handle: parseHandle('key1'),
+  revision: 1,
+})
+
+async function administer({ paths }: TestHome, signed = true): Promise<Transport> {
+  const signer = await readLocalAdministrator(paths.admin)
+  const transport = new Transport({ socketPath: paths.socket, ...(signed ? { signer } : {}) })
+  onTestFinished(() => transport.close())
+  return transport
+}
+
+describe('the service', () => {
+  it('seals and opens for a trusted certificate, bound to its realm', async () => {
+    const home = await makeHome()
+    const [one, two] = [await makeClientCertificate('one'), await makeClientCertificate('two')]
+    await trust(home, one.certificate, 'prod')
+    await trust(home, two.certificate, 'test')
+    const service = await startService(home)
+    const prod = await connectClient(home, service, one)
+    const test = await connectClient(home, service, two)
+    const { canary, realm } = await prod.describe()
+    expect(realm).toBe('prod')
+    const request = { requestId: newUuid(), context: context(), canary }
+    const content = Buffer.from('a secret')
+    const sealed = await prod.seal({ ...request, content })
+    const order = { ...request, sealed: sealed.sealed }
+    expect((await prod.open(order)).toString()).toBe('a secret')
+    await expect(test.open(order)).rejects.toMatchObject({ code: 'ERR_IRRETRIEVABLE' })
+    const revoke = {
+      requestId: newUuid(),
+      hsmKeyId: sealed.hsmKeyId,
+      canary,
+      reason: 'revoke',
+    } as const
+    await expect(test.revoke(revoke)).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' })
+    expect(await prod.revoke(revoke)).toBe('destroyed')
+    await expect(prod.open(order)).rejects.toMatchObject({ code: 'ERR_IRRETRIEVABLE' })
+  })
+
+  it('cuts off whoever shows no certificate, an unknown one or one of an untrusted authority', async () => {
+    const home = await makeHome()
+    await trust(home, (await makeClientCertificate()).certificate)
+    const service = await startService(home)
+    for (const client of [undefined, await makeClientCertificate('stranger')]) {
+      const stranger = await connectClient(home, service, client)
+      await expect(stranger.describe()).rejects.toMatchObject({
+        code: expect.stringMatching(/^ERR_(UNAVAILABLE|NOT_AUTHENTICATED)$/),
+      })
+    }
+  })
+
+  it('takes over a changed trust list on reload, also for open connections', async () => {
+    const home = await makeHome()
+    const [one, two] = [await makeClientCertificate('one'), await makeClientCertificate('two')]
+    const first = await trust(home, one.certificate)
+    const service = await startService(home)
+    const clientOne = await connectClient(home, service, one)
+    const clientTwo = await connectClient(home, service, two)
+    await clientOne.describe()
+    await expect(clientTwo.describe()).rejects.toThrow()
+    await trust(home, two.certificate, 'other')
+    await removeTrusted(home.paths.truststore, first as never)
+    const admin = await administer(home)
+    expect(await admin.call(reloadKeyHsmRoute, {})).toEqual({
+      applied: ['1 certificate(s) are trusted now', '1 certificate(s) are no longer trusted'],
+      needsRestart: [],
+    })
+    expect((await clientTwo.describe()).realm).toBe('other')
+    await expect(clientOne.describe()).rejects.toThrow()
+  })
+
+  it('takes over changed settings on reload, and keeps the old ones when the file is bad', async () => {
+    const home = await makeHome()
+    const client = await makeClientCertificate()
+    await trust(home, client.certificate)
+    const service = await startService(home)
+    const trustee = await connectClient(home, service, client)
+    const admin = await administer(home)
+    const change = async (changes: Record<string, string>) => {
+      const text = editSettings(await readFile(home.paths.settings, 'utf8'), changes)
+      await writeFileAtomically(home.paths.settings, text)
+      return await admin.call(reloadKeyHsmRoute, {})
+    }
+    expect(await change({ 'keyhsm.key.scope': 'service', 'keyhsm.key.kind': 'aes-256' })).toEqual({
+      applied: ['settings: scope, kind'],
+      needsRestart: [],
+    })
+    expect(await trustee.describe()).toMatchObject({ scope: 'service', kind: 'aes-256' })
+    expect((await change({ 'keyhsm.server.port': '1' })).needsRestart).toEqual([
+      'keyhsm.server.port',
+    ])
+    await expect(change({ 'keyhsm.key.scope': 'none' })).rejects.toMatchObject({
+      code: 'ERR_INVALID_INPUT',
+      message: expect.stringMatching(/line \d+: keyhsm.key.scope must be one of .*old state stays/),
+    })
+    expect((await trustee.describe()).scope).toBe('service')
+  })
+
+  it('refuses content over the limit and requests that break their schema', async () => {
+    const home = await makeHome({ 'keyhsm.content.max-bytes': '1K' })
+    const client = await makeClientCertificate()
+    await trust(home, client.certificate)
+    const trustee = await connectClient(home, await startService(home), client)
+    const { canary } = await trustee.describe()
+    const request = { requestId: newUuid(), context: context(), canary }
+    await expect(trustee.seal({ ...request, content: Buffer.alloc(1025) })).rejects.toMatchObject({
+      code: 'ERR_TOO_LARGE',
+    })
+    await expect(
+      trustee.seal({
+        ...request,
+        context: { ...context(), revision: 0 },
+        content: Buffer.alloc(1),
+      }),
+    ).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
+    expect((await trustee.seal({ ...request, content: Buffer.alloc(0) })).newKey).toBe(true)
+  })
+
+  it('answers administrators on its control socket and nobody else', async () => {
+    const home = await makeHome()
+    await startService(home)
+    const admin = await administer(home)
+    expect(await admin.call(keyHsmStatusRoute, {})).toMatchObject({
+      state: 'ready',
+      profile: 'soft-token',
+      auditHealthy: true,
+      warnings: [
+        'the software token is for development only: it protects nothing',
+        'no certificate is trusted: nobody can connect',
+      ],
+    })
+    expect((await admin.call(administeredKeysRoute, { query: {} })).keys.length).toBe(3)
+    const stranger = await administer(home, false)
+    await expect(stranger.call(keyHsmStatusRoute, {})).rejects.toMatchObject({
+      code: 'ERR_NOT_AUTHENTICATED',
+    })
+  })
+
+  it('signs its audit with a key of the HSM', async () => {
+    const home = await makeHome()
+    await startService(home)
+    const admin = await administer(home)
+    const { publicKey } = await admin.call(checkpointRoute, {})
+    const report = await verifyAudit({ directory: home.paths.audit, publicKey: publicKey ?? '' })
+    expect(report).toMatchObject({ ok: true, signatures: 'verified', afterLastCheckpoint: 0 })
+  })
+
+  it('writes no secret to its log, audit or settings', async () => {
+    const home = await makeHome()
+    const client = await makeClientCertificate()
+    await trust(home, client.certificate)
+    const trustee = await connectClient(home, await startService(home), client)
+    const { canary } = await trustee.describe()
+    const content = Buffer.from('marked-secret-5512')
+    const request = { requestId: newUuid(), context: context(), canary }
+    const { sealed } = await trustee.seal({ ...request, content })
+    await trustee.open({ ...request, sealed })
+    const { paths } = home
+    for (const file of [paths.logFile, paths.settings, `${paths.audit}/audit.log`]) {
+      const text = await readFile(file, 'utf8')
+      expect(text.length).toBeGreaterThan(0)
+      expect(text).not.toMatch(/marked/)
+      expect(text).not.toContain(Buffer.from('marked-secret-5512').toString('base64'))
+      expect(text).not.toContain(testPin)
+    }
+  })
+
+  it('leaves nothing open when a later part of the start fails', async () => {
+    const home = await makeHome()
+    const first = await startService(home)
+    const { port } = first.address
+    const second = await makeHome({ 'keyhsm.server.port': String(port) })
+    await expect(startService(second)).rejects.toMatchObject({ code: 'ERR_UNAVAILABLE' })
+    const text = editSettings(await readFile(second.paths.settings, 'utf8'), {
+      'keyhsm.server.port': '0',
+    })
+    await writeFileAtomically(second.paths.settings, text)
+    await expect(startService(second)).resolves.toMatchObject({ partition: expect.anything() })
+  })
+
+  it('refuses an authority in its trust folder', async () => {
+    const { certificate } = await makeAuthority({ commonName: 'ca', days: 1 })
+    await expect(trust(await makeHome(), certificate)).rejects.toThrow(/must not be a CA/)
+  })
+})
+
+describe('the service port', () => {
+  it('shows health and metrics to local users without a name', async () => {
+    const port = 20_000 + Math.floor(Math.random() * 20_000)
+    const home = await makeHome({ 'keyhsm.service.port': String(port) })
+    const service = await startService(home)
+    const get = async (path: string) => {
+      const reply = await fetch(`http://127.0.0.1:${port}${path}`)
+      return { status: reply.status, text: await reply.text() }
+    }
+    expect(await get('/health')).toEqual({ status: 200, text: 'ok\n' })
+    expect((await get('/metrics')).text).toMatch(/keyhsm_event_loop_delay_p99_seconds/)
+    expect((await get('/v1/status')).status).toBe(404)
+    await service.partition.hsm.destroyKey(service.partition.keys.canary.id)
+    await expect(service.partition.recheck()).rejects.toThrow()
+    expect(await get('/health')).toEqual({ status: 503, text: 'wrong-partition\n' })
+  })
+})
