@@ -205,7 +205,7 @@ export interface Transaction extends Reader {
   insertPendingPut(pending: PendingPut): Promise<void>
   /** Removes it; false when it was gone. */
   deletePendingPut(requestId: Uuid, client: Uuid, handle: Handle): Promise<boolean>
-  /** Counts `count` HSM keys made at `at` against client and organisation. */
+  /** Counts `count` HSM keys made at `at` against client and organisation; whether these exist is the caller's affair. */
   recordHsmKeys(
     of: { readonly client: Uuid; readonly organisation: Uuid },
     count: number,
@@ -235,6 +235,8 @@ export interface Store extends Reader {
   /**
    * Runs `work` in one transaction; commits when it resolves, rolls back when it throws. Resolving means committed and
    * flushed. A serialisation failure or deadlock is tried again twice, so `work` must only touch the transaction.
+   * Verbs without a result may resolve before the database answered: their failure is then thrown from here. Verbs
+   * called together (`Promise.all`) run in the order of their calls, in one round trip.
    * A verb that failed spoils its transaction: nothing is committed and its error is thrown, even when `work` caught it.
    */
   withTransaction<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result>

@@ -16,7 +16,7 @@ export interface SocketProxy {
 }
 
 /** A simple query message with this text. @see PostgreSQL 15 manual §55.7, Query */
-function holdsCommit(chunk: Buffer): boolean {
+function asksCommit(chunk: Buffer): boolean {
   return chunk.includes('commit\0')
 }
 
@@ -30,16 +30,19 @@ export async function openSocketProxy(target: PostgresAddress): Promise<SocketPr
       sockets.add(socket)
       socket.on('error', () => undefined)
     }
-    let deaf = false
+    const cutBoth = () => [client, backend].map((end) => end.destroy())
+    let swallowed: Buffer[] | undefined
     client.on('data', (chunk: Buffer) => {
-      const hit = holdsCommit(chunk)
-      if (hit && proxy.cut === 'request') return void [client, backend].map((end) => end.destroy())
-      deaf ||= hit && proxy.cut === 'answer'
+      const hit = asksCommit(chunk)
+      if (hit && proxy.cut === 'request') return void cutBoth()
+      if (hit && proxy.cut === 'answer') swallowed ??= []
       backend.write(chunk)
     })
     backend.on('data', (chunk: Buffer) => {
-      if (deaf) [client, backend].map((end) => end.destroy())
-      else client.write(chunk)
+      if (!swallowed) return void client.write(chunk)
+      // Only when the server said that it committed is the line cut.
+      swallowed.push(chunk)
+      if (Buffer.concat(swallowed).includes('COMMIT\0')) cutBoth()
     })
     client.on('close', () => backend.end())
     backend.on('close', () => client.end())

@@ -69,7 +69,6 @@ export class MemoryTransaction extends MemoryReader implements Transaction {
     count: number,
     at: Date,
   ): Promise<void> {
-    this.requireClient(of.client, of.organisation)
     this.tables.hsmKeyCounts.push({ ...of, minuteAt: toMinute(at), count })
   }
 

@@ -58,6 +58,10 @@ function sessionConfig(
     timezone: 'UTC',
     datestyle: 'ISO',
     bytea_output: 'hex',
+    // Every statement here looks rows up by keys: one plan, on an index, from the first call and at any size.
+    plan_cache_mode: 'force_generic_plan',
+    enable_seqscan: 'off',
+    jit: 'off',
   }
   return {
     ...plainConfig(address, timeouts),

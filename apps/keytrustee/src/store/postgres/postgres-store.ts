@@ -13,7 +13,10 @@ export interface PostgresStoreOptions {
   /** `private`: made by this product, held to stricter settings. */
   readonly cluster: 'private' | 'external'
   readonly timeouts?: Partial<Timeouts>
-  readonly maxConnections?: number
+  /** For statements outside of transactions. Default 8. */
+  readonly maxReaders?: number
+  /** For transactions: those that wait for a lock must not keep others from reading. Default 8. */
+  readonly maxWriters?: number
 }
 
 const health = {
@@ -35,22 +38,24 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   const timeouts = { ...defaultTimeouts, ...options.timeouts }
   await checkSchema(address)
   const session = await checkSettings(address, timeouts, cluster)
-  const maxConnections = options.maxConnections ?? 16
-  return new PostgresStore(makePool({ address, session, timeouts, maxConnections }), cluster)
+  const makeOne = (maxConnections = 8) => makePool({ address, session, timeouts, maxConnections })
+  return new PostgresStore(makeOne(options.maxReaders), makeOne(options.maxWriters), cluster)
 }
 
 class PostgresStore extends PostgresReader implements Store {
-  private readonly pool: pg.Pool
+  private readonly readers: pg.Pool
+  private readonly writers: pg.Pool
   private readonly cluster: 'private' | 'external'
 
-  constructor(pool: pg.Pool, cluster: 'private' | 'external') {
-    super(queriesOn(pool))
-    this.pool = pool
+  constructor(readers: pg.Pool, writers: pg.Pool, cluster: 'private' | 'external') {
+    super(queriesOn(readers))
+    this.readers = readers
+    this.writers = writers
     this.cluster = cluster
   }
 
   withTransaction<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result> {
-    return withTransaction(this.pool, work)
+    return withTransaction(this.writers, work)
   }
 
   async probe(): Promise<StoreHealth> {
@@ -62,8 +67,8 @@ class PostgresStore extends PostgresReader implements Store {
     }
   }
 
-  close(): Promise<void> {
-    return this.pool.end()
+  async close(): Promise<void> {
+    await Promise.all([this.readers.end(), this.writers.end()])
   }
 }
 

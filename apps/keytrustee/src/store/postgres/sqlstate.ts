@@ -58,6 +58,11 @@ function meaningOf(error: unknown): Meaning {
   return programming ? internal : unavailable
 }
 
+/** in_failed_sql_transaction: an earlier statement of the transaction is to blame. */
+export function refusedForEarlierFailure(error: unknown): boolean {
+  return error instanceof DomainError && sqlState(error.cause) === '25P02'
+}
+
 /** A transaction that met this may be run again from its start. */
 export function worthRepeating(error: unknown): boolean {
   const state = error instanceof DomainError ? sqlState(error.cause) : undefined

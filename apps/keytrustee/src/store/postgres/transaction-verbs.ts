@@ -19,37 +19,53 @@ import { PostgresReader, subjectOf } from './reader.js'
 import { deleteRequestsBefore, insertRequest } from './requests.js'
 import { deleteHsmKeyCountsBefore, readUsage, recordHsmKeys, UsageChanges } from './usages.js'
 
-/** {@link Transaction}'s verbs on one connection; keeps the quota changes until {@link saveUsage}. */
+/**
+ * {@link Transaction}'s verbs on one connection. A verb whose only answer is success or an error is sent and not waited
+ * for: PostgreSQL runs the statements of a connection in order, refuses all that follow a failed one, and turns COMMIT
+ * into a roll-back. So locks are held for fewer round trips. The quota changes are kept until {@link saveUsage}.
+ */
 export class TransactionVerbs extends PostgresReader implements Transaction {
   private readonly usage = new UsageChanges()
+  private readonly checked: Promise<unknown>[] = []
+  private readonly unchecked: Promise<unknown>[] = []
 
-  /** Call last, before COMMIT. */
-  saveUsage(): Promise<void> {
-    return this.usage.save(this.queries)
+  /** Waits for statements that PostgreSQL does not refuse by itself when they find nothing. Call before COMMIT is sent. */
+  async checkWhatWasFound(): Promise<void> {
+    await Promise.all(this.checked)
   }
 
-  insertOrganisation(organisation: Organisation) {
-    return insertOrganisation(this.queries, organisation)
+  /** Call last, right before COMMIT is sent. */
+  saveUsage(): void {
+    this.sendUnchecked(this.usage.save(this.queries))
+  }
+
+  /** Waits for all answers. @throws what went wrong with a statement that was not waited for */
+  async answers(): Promise<void> {
+    await Promise.all([...this.checked, ...this.unchecked])
+  }
+
+  async insertOrganisation(organisation: Organisation): Promise<void> {
+    this.sendUnchecked(insertOrganisation(this.queries, organisation))
   }
 
   updateOrganisation(organisation: Organisation) {
     return updateOrganisation(this.queries, organisation)
   }
 
-  insertClient(client: Client) {
-    return insertClient(this.queries, client)
+  async insertClient(client: Client): Promise<void> {
+    this.sendUnchecked(insertClient(this.queries, client))
   }
 
   updateClient(client: Client) {
     return updateClient(this.queries, client)
   }
 
-  lockOrganisation(uuid: Uuid) {
-    return lockOrganisation(this.queries, uuid)
+  async lockOrganisation(uuid: Uuid): Promise<void> {
+    this.sendChecked(lockOrganisation(this.queries, uuid))
   }
 
   async insertPendingPut(pending: PendingPut): Promise<void> {
-    await insertPendingPut(this.queries, pending)
+    this.sendUnchecked(insertPendingPut(this.queries, pending))
     this.usage.add(pending, countOfPending(pending))
   }
 
@@ -59,20 +75,20 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
     return removed !== undefined
   }
 
-  recordHsmKeys(
+  async recordHsmKeys(
     of: { readonly client: Uuid; readonly organisation: Uuid },
     count: number,
     at: Date,
   ): Promise<void> {
-    return recordHsmKeys(this.queries, of, count, at)
+    this.sendUnchecked(recordHsmKeys(this.queries, of, count, at))
   }
 
-  deleteHsmKeyCountsBefore(instant: Date) {
-    return deleteHsmKeyCountsBefore(this.queries, instant)
+  async deleteHsmKeyCountsBefore(instant: Date): Promise<void> {
+    this.sendUnchecked(deleteHsmKeyCountsBefore(this.queries, instant))
   }
 
   async insertDeposit(deposit: Deposit, first: Revision): Promise<void> {
-    await insertDeposit(this.queries, deposit, first)
+    this.sendUnchecked(insertDeposit(this.queries, deposit, first))
     this.countDeposit(deposit, countOf(deposit.state))
   }
 
@@ -86,16 +102,16 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
     this.countDeposit(before, countOf(deposit.state) - countOf(before.state))
   }
 
-  insertRequest(result: RequestResult) {
-    return insertRequest(this.queries, result)
+  async insertRequest(result: RequestResult): Promise<void> {
+    this.sendUnchecked(insertRequest(this.queries, result))
   }
 
   deleteRequestsBefore(instant: Date) {
     return deleteRequestsBefore(this.queries, instant)
   }
 
-  saveJoin(join: Join) {
-    return saveJoin(this.queries, join)
+  async saveJoin(join: Join): Promise<void> {
+    this.sendUnchecked(saveJoin(this.queries, join))
   }
 
   override async readUsage(
@@ -107,9 +123,23 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
     return { ...committed, deposits: committed.deposits + this.usage.of(subject) }
   }
 
+  private sendChecked(answer: Promise<unknown>): void {
+    this.checked.push(heard(answer))
+  }
+
+  private sendUnchecked(answer: Promise<unknown>): void {
+    this.unchecked.push(heard(answer))
+  }
+
   private countDeposit({ owner: client, organisation }: DepositBefore, change: number): void {
     this.usage.add({ client, organisation }, change)
   }
+}
+
+/** A failure is thrown by who waits for it later; until then it must not count as unhandled. */
+function heard(answer: Promise<unknown>): Promise<unknown> {
+  answer.catch(() => undefined)
+  return answer
 }
 
 function countOf(state: Deposit['state']): number {

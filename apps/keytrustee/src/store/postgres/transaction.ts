@@ -3,16 +3,17 @@ import type pg from 'pg'
 import { lendTransaction } from '../lend-transaction.js'
 import { CommitUnknown, type Transaction } from '../store.js'
 import { queriesOn } from './pool.js'
-import { refusesCommit, translate, worthRepeating } from './sqlstate.js'
+import type { Queries, Result, Statement, Value } from './queries.js'
+import { refusedForEarlierFailure, refusesCommit, translate, worthRepeating } from './sqlstate.js'
 import { TransactionVerbs } from './transaction-verbs.js'
 
 /** After the first, for serialisation failures and deadlocks. */
 const repetitions = 2
 
-type Work<Result> = (transaction: Transaction) => Promise<Result>
+type Work<Done> = (transaction: Transaction) => Promise<Done>
 
 /** @see Store.withTransaction */
-export async function withTransaction<Result>(pool: pg.Pool, work: Work<Result>): Promise<Result> {
+export async function withTransaction<Done>(pool: pg.Pool, work: Work<Done>): Promise<Done> {
   for (let left = repetitions; ; left -= 1) {
     try {
       return await runOnce(pool, work)
@@ -22,20 +23,21 @@ export async function withTransaction<Result>(pool: pg.Pool, work: Work<Result>)
   }
 }
 
-async function runOnce<Result>(pool: pg.Pool, work: Work<Result>): Promise<Result> {
+async function runOnce<Done>(pool: pg.Pool, work: Work<Done>): Promise<Done> {
   const connection = new TransactionConnection(await connect(pool))
+  const verbs = new TransactionVerbs(connection)
   try {
-    const verbs = new TransactionVerbs(queriesOn(connection.client))
     const result = await lendTransaction(verbs, async (transaction) => {
       // BEGIN is on its way before the first statement; its answer is awaited with the work's.
       const [done] = await Promise.all([work(transaction), connection.begun])
+      await verbs.checkWhatWasFound()
       return done
     })
-    await connection.commit(() => verbs.saveUsage())
+    await connection.commit(verbs)
     return result
   } catch (error) {
     await connection.rollback()
-    throw error
+    throw connection.causeOf(error)
   } finally {
     connection.release()
   }
@@ -49,9 +51,11 @@ async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
   }
 }
 
-class TransactionConnection {
-  readonly client: pg.PoolClient
+class TransactionConnection implements Queries {
   readonly begun: Promise<void>
+  private readonly client: pg.PoolClient
+  private readonly queries: Queries
+  private firstFailure: unknown
   private state: 'open' | 'lost' | 'over' = 'open'
   private readonly onLost = () => {
     this.state = 'lost'
@@ -59,6 +63,7 @@ class TransactionConnection {
 
   constructor(client: pg.PoolClient) {
     this.client = client
+    this.queries = queriesOn(client)
     client.once('error', this.onLost)
     client.once('end', this.onLost)
     this.begun = client.query('begin').then(
@@ -69,19 +74,32 @@ class TransactionConnection {
     this.begun.catch(() => undefined)
   }
 
+  async run(statement: Statement, values: readonly Value[]): Promise<Result> {
+    try {
+      return await this.queries.run(statement, values)
+    } catch (error) {
+      this.firstFailure ??= error
+      throw error
+    }
+  }
+
+  /** A statement that nobody waited for may have failed before: then later ones are only refused for its sake. */
+  causeOf(error: unknown): unknown {
+    return refusedForEarlierFailure(error) ? (this.firstFailure ?? error) : error
+  }
+
   /**
-   * Sends `last` and COMMIT together: when `last` fails, PostgreSQL answers COMMIT by rolling back.
+   * Sends the last statement and COMMIT together: when one of the statements failed, PostgreSQL rolls back instead.
    * @throws CommitUnknown when no answer says what became of it
    */
-  async commit(last: () => Promise<void>): Promise<void> {
+  async commit(verbs: TransactionVerbs): Promise<void> {
     if (this.state === 'lost') throw translate(new Error('the connection was lost before COMMIT'))
-    const saved = last()
-    saved.catch(() => undefined)
+    verbs.saveUsage()
     const { command } = await this.client.query('commit').catch((error: unknown) => {
       throw refusesCommit(error) ? translate(error) : this.unknown(error)
     })
-    await saved
     this.state = 'over'
+    await verbs.answers()
     if (command !== 'COMMIT') throw translate(new TypeError(`COMMIT was answered by ${command}`))
   }
 

@@ -5,8 +5,7 @@
  */
 import type { Uuid } from '@keyhsm/core'
 import type { Usage } from '../store.js'
-import { change, findOne, type Queries } from './queries.js'
-import { notFound } from './rules.js'
+import { findOne, type Queries } from './queries.js'
 
 const read = {
   name: 'usages_read',
@@ -23,10 +22,8 @@ const add = {
 const record = {
   name: 'hsm_key_counts_record',
   text: `insert into hsm_key_counts (subject, minute_at, count)
-    select subject, date_trunc('minute', $4::timestamptz), $3::integer
-    from clients cross join unnest(array[clients.uuid, clients.organisation]) as subject
-    where clients.uuid = $1 and clients.organisation = $2
-    order by subject
+    select subject, date_trunc('minute', $3::timestamptz), $2::integer
+    from unnest($1::uuid[]) as subject
     on conflict (subject, minute_at) do update set count = hsm_key_counts.count + excluded.count`,
 }
 const removeOld = {
@@ -70,8 +67,7 @@ export async function recordHsmKeys(
   count: number,
   at: Date,
 ): Promise<void> {
-  const changed = await change(queries, record, [of.client, of.organisation, count, at])
-  if (changed === 0) throw notFound()
+  await queries.run(record, [[of.client, of.organisation].sort(), count, at])
 }
 
 export async function deleteHsmKeyCountsBefore(queries: Queries, instant: Date): Promise<void> {

@@ -63,6 +63,37 @@ export function describeTransactions(current: () => Store): void {
       expect(await current().findDeposit(other)).toBeUndefined()
     })
 
+    it('names the verb that failed first, not what it made fail', async () => {
+      const { client } = await enrol(current())
+      const { deposit } = await putDeposit(current(), client)
+      const work = current().withTransaction(async (transaction) => {
+        await transaction.insertDeposit(deposit, revisionRow(deposit))
+        await transaction.findDeposit(deposit)
+        await transaction.lockOrganisation(client.uuid)
+      })
+      await expect(work).rejects.toMatchObject({ code: 'ERR_ALREADY_EXISTS' })
+    })
+
+    it('runs verbs that are called together in the order of their calls', async () => {
+      const { client } = await enrol(current())
+      const { deposit } = await putDeposit(current(), client)
+      const disabled = { ...deposit, state: 'disabled' as const }
+      const of = { client: client.uuid }
+      const answers = await current().withTransaction((transaction) =>
+        Promise.all([
+          transaction.lockOrganisation(client.organisation),
+          transaction.findDeposit(deposit),
+          transaction.updateDeposit(disabled),
+          transaction.findDeposit(deposit),
+          transaction.insertRequest(requestRow(client)),
+          transaction.readUsage(of, client.createdAt),
+        ]),
+      )
+      expect(answers[1]).toEqual(deposit)
+      expect(answers[3]).toEqual(disabled)
+      expect(await current().readUsage(of, client.createdAt)).toMatchObject({ deposits: 0 })
+    })
+
     it('is over when its work is: a leaked one writes nothing', async () => {
       const { client } = await enrol(current())
       let leaked: Transaction | undefined

@@ -127,6 +127,8 @@ describe('a transaction that PostgreSQL refuses', () => {
       direct.withTransaction(async (transaction) => {
         runs += 1
         await transaction.lockOrganisation(first.organisation)
+        // The lock itself is not waited for; what comes after it is.
+        await transaction.findOrganisation({ uuid: first.organisation })
         locked += 1
         if (locked === 2) meet()
         await met
