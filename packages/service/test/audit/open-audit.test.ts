@@ -15,6 +15,9 @@ import { openAudit } from '../../src/audit/open-audit.js'
 import { verifyAudit } from '../../src/audit/verify-audit.js'
 import { entry, readLog, signer, useDirectory, writeLines, writeLog } from './audit-testing.js'
 
+/** For machines that have other things to do. */
+const patience = { timeout: 15_000, interval: 10 }
+
 const directory = useDirectory()
 const open = (more = {}) => openAudit({ directory: directory.path, service: 'test', ...more })
 const verify = () => verifyAudit({ directory: directory.path, publicKey: signer.publicKey })
@@ -230,7 +233,7 @@ describe('checkpoints', () => {
     await audit.checkpoint()
     expect(checkpoints()).toHaveLength(1)
     await audit.append(entry(2))
-    await expect.poll(checkpoints).toHaveLength(2)
+    await expect.poll(checkpoints, patience).toHaveLength(2)
     await audit.close()
     expect(checkpoints()).toHaveLength(2)
   })
@@ -273,7 +276,7 @@ describe('checkpoints', () => {
       },
     })
     await audit.append(entry(1))
-    await expect.poll(() => signatures).toBe(1)
+    await expect.poll(() => signatures, patience).toBe(1)
     await audit.append(entry(2))
     const asked = audit.checkpoint()
     const closed = audit.close()

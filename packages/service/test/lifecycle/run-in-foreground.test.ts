@@ -4,9 +4,11 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { useHome } from './lifecycle-testing.js'
 
+/** For machines that have other things to do. */
+const patience = { timeout: 15_000, interval: 10 }
+
 const home = useHome()
-const ready = () =>
-  expect.poll(() => home.read('service.log'), { timeout: 10_000 }).toContain('is ready')
+const ready = () => expect.poll(() => home.read('service.log'), patience).toContain('is ready')
 
 describe('runInForeground', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)('stops on %s with status 0', async (signal) => {
@@ -21,7 +23,7 @@ describe('runInForeground', () => {
 
   it('obeys a signal that comes while it starts, right after the start', async () => {
     const { child, ended } = home.foreground('slow-start')
-    await expect.poll(home.events.bind(home), { timeout: 10_000 }).toEqual(['start'])
+    await expect.poll(home.events.bind(home), patience).toEqual(['start'])
     child.kill('SIGTERM')
     expect(await ended).toBe(0)
     expect(home.events()).toEqual(['start', 'stop 5000', 'exit 0'])
@@ -29,7 +31,7 @@ describe('runInForeground', () => {
 
   it('ends at once on a second signal', async () => {
     const { child, ended } = home.foreground('hang')
-    await expect.poll(home.events.bind(home), { timeout: 10_000 }).toEqual(['start'])
+    await expect.poll(home.events.bind(home), patience).toEqual(['start'])
     child.kill('SIGINT')
     child.kill('SIGTERM')
     expect(await ended).toBe(70)
@@ -75,7 +77,7 @@ describe('runInForeground', () => {
     await ready()
     child.kill('SIGHUP')
     await expect
-      .poll(() => home.read('service.log'))
+      .poll(() => home.read('service.log'), patience)
       .toMatch(
         /ERROR service: reload failed, the old state stays in use\n {4}ERR_SETTINGS: bad settings/,
       )
@@ -87,14 +89,14 @@ describe('runInForeground', () => {
     const { child, ended } = home.foreground('slow-reload')
     await ready()
     child.kill('SIGHUP')
-    await expect.poll(home.events.bind(home)).toContain('reload 1')
+    await expect.poll(home.events.bind(home), patience).toContain('reload 1')
     for (let i = 0; i < 3; i += 1) {
       child.kill('SIGHUP')
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
-    await expect.poll(home.events.bind(home)).toContain('reload 2')
+    await expect.poll(home.events.bind(home), patience).toContain('reload 2')
     await expect
-      .poll(() => home.read('service.log').split('INFO service: reloaded').length - 1)
+      .poll(() => home.read('service.log').split('INFO service: reloaded').length - 1, patience)
       .toBe(2)
     child.kill('SIGTERM')
     expect(await ended).toBe(0)
@@ -116,12 +118,12 @@ describe('runInForeground', () => {
     )
     const python = spawn('python3', [listener, path, join(home.path, 'told')], { stdio: 'ignore' })
     home.children.push(python)
-    await expect.poll(() => existsSync(path), { timeout: 5_000 }).toBe(true)
+    await expect.poll(() => existsSync(path), patience).toBe(true)
     chmodSync(path, 0o600)
     const { child, ended } = home.foreground('well', { NOTIFY_SOCKET: path })
-    await expect.poll(() => home.read('told'), { timeout: 10_000 }).toContain('READY=1')
+    await expect.poll(() => home.read('told'), patience).toContain('READY=1')
     child.kill('SIGHUP')
-    await expect.poll(() => home.read('told'), { timeout: 5_000 }).toMatch(/RELOADING=1[^]*READY=1/)
+    await expect.poll(() => home.read('told'), patience).toMatch(/RELOADING=1[^]*READY=1/)
     child.kill('SIGTERM')
     expect(await ended).toBe(0)
     expect(home.read('told')).toContain('STOPPING=1')

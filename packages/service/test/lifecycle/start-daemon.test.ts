@@ -7,6 +7,9 @@ import { startDaemon } from '../../src/lifecycle/start-daemon.js'
 import { reloadDaemon, stopDaemon } from '../../src/lifecycle/stop-daemon.js'
 import { useHome } from './lifecycle-testing.js'
 
+/** For machines that have other things to do. */
+const patience = { timeout: 15_000, interval: 10 }
+
 const home = useHome()
 const stop = (timeoutMs = 5_000) =>
   stopDaemon({ name: 'service', pidFile: home.pidFile, timeoutMs })
@@ -85,13 +88,13 @@ describe('startDaemon', () => {
   })
 
   it('does not leave behind a service that does not get ready', async () => {
-    const started = failure(startDaemon(home.daemon('hang', { readyTimeoutMs: 1_000 })))
-    await expect.poll(() => readPidFile(home.pidFile)).toBeDefined()
+    const started = failure(startDaemon(home.daemon('hang', { readyTimeoutMs: 3_000 })))
+    await expect.poll(() => readPidFile(home.pidFile), patience).toBeDefined()
     const identity = readPidFile(home.pidFile)
     const error = await started
     expect([error.code, error.message]).toEqual([
       'ERR_UNAVAILABLE',
-      'service was not ready within 1000 ms',
+      'service was not ready within 3000 ms',
     ])
     expect(identity && isAlive(identity)).toBe(false)
   })
@@ -99,7 +102,7 @@ describe('startDaemon', () => {
   it('starts over the pid file of a killed service', async () => {
     const { pid } = await startDaemon(home.daemon('well'))
     process.kill(pid, 'SIGKILL')
-    await expect.poll(() => findProcess(pid)).toBeUndefined()
+    await expect.poll(() => findProcess(pid), patience).toBeUndefined()
     expect(daemonState(home.pidFile)).toEqual({ running: false })
     expect((await startDaemon(home.daemon('well'))).pid).not.toBe(pid)
   })
