@@ -115,7 +115,7 @@ export interface TokenFacts {
 }
 
 export type HostMessage =
-  /** C_Login is about to be called: if nothing follows, nobody knows whether the PIN was counted. */
+  /** C_Login is about to be called: should the host die now, nobody knows whether the attempt was counted. */
   | { readonly type: 'logging-in' }
   | { readonly type: 'ready'; readonly token: TokenFacts; readonly findings: Findings }
   | { readonly type: 'filled'; readonly keys: number }
@@ -130,4 +130,4 @@ export type HostMessage =
       readonly facts: object
     }
   /** The host wants to be killed: a call hangs, the device is lost, a thread died. */
-  | { readonly type: 'give-up'; readonly reason: string; readonly deviceFault: boolean }
+  | { readonly type: 'give-up'; readonly reason: string }

@@ -139,7 +139,8 @@ export class Pkcs11Hsm implements Hsm {
     const startedAt = performance.now()
     try {
       const { keys } = await this.#ask('probe', undefined, options)
-      return this.#health('ready', this.description, { keys, startedAt })
+      const line = `${this.description}, library ${this.#parts.library}`
+      return this.#health('ready', line, { keys, startedAt })
     } catch (error) {
       const detail = error instanceof Error ? error.message : 'unknown trouble'
       const refused = this.#parts.supervisor.state === 'latched'

@@ -9,6 +9,7 @@ import { Host } from './host.js'
 import { JobError } from './scheduler.js'
 import { type StartedLibrary, startLibrary } from './start-library.js'
 import { TokenLock } from './token-lock.js'
+import { WorkerPool } from './worker-pool.js'
 
 /** What a running write may take to end before the process ends over it. */
 const closeLimitMs = 2000
@@ -24,6 +25,8 @@ function send(message: HostMessage): void {
 async function start(message: StartMessage): Promise<void> {
   let beforeLogin = true
   const lock = message.sharing && new TokenLock(message.sharing.lockName)
+  const onLost = (reason: string) => send({ type: 'give-up', reason })
+  const pool = new WorkerPool(message.workers, onLost)
   try {
     // Starting is a write: SoftHSM rewrites the token object at each login.
     await lockToken(lock, message)
@@ -31,7 +34,7 @@ async function start(message: StartMessage): Promise<void> {
       beforeLogin = false
       send({ type: 'logging-in' })
     })
-    host = await Host.start({ start: message, library, lock, send })
+    host = await Host.start({ start: message, library, pool, lock, send })
   } catch (error) {
     lock?.release()
     const known = error instanceof JobError ? error.error : error

@@ -23,7 +23,7 @@ import type { StartedLibrary } from './start-library.js'
 import type { TokenLock } from './token-lock.js'
 import type { RunVerb, VerbContext } from './verbs/verb-context.js'
 import { verbTable } from './verbs/verb-table.js'
-import { type PoolEvents, WorkerPool } from './worker-pool.js'
+import type { WorkerPool } from './worker-pool.js'
 
 /** How often running jobs are compared with their limits, milliseconds. */
 const watchMs = 250
@@ -31,6 +31,8 @@ const watchMs = 250
 export interface HostParts {
   readonly start: StartMessage
   readonly library: StartedLibrary
+  /** Not opened yet. */
+  readonly pool: WorkerPool
   /** Held by this process when it is handed over: opening sessions must not meet another process's write either. */
   readonly lock: TokenLock | undefined
   readonly send: (message: HostMessage) => void
@@ -55,22 +57,17 @@ export class Host {
     this.#watch = setInterval(() => this.#lookForHung(), watchMs)
   }
 
-  /** Starts the workers, finds out what the token can do unless the start says it, and reads the key directory. */
+  /** Opens the workers' sessions, finds out what the token can do unless the start says it, and reads the key directory. */
   static async start(parts: HostParts): Promise<Host> {
-    const { start, library, lock, send } = parts
+    const { start, library, pool, lock, send } = parts
     const { profile, sharing } = start
     const stamp = new KnownStamp()
-    let scheduler: Scheduler | undefined
-    const events: PoolEvents = {
-      onEnd: (worker, end) => scheduler?.end(worker, end),
-      onLost: (reason) => send({ type: 'give-up', reason, deviceFault: false }),
-    }
+    const scheduler = new Scheduler({ pool, profile, lock, stamp })
     const { slot } = library
     const setup = { library: start.library, slot, profile, stamp: sharing?.stamp }
-    const pool = await WorkerPool.start(setup, start.workers, events)
+    await pool.open(setup, (worker, end) => scheduler.end(worker, end))
     // From here on the scheduler takes it when a job needs it.
     lock?.release()
-    scheduler = new Scheduler({ pool, profile, lock, stamp })
     const findings = start.findings ?? (await probeToken(scheduler))
     const directory = new KeyDirectory(scheduler, profile, stamp)
     const host = new Host(parts, { scheduler, directory, profile, findings })
@@ -123,7 +120,7 @@ export class Host {
     } catch (error) {
       if (this.#closing) return
       const reason = `the token cannot be read: ${toAnswer(error).detail}`
-      this.#parts.send({ type: 'give-up', reason, deviceFault: true })
+      this.#parts.send({ type: 'give-up', reason })
     }
   }
 
@@ -138,7 +135,7 @@ export class Host {
     this.#post(answer)
     if (this.#context.scheduler.consecutiveFaults < maxFaults) return
     const reason = 'the device answers with errors, or the login is lost'
-    this.#parts.send({ type: 'give-up', reason, deviceFault: true })
+    this.#parts.send({ type: 'give-up', reason })
   }
 
   #expire(number: number): void {
@@ -167,7 +164,7 @@ export class Host {
   #lookForHung(): void {
     const hung = this.#context.scheduler.findHung(performance.now())
     if (!hung) return
-    this.#parts.send({ type: 'give-up', reason: `${hung} hangs in the library`, deviceFault: true })
+    this.#parts.send({ type: 'give-up', reason: `${hung} hangs in the library` })
   }
 }
 

@@ -5,6 +5,7 @@ import type { Pkcs11Profile } from '../profile.js'
 import type { FailureClass } from '../return-codes.js'
 import type { JobName } from './jobs/job-table.js'
 
+/** The first message to a worker: until then it has loaded no library. */
 export interface WorkerSetup {
   readonly library: string
   readonly slot: CryptokiHandle

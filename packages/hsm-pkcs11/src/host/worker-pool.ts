@@ -26,47 +26,50 @@ export interface PoolEvents {
 }
 
 /** Small heaps: a worker holds a few buffers at a time. */
-const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 }
+const resourceLimits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 }
 
 export class WorkerPool {
   readonly #workers: readonly Worker[]
+  #onEnd: ((worker: number, end: JobEnd) => void) | undefined
 
-  private constructor(workers: readonly Worker[]) {
-    this.#workers = workers
-  }
-
-  /** Starts `count` threads one after the other, because some vendors refuse sessions opened in a rush. */
-  static async start(setup: WorkerSetup, count: number, events: PoolEvents): Promise<WorkerPool> {
-    const workers: Worker[] = []
-    for (let index = 0; index < count; index += 1) {
-      workers.push(await startWorker(setup, index, events))
+  /** Starts the threads at once, so that they come up while the library is initialised; they do not touch it yet. */
+  constructor(count: number, onLost: PoolEvents['onLost']) {
+    const entry = new URL('./worker-main.js', import.meta.url)
+    this.#workers = Array.from({ length: count }, () => new Worker(entry, { resourceLimits }))
+    for (const worker of this.#workers) {
+      worker.on('error', (error) => onLost(`a session thread failed: ${error.name}`))
+      worker.on('exit', () => onLost('a session thread ended'))
     }
-    return new WorkerPool(workers)
   }
 
   get size(): number {
     return this.#workers.length
   }
 
-  /** Sends a job to a thread; `args` are copied and the copies wiped here. */
-  post(worker: number, message: JobMessage): void {
-    const exact = withExactBytes(message)
-    this.#workers[worker]?.postMessage(exact)
+  /**
+   * Opens a session in each thread, one after the other, because some vendors refuse sessions opened in a rush.
+   * @throws what the first thread that fails reports
+   */
+  async open(setup: WorkerSetup, onEnd: PoolEvents['onEnd']): Promise<void> {
+    this.#onEnd = onEnd
+    for (const [index, worker] of this.#workers.entries()) await this.#openOne(worker, index, setup)
   }
-}
 
-function startWorker(setup: WorkerSetup, index: number, events: PoolEvents): Promise<Worker> {
-  const entry = new URL('./worker-main.js', import.meta.url)
-  const worker = new Worker(entry, { workerData: withExactBytes(setup), resourceLimits })
-  worker.on('error', (error) => events.onLost(`a session thread failed: ${error.name}`))
-  worker.on('exit', () => events.onLost('a session thread ended'))
-  return new Promise((resolve, reject) => {
-    worker.on('message', (raw: WorkerMessage) => {
-      const message = withBuffers(raw) as WorkerMessage
-      if (message.type === 'up') resolve(worker)
-      else if (message.type === 'down') reject(fromWireError(message.failure.error))
-      else events.onEnd(index, message)
+  /** Sends a job to a thread. */
+  post(worker: number, message: JobMessage): void {
+    this.#workers[worker]?.postMessage(withExactBytes(message))
+  }
+
+  #openOne(worker: Worker, index: number, setup: WorkerSetup): Promise<void> {
+    return new Promise((resolve, reject) => {
+      worker.on('message', (raw: WorkerMessage) => {
+        const message = withBuffers(raw) as WorkerMessage
+        if (message.type === 'up') resolve()
+        else if (message.type === 'down') reject(fromWireError(message.failure.error))
+        else this.#onEnd?.(index, message)
+      })
+      worker.once('exit', () => reject(new DomainError('ERR_HSM_UNAVAILABLE', 'a thread ended')))
+      worker.postMessage(withExactBytes(setup))
     })
-    worker.once('exit', () => reject(new DomainError('ERR_HSM_UNAVAILABLE', 'a thread ended')))
-  })
+  }
 }

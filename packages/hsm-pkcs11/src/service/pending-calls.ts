@@ -20,6 +20,8 @@ interface PendingCall {
   readonly verb: Verb
   readonly resolve: (result: unknown) => void
   readonly reject: (error: Error) => void
+  /** Stops the deadline and the signal's listener. */
+  readonly release: () => void
 }
 
 export interface NewCall {
@@ -46,21 +48,17 @@ export class PendingCalls {
     }
     this.#perVerb.set(verb, sameVerb + 1)
     const number = this.#next++
-    const answer = new Promise<unknown>((resolve, reject) => {
-      this.#calls.set(number, { verb, resolve, reject })
-    })
-    const giveUp = (error: DomainError) => {
-      if (!this.#settle(number, (call) => call.reject(error))) return
-      this.#onCancel(number)
-    }
-    const timer = setTimeout(() => giveUp(late()), deadlineMs + graceMs)
-    const abort = () => giveUp(aborted())
-    signal?.addEventListener('abort', abort, { once: true })
-    const settled = answer.finally(() => {
+    const timer = setTimeout(() => this.#giveUp(number, late()), deadlineMs + graceMs)
+    const abort = signal && (() => this.#giveUp(number, aborted()))
+    if (abort) signal.addEventListener('abort', abort, { once: true })
+    const release = () => {
       clearTimeout(timer)
-      signal?.removeEventListener('abort', abort)
+      if (abort) signal.removeEventListener('abort', abort)
+    }
+    const answer = new Promise<unknown>((resolve, reject) => {
+      this.#calls.set(number, { verb, resolve, reject, release })
     })
-    return { number, answer: settled }
+    return { number, answer }
   }
 
   /** Settles a call with the host's answer; the result of a call nobody waits for is wiped. */
@@ -77,11 +75,16 @@ export class PendingCalls {
     for (const number of [...this.#calls.keys()]) this.#settle(number, (call) => call.reject(error))
   }
 
+  #giveUp(number: number, error: DomainError): void {
+    if (this.#settle(number, (call) => call.reject(error))) this.#onCancel(number)
+  }
+
   #settle(number: number, how: (call: PendingCall) => void): boolean {
     const call = this.#calls.get(number)
     if (!call) return false
     this.#calls.delete(number)
     this.#perVerb.set(call.verb, (this.#perVerb.get(call.verb) ?? 1) - 1)
+    call.release()
     how(call)
     return true
   }

@@ -4,7 +4,15 @@
  */
 import { DomainError, type SecretBytes } from '@keyhsm/core'
 import type { CallOptions } from '@keyhsm/hsm'
-import type { Findings, HostMessage, StartMessage, TokenFacts, Verb, Verbs } from '../messages.js'
+import type {
+  Findings,
+  HostMessage,
+  StartMessage,
+  TokenChoice,
+  TokenFacts,
+  Verb,
+  Verbs,
+} from '../messages.js'
 import type { Pkcs11Log } from '../options.js'
 import { fromWireError } from '../wire-error.js'
 import type { Environment } from './host-environment.js'
@@ -51,6 +59,7 @@ export class Supervisor {
   #first: FirstStart | undefined
   #connected: Connected | undefined
   #attempts = 0
+  #loginBegun = false
   #readyAt = 0
   #timer: NodeJS.Timeout | undefined
   #why = 'the HSM host process is starting'
@@ -70,7 +79,7 @@ export class Supervisor {
     return this.#state
   }
 
-  /** One line on why calls fail now; empty when they do not. */
+  /** One line for the operator on why calls fail now, which may name paths; empty when they do not. */
   get trouble(): string {
     return this.#state === 'ready' ? '' : this.#why
   }
@@ -119,18 +128,22 @@ export class Supervisor {
   #start(): void {
     this.#state = 'starting'
     this.#attempts += 1
-    const { start, environment, pin, log } = this.#setup
+    this.#loginBegun = false
+    const { start, environment, pin } = this.#setup
     const copy = pin.expose((bytes) => Buffer.from(bytes))
     const message: StartMessage = {
       type: 'start',
       ...start,
+      token: this.#token(),
       pin: copy,
       findings: this.#connected?.findings,
     }
     const host: HostProcess = new HostProcess(message, environment, {
       onMessage: (received) => host === this.#host && this.#take(received),
       onExit: (how) => host === this.#host && this.#exited(how),
-      onOutput: (line) => log.debug({ line: this.#withoutPin(line) }, 'the HSM library printed'),
+      onOutput: (line) => {
+        if (host === this.#host && this.#state !== 'closed') this.#logOutput(line)
+      },
     })
     copy.fill(0)
     this.#host = host
@@ -140,6 +153,12 @@ export class Supervisor {
     )
   }
 
+  /** Once a token was found it must stay that one: another with the same label would make every key look gone. */
+  #token(): TokenChoice {
+    const serial = this.#connected?.token.serial
+    return serial ? { serial } : this.#setup.start.token
+  }
+
   #take(message: HostMessage): void {
     this.#pulse?.beat()
     if (message.type === 'answers') for (const answer of message.answers) this.#calls.answer(answer)
@@ -147,6 +166,7 @@ export class Supervisor {
     else if (message.type === 'filled') this.#filled(message.keys)
     else if (message.type === 'failed')
       this.#failed(fromWireError(message.error), message.beforeLogin)
+    else if (message.type === 'logging-in') this.#loginBegun = true
     else if (message.type === 'give-up') this.#kill(message.reason)
     else if (message.type === 'note') this.#setup.log[message.level](message.facts, message.text)
   }
@@ -157,10 +177,10 @@ export class Supervisor {
     this.#state = 'ready'
     this.#readyAt = performance.now()
     const host = this.#host
-    this.#pulse = new Pulse(
-      () => host?.send({ type: 'ping' }),
-      () => this.#kill('it does not answer'),
-    )
+    this.#pulse = new Pulse(host?.pid, {
+      ask: () => host?.send({ type: 'ping' }),
+      onLost: () => this.#kill('it does not answer'),
+    })
   }
 
   #filled(keys: number): void {
@@ -219,7 +239,8 @@ export class Supervisor {
       this.#onGone?.()
       return
     }
-    if (this.#first && this.#attempts >= firstStarts) {
+    // A PIN that was never accepted is not sent again when nobody knows what became of the first login.
+    if (this.#first && (this.#loginBegun || this.#attempts >= firstStarts)) {
       const detail = `the HSM host process does not start: ${how}`
       this.#giveUpFirst(new DomainError('ERR_HSM_UNAVAILABLE', detail))
       return
@@ -244,13 +265,17 @@ export class Supervisor {
 
   #refusal(): DomainError {
     if (this.#state === 'latched') {
-      return new DomainError('ERR_HSM_LOGIN', this.#why, { hints: ['set the right PIN'] })
+      const hints = ['set the right PIN']
+      return new DomainError('ERR_HSM_LOGIN', 'the HSM refused the login', { hints })
     }
-    return new DomainError('ERR_HSM_UNAVAILABLE', this.#why, { retryAfterMs: 1000 })
+    const cause = new Error(this.#why)
+    const detail = 'the HSM cannot be asked now'
+    return new DomainError('ERR_HSM_UNAVAILABLE', detail, { retryAfterMs: 1000, cause })
   }
 
-  #withoutPin(line: string): string {
+  #logOutput(line: string): void {
     const pin = this.#setup.pin.expose((bytes) => bytes.toString('utf8'))
-    return pin === '' ? line : line.slice(0, 500).replaceAll(pin, '[secret]')
+    const safe = pin === '' ? line : line.replaceAll(pin, '[secret]')
+    this.#setup.log.debug({ line: safe.slice(0, 500) }, 'the HSM library printed')
   }
 }
