@@ -261,7 +261,7 @@ describe('bootstrapCluster', () => {
     removeDirectory(second)
   }, 60_000)
 
-  it.runIf(runsAsRoot)('refuses root, as every verb does', async () => {
+  it.runIf(runsAsRoot)('refuses root, as every verb does (needs root)', async () => {
     const root = { name: 'root', uid: 0, gid: 0 }
     const directory = join(makeHome(), 'db')
     for (const verb of ['bootstrapCluster', 'startCluster', 'stopCluster'] as const)
@@ -271,8 +271,7 @@ describe('bootstrapCluster', () => {
   })
 })
 
-/** Row 14 of the faults: needs root, to become another user. */
-describe.runIf(runsAsRoot)('another local user', () => {
+describe.runIf(runsAsRoot)('another local user (needs root, to become one)', () => {
   const connectAs = (user: ReturnType<typeof strangerUser>, role: string): Promise<Finished> => {
     const { host, port, database } = cluster.service
     const psql = [

@@ -33,8 +33,8 @@ function asAdministrator<Result>(
   return withClient(database.administrator, work)
 }
 
-function terminateBackends(): Promise<unknown> {
-  return asAdministrator((connection) =>
+async function terminateBackends(): Promise<void> {
+  await asAdministrator((connection) =>
     connection.query(
       `select pg_terminate_backend(pid) from pg_stat_activity
        where datname = current_database() and pid <> pg_backend_pid()`,
@@ -228,9 +228,11 @@ async function withSetting(name: string, value: string, work: () => Promise<void
     })
   await alter(`set ${name} = ${value}`)
   await terminateBackends()
+  await waitForBackends(0)
   await work()
   await alter(`reset ${name}`)
   await terminateBackends()
+  await waitForBackends(0)
 }
 
 async function backends(condition: string): Promise<number> {
