@@ -176,8 +176,9 @@ async function checkTestHsm(stack) {
 
 async function labelOf(stack, handle) {
   const result = await stack.run('keyhsm keys list --json', { quiet: true })
-  const { keys } = JSON.parse(result.stdout)
-  const key = keys.find((candidate) => candidate.label.startsWith(`${handle}-`))
+  const key = JSON.parse(result.stdout).find((candidate) =>
+    candidate.label.startsWith(`${handle}-`),
+  )
   if (!key) throw new Stop(`demo: no HSM key for ${handle}`)
   return key.label
 }

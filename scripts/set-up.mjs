@@ -177,6 +177,7 @@ function build(install) {
   }
   say('set-up: build')
   run(process.execPath, [compiler, '-b', root])
+  run(process.execPath, [join(root, 'scripts', 'bundle.mjs')])
 }
 
 function run(command, args, environment = {}) {

@@ -1,0 +1,87 @@
+#!/usr/bin/env node
+/**
+ * Bundles the compiled programs into `build/`, so that a command loads a few files instead of hundreds. The tree in
+ * `build/` mirrors the checkout: a module that looks for a neighbour by `import.meta.url` (a child process, package.json)
+ * finds it at the mirrored place. The native addon stays outside.
+ */
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { root } from './lib/sources.mjs'
+
+const { build } = await import('esbuild')
+
+/** Programs and the files that they start in processes and threads of their own. */
+const entries = [
+  'apps/keyhsm/dist/main.js',
+  'apps/keytrustee/dist/main-ktadmin.js',
+  'apps/keytrustee/dist/main-keytrustee-server.js',
+  'apps/keytrustee/dist/main-keytrustee-orgtool.js',
+  'apps/cli/dist/main.js',
+  'packages/hsm-pkcs11/dist/host/host-main.js',
+  'packages/hsm-pkcs11/dist/host/worker-main.js',
+]
+
+const target = join(root, 'build')
+const fresh = join(root, 'build.new')
+
+rmSync(fresh, { recursive: true, force: true })
+await build({
+  entryPoints: entries.map((entry) => join(root, entry)),
+  outbase: root,
+  outdir: fresh,
+  chunkNames: 'chunks/[name]-[hash]',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  minifySyntax: true,
+  keepNames: true,
+  legalComments: 'linked',
+  external: ['pkcs11js', 'pg-native'],
+  // CommonJS packages inside an ES module ask for `require`.
+  banner: {
+    js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);",
+  },
+  plugins: [mirroredUrls()],
+  logLevel: 'warning',
+})
+copyManifests()
+rmSync(target, { recursive: true, force: true })
+renameSync(fresh, target)
+
+/** `import.meta.url` of a module of ours becomes its mirrored place below `build/`, wherever the bundle put its code. */
+function mirroredUrls() {
+  return {
+    name: 'mirrored-urls',
+    setup(bundler) {
+      bundler.onLoad({ filter: /\/(packages|apps)\/[^/]+\/dist\/.*\.js$/ }, ({ path }) => {
+        const text = readFileSync(path, 'utf8')
+        if (!text.includes('import.meta.url')) return undefined
+        const place = JSON.stringify(relative(root, path))
+        const base = "import.meta.url.slice(0,import.meta.url.lastIndexOf('/build/')+7)"
+        return { contents: text.replaceAll('import.meta.url', `(${base}+${place})`), loader: 'js' }
+      })
+    },
+  }
+}
+
+function copyManifests() {
+  for (const group of ['packages', 'apps']) {
+    for (const name of readdirSync(join(root, group))) {
+      const manifest = join(group, name, 'package.json')
+      if (!existsSync(join(fresh, group, name))) continue
+      mkdirSync(dirname(join(fresh, manifest)), { recursive: true })
+      cpSync(join(root, manifest), join(fresh, manifest))
+    }
+  }
+  cpSync(join(root, 'package.json'), join(fresh, 'package.json'))
+}
