@@ -3,8 +3,8 @@
  * before anything is saved; then the running server seals through it.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import type { PartitionDescription } from '@keyhsm/client'
-import { DomainError, type Fingerprint, invalidInput, type Uuid } from '@keyhsm/core'
+import { mayHaveBeenProcessed, type PartitionDescription } from '@keyhsm/client'
+import { DomainError, type Fingerprint, invalidInput, toDomainError, type Uuid } from '@keyhsm/core'
 import { audited } from '../audited.js'
 import { readText } from '../files.js'
 import type { Paths } from '../paths.js'
@@ -141,9 +141,27 @@ async function provePartition(
     const handle = `join-${clock.now().toISOString().slice(0, 10)}`
     await proveSample(calls, { canary: partition.canary as Fingerprint, handle, requestId })
     return partition
+  } catch (error) {
+    throw explain(error)
   } finally {
     await calls.close()
   }
+}
+
+/**
+ * A refusal by Key HSM is not one of the administrator, whose own request was signed and known. In TLS 1.3 a server that
+ * does not accept a certificate may close the connection before its reason arrives.
+ */
+function explain(thrown: unknown): DomainError {
+  const error = toDomainError(thrown)
+  const refused = error.code === 'ERR_NOT_AUTHENTICATED' || error.code === 'ERR_NOT_ALLOWED'
+  const closed = error.code === 'ERR_UNAVAILABLE' && mayHaveBeenProcessed(error)
+  if (!refused && !closed) return error
+  return new DomainError(
+    'ERR_UNAVAILABLE',
+    `${error.message}; if it does not know this server, run keyhsm trust there with this server’s client certificate`,
+    { cause: error },
+  )
 }
 
 function toJoined(

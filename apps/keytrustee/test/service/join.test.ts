@@ -1,0 +1,279 @@
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DomainError } from '@keyhsm/core'
+import { joinRoute, listHsmKeyUsesRoute, pruneReportRoute, statusRoute } from '@keyhsm/protocol'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { initialise } from '../../src/initialise.js'
+import { type Paths, pathsIn } from '../../src/paths.js'
+import { openMemoryStore } from '../../src/store/memory-store.js'
+import { type RealKeyHsm, startKeyHsm } from '../support/real-key-hsm.js'
+import {
+  addTestOrganisation,
+  enrolTestClient,
+  makeHome,
+  type RunningServer,
+  startIn,
+  startTestServer,
+} from '../support/running-server.js'
+
+const patienceMs = 120_000
+
+let keyHsm: RealKeyHsm
+/** Pairs that this Key HSM trusts: one made for it, and a server's own. */
+let trusted: Paths
+beforeAll(async () => {
+  keyHsm = await startKeyHsm()
+  const root = await mkdtemp(join(tmpdir(), 'kt-trusted-'))
+  trusted = pathsIn(root)
+  await initialise(trusted, { externalAddresses: [] })
+  await keyHsm.trust(trusted.keyHsmClientCertificate)
+  await keyHsm.trust(trusted.serverCertificate, 'other')
+}, patienceMs)
+afterAll(async () => {
+  await keyHsm.remove()
+  await rm(trusted.root, { recursive: true, force: true })
+}, patienceMs)
+
+async function copyTrusted(paths: Paths): Promise<void> {
+  for (const name of [
+    'keyHsmClientCertificate',
+    'keyHsmClientKey',
+    'serverCertificate',
+    'serverKey',
+  ] as const)
+    await copyFile(trusted[name], paths[name])
+}
+
+function joinHere(at: RunningServer, changes: object = {}) {
+  const body = { url: keyHsm.url, serverCertificate: keyHsm.certificate, ...changes }
+  return at.admin(joinRoute, { body: body as never })
+}
+
+async function failure(promise: Promise<unknown>): Promise<DomainError> {
+  return promise.then(
+    () => expect.fail('should have been refused'),
+    (error: unknown) => error as DomainError,
+  )
+}
+
+async function fetchText(
+  url: string,
+  certificate: string,
+): Promise<{ status: number; text: string }> {
+  const { request } = await import('node:https')
+  return new Promise((resolve, reject) => {
+    const call = request(
+      url,
+      { ca: certificate, checkServerIdentity: () => undefined },
+      (reply) => {
+        const parts: Buffer[] = []
+        reply.on('data', (part: Buffer) => parts.push(part))
+        reply.on('end', () =>
+          resolve({ status: reply.statusCode ?? 0, text: Buffer.concat(parts).toString() }),
+        )
+      },
+    )
+    call.on('error', reject)
+    call.end()
+  })
+}
+
+describe('joining a real Key HSM', { timeout: patienceMs }, () => {
+  test('before it is trusted nothing is saved; then it seals at once, after a restart too', async () => {
+    const store = openMemoryStore()
+    const paths = await makeHome()
+    const at = await startIn(paths, { store })
+    const { auth } = await addTestOrganisation(at)
+    const { client } = await enrolTestClient(at, { organisation: 'PROD', auth })
+    const content = Buffer.from('content')
+    expect((await failure(client.put({ handle: 'a', content }))).code).toBe('ERR_NOT_JOINED')
+
+    const untrusted = await failure(joinHere(at))
+    expect([untrusted.code, untrusted.message]).toEqual([
+      'ERR_UNAVAILABLE',
+      expect.stringContaining('keyhsm trust'),
+    ])
+    expect(await store.findJoin()).toBeUndefined()
+    await expect(readFile(paths.join)).rejects.toMatchObject({ code: 'ENOENT' })
+    await expect(readFile(paths.keyHsmCertificate)).rejects.toMatchObject({ code: 'ENOENT' })
+
+    await copyTrusted(paths)
+    const joined = await joinHere(at)
+    expect(joined).toMatchObject({
+      realm: 'default',
+      hardware: false,
+      sharesServerCertificate: false,
+    })
+    expect(await readFile(paths.keyHsmCertificate, 'utf8')).toBe(keyHsm.certificate)
+    const deposit = await client.put({ handle: 'a', content })
+    expect(deposit.sealing).toBe('hsm')
+    expect((await client.get('a')).content).toEqual(content)
+    const stored = await store.findRevision(deposit.uuid as never, 1)
+    expect(stored?.stored.includes(content)).toBe(false)
+
+    const page = await fetchText(`${at.url}/test_hsm`, at.serverCertificate)
+    expect(page).toMatchObject({
+      status: 200,
+      text: expect.stringMatching(
+        /^"Sample Key TEST_HELLO_DEPOSIT\d{4}-\d\d-\d\d-\d{6} has been created"\n$/,
+      ) as string,
+    })
+    // The samples of joining and of the page are gone again: only the deposit's key is left, and it is no orphan.
+    expect((await at.admin(pruneReportRoute)).report.keys).toEqual([])
+    const { keys } = await at.admin(listHsmKeyUsesRoute)
+    expect(keys).toMatchObject([{ purpose: 'deposit', uses: [{ handle: 'a', revision: 1 }] }])
+
+    await at.server.stop(1_000)
+    const again = await startIn(paths, { store })
+    expect(await again.admin(statusRoute)).toMatchObject({ healthy: true, sealing: 'hsm' })
+    const lines = await again.auditLines()
+    expect(lines.filter(({ operation }) => operation === 'join')).toMatchObject([
+      { event: 'intent' },
+      { event: 'outcome', outcome: 'done' },
+    ])
+  })
+
+  test('deposits stored without an HSM: refused plainly, nothing changed', async () => {
+    const at = await startTestServer({
+      settings: ['keytrustee.sealing=pass-through'],
+      prepare: copyTrusted,
+    })
+    const { auth } = await addTestOrganisation(at)
+    const { client } = await enrolTestClient(at, { organisation: 'PROD', auth })
+    await client.put({ handle: 'a', content: Buffer.from('x') })
+    await client.remove('a')
+    const error = await failure(joinHere(at))
+    expect([error.code, error.message]).toEqual([
+      'ERR_CONFLICT',
+      expect.stringContaining('migrating them is not there yet'),
+    ])
+    expect(await at.store.findJoin()).toBeUndefined()
+    expect((await client.put({ handle: 'b', content: Buffer.from('x') })).sealing).toBe(
+      'pass-through',
+    )
+  })
+
+  test('bad certificates and keys are refused before anybody is asked', async () => {
+    const at = await startTestServer({ prepare: copyTrusted })
+    const clientCertificate = await readFile(at.paths.keyHsmClientCertificate, 'utf8')
+    const otherKey = await readFile(at.paths.serverKey, 'utf8')
+    for (const changes of [
+      { serverCertificate: 'nonsense' },
+      { clientCertificate },
+      { clientCertificate, clientKey: otherKey },
+      { clientCertificate, clientKey: 'nonsense' },
+    ])
+      expect((await failure(joinHere(at, changes))).code).toBe('ERR_INVALID_INPUT')
+    expect((await failure(joinHere(at, { url: 'http://127.0.0.1:1' }))).code).toBe(
+      'ERR_INVALID_INPUT',
+    )
+    expect((await failure(joinHere(at, { url: 'https://127.0.0.1:1' }))).code).toBe(
+      'ERR_UNAVAILABLE',
+    )
+  })
+
+  test('the server’s own pair works with a warning, as the old manual had it; a protected key with its passphrase', async () => {
+    const { encryptPrivateKey } = await import('@keyhsm/service')
+    const at = await startTestServer({ prepare: copyTrusted })
+    const clientCertificate = await readFile(at.paths.serverCertificate, 'utf8')
+    const plain = await readFile(at.paths.serverKey, 'utf8')
+    const clientKey = encryptPrivateKey(plain, 'a passphrase')
+    expect((await failure(joinHere(at, { clientCertificate, clientKey }))).code).toBe(
+      'ERR_INVALID_INPUT',
+    )
+    const joined = await joinHere(at, { clientCertificate, clientKey, passphrase: 'a passphrase' })
+    expect(joined).toMatchObject({ realm: 'other', sharesServerCertificate: true })
+    expect(await readFile(at.paths.join, 'utf8')).not.toContain(plain.slice(40, 100))
+    expect((await fetchText(`${at.url}/test_hsm`, at.serverCertificate)).status).toBe(200)
+  })
+
+  test('Key HSM away: 503 and unhealthy, and back by itself; another partition is never irretrievable', async () => {
+    const at = await startTestServer({ prepare: copyTrusted })
+    await joinHere(at)
+    const { auth } = await addTestOrganisation(at)
+    const { client } = await enrolTestClient(at, { organisation: 'PROD', auth })
+    await client.put({ handle: 'a', content: Buffer.from('x') })
+
+    await keyHsm.stop()
+    expect(await failure(client.get('a'))).toMatchObject({
+      code: 'ERR_HSM_UNAVAILABLE',
+      retryAfterMs: 1000,
+    })
+    expect((await failure(client.put({ handle: 'b', content: Buffer.from('x') }))).code).toBe(
+      'ERR_HSM_UNAVAILABLE',
+    )
+    expect(await at.admin(statusRoute)).toMatchObject({
+      healthy: false,
+      pendingPuts: 0,
+      parts: { keyHsm: { healthy: false } },
+    })
+    await keyHsm.start()
+    expect((await client.get('a')).content.toString()).toBe('x')
+
+    // Behind the server's back: the canary that the file says it joined is another partition's.
+    await at.server.stop(1_000)
+    const fields = JSON.parse(await readFile(at.paths.join, 'utf8')) as object
+    const canary = 'f'.repeat(64)
+    await writeFile(at.paths.join, JSON.stringify({ ...fields, canary }))
+    const moved = await startIn(at.paths, { store: at.store })
+    const { client: second } = await enrolTestClient(moved, {
+      organisation: 'PROD',
+      auth,
+      clientName: 'second',
+    })
+    expect((await failure(second.put({ handle: 'c', content: Buffer.from('x') }))).code).toBe(
+      'ERR_WRONG_PARTITION',
+    )
+    const { healthy, parts } = await moved.admin(statusRoute)
+    expect(healthy).toBe(false)
+    expect([parts.database.detail, parts.keyHsm.detail]).toEqual([
+      expect.stringContaining('another Key HSM partition'),
+      expect.stringContaining('wrong partition'),
+    ])
+  })
+
+  test('a Key HSM of another partition is refused while deposits need the first', async () => {
+    const at = await startTestServer({ prepare: copyTrusted })
+    await joinHere(at)
+    const { auth } = await addTestOrganisation(at)
+    const { client } = await enrolTestClient(at, { organisation: 'PROD', auth })
+    await client.put({ handle: 'a', content: Buffer.from('x') })
+    const join = await at.store.findJoin()
+    if (!join) throw new Error('not joined')
+    await at.store.withTransaction((transaction) =>
+      transaction.saveJoin({ ...join, domain: 'd'.repeat(32) }),
+    )
+    const refused = await failure(joinHere(at))
+    expect([refused.code, refused.message]).toEqual([
+      'ERR_CONFLICT',
+      expect.stringContaining('another HSM partition'),
+    ])
+    await at.store.withTransaction((transaction) => transaction.saveJoin(join))
+    expect((await joinHere(at)).domain).toBe(join.domain)
+    expect((await client.get('a')).content.toString()).toBe('x')
+  })
+
+  test('a database that says otherwise than the file: nothing passes through, health says so', async () => {
+    const store = openMemoryStore()
+    const paths = await makeHome(['keytrustee.sealing=pass-through'])
+    await store.withTransaction((transaction) =>
+      transaction.saveJoin({
+        url: 'https://127.0.0.1:1',
+        realm: 'default',
+        canary: 'c'.repeat(64) as never,
+        domain: 'd'.repeat(32),
+        joinedAt: new Date(),
+      }),
+    )
+    const at = await startIn(paths, { store })
+    const status = await at.admin(statusRoute)
+    expect(status).toMatchObject({ healthy: false, sealing: 'none' })
+    expect(status.parts.database.detail).toContain('joined server')
+    const { auth } = await addTestOrganisation(at)
+    const { client } = await enrolTestClient(at, { organisation: 'PROD', auth })
+    expect((await failure(client.put({ handle: 'a', content: Buffer.from('x') }))).code).toBe(
+      'ERR_NOT_JOINED',
+    )
+  })
+})
