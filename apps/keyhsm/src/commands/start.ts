@@ -1,7 +1,7 @@
 import { type Command, type Input, type Io, optionGiven } from '@keyhsm/command-line'
-import { systemClock } from '@keyhsm/core'
-import { openLog, runInForeground, startDaemon } from '@keyhsm/service'
-import { readConfiguration } from '../configuration.js'
+import { DomainError, systemClock } from '@keyhsm/core'
+import { daemonState, openLog, runInForeground, startDaemon } from '@keyhsm/service'
+import { type CommonSettings, readConfiguration } from '../configuration.js'
 import { makePrivateDirectory } from '../files.js'
 import { installed, type Paths, pathsIn } from '../paths.js'
 import { startKeyHsm } from '../service/start-key-hsm.js'
@@ -24,8 +24,11 @@ export const startCommand: Command = {
   ],
   async run(input, io): Promise<StartResult> {
     const paths = pathsIn(input.home.keyhsm)
+    const { settings, pin } = await readConfiguration(paths)
+    pin.wipe()
+    requireStopped(paths)
     for (const folder of [paths.run, paths.log]) await makePrivateDirectory(folder)
-    if (optionGiven(input, 'foreground')) return { status: await serve(paths, io) }
+    if (optionGiven(input, 'foreground')) return { status: await serve(paths, settings, io) }
     const { pid, text } = await startDaemon({
       name: 'keyhsm',
       entry: new URL('../main.js', import.meta.url).pathname,
@@ -42,9 +45,12 @@ export const startCommand: Command = {
   exitCode: ({ status }: StartResult) => status,
 }
 
-async function serve(paths: Paths, io: Io): Promise<number> {
-  const { settings, pin } = await readConfiguration(paths)
-  pin.wipe()
+function requireStopped({ pidFile }: Paths): void {
+  const { running, pid } = daemonState(pidFile)
+  if (running) throw new DomainError('ERR_ALREADY_EXISTS', `keyhsm is already running (pid ${pid})`)
+}
+
+async function serve(paths: Paths, settings: CommonSettings, io: Io): Promise<number> {
   const log = openLog({
     name: 'keyhsm',
     file: paths.logFile,

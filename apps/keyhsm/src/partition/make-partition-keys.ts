@@ -79,7 +79,8 @@ async function makeDomain(
   const id = randomBytes(16).toString('hex') as HsmKeyId
   const kind = chooseAuthKind(hsm)
   const label = formatPartitionLabel('auth', now(options))
-  await makeUnlessRaced(hsm, { id, kind, label, use: 'authenticate' }, options, made, findAuthKeys)
+  const spec = { id, kind, label, use: 'authenticate' } as const
+  await makeUnlessRaced(hsm, [{ spec, find: findAuthKeys }], options, made)
   const domain = await connectDomain(hsm, await hsm.listKeys())
   if (!domain) throw new DomainError('ERR_HSM_REFUSED', 'the HSM does not show the key it made')
   return domain
@@ -96,28 +97,41 @@ async function makeOwnKeys(
     { purpose: 'audit', use: 'sign', kind: 'ec-p256' },
   ] as const
   const listed = await hsm.listKeys()
-  for (const { purpose, use, kind } of wanted) {
+  const missing = wanted.flatMap(({ purpose, use, kind }) => {
     const find = (keys: readonly HsmKey[]) => findOwnKeys(keys, keyIds, purpose)
-    if (find(listed).length > 0 || !hsm.capabilities.kinds.includes(kind)) continue
+    if (find(listed).length > 0 || !hsm.capabilities.kinds.includes(kind)) return []
     const label = formatPartitionLabel(purpose, now(options))
-    const spec = { id: keyIds.issue({ purpose }), kind, label, use }
-    await makeUnlessRaced(hsm, spec, options, made, find)
-  }
+    return [{ find, spec: { id: keyIds.issue({ purpose }), kind, label, use } }]
+  })
+  await makeUnlessRaced(hsm, missing, options, made)
+}
+
+/** A key to make, and how all of its sort are found in a listing. */
+interface Missing {
+  readonly spec: KeySpec
+  readonly find: (keys: readonly HsmKey[]) => HsmKey[]
 }
 
 async function makeUnlessRaced(
   hsm: Hsm,
-  spec: KeySpec,
+  missing: readonly Missing[],
   options: MakePartitionKeysOptions,
   made: HsmKey[],
-  find: (keys: readonly HsmKey[]) => HsmKey[],
 ): Promise<void> {
-  const key = await hsm.createKey(spec)
-  if (key.use === 'wrap') await proveKey(hsm, key)
+  if (missing.length === 0) return
+  const keys: HsmKey[] = []
+  for (const { spec } of missing) {
+    const key = await hsm.createKey(spec)
+    if (key.use === 'wrap') await proveKey(hsm, key)
+    keys.push(key)
+  }
   await sleep(options.settleMs ?? defaultSettleMs)
-  const [winner] = find(await hsm.listKeys())
-  if (winner && winner.id !== key.id) await hsm.destroyKey(key.id)
-  else made.push(key)
+  const listed = await hsm.listKeys()
+  for (const [index, key] of keys.entries()) {
+    const [winner] = missing[index]?.find(listed) ?? []
+    if (winner && winner.id !== key.id) await hsm.destroyKey(key.id)
+    else made.push(key)
+  }
 }
 
 function chooseAuthKind(hsm: Hsm): KeyKind {

@@ -1,0 +1,209 @@
+/** The program as an operator runs it: real processes, a home of its own, root dropping to another user. */
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { PassThrough, Readable } from 'node:stream'
+import { findAccount, runProgram } from '@keyhsm/command-line'
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { program } from '../../src/program.js'
+import { makeClientCertificate, makeRoot, makeSoftToken, type TestHome, testPin } from '../home.js'
+
+vi.setConfig({ testTimeout: 120_000 })
+
+const entry = new URL('../../dist/main.js', import.meta.url).pathname
+const isRoot = process.getuid?.() === 0
+const user = isRoot ? 'nobody' : undefined
+
+beforeAll(() => {
+  if (!existsSync(entry)) throw new Error('build apps/keyhsm first')
+})
+
+interface Run {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+function environment(): NodeJS.ProcessEnv {
+  const { KEYHSM_HOME: _home, KEYHSM_PIN: _pin, ...env } = process.env
+  return { ...env, ...(user === undefined ? {} : { KEYHSM_USER: user }) }
+}
+
+function run({ root }: TestHome, order: string[], input = ''): Run {
+  const options = { env: environment(), encoding: 'utf8', input, cwd: '/' } as const
+  return spawnSync(process.execPath, [entry, ...order, '--home', root], options)
+}
+
+/** In this process, as the user of the tests: for what ends before anything is opened. */
+async function runHere({ root }: TestHome, order: string[]) {
+  const [stdout, stderr, stdin] = [new PassThrough(), new PassThrough(), Readable.from([])]
+  const { user: _user, ...here } = program
+  const io = { stdin, stdout, stderr, env: {}, isTerminal: false }
+  const status = await runProgram(here, [...order, '--home', root], io)
+  const read = (stream: PassThrough) => String(stream.read() ?? '')
+  return { status, stdout: read(stdout), stderr: read(stderr) }
+}
+
+function runJson<Value>(home: TestHome, ...order: string[]): Value {
+  const { stdout, stderr, status } = run(home, [...order, '--json'])
+  if (stdout === '') throw new Error(`status ${status}: ${stderr}`)
+  return JSON.parse(stdout) as Value
+}
+
+/** A home on a software token that the user the program drops to may enter. */
+async function makeReadyHome(): Promise<TestHome> {
+  const home = await makeRoot()
+  await makeSoftToken(home)
+  chmodSync(home.root, 0o755)
+  const account = user === undefined ? undefined : findAccount(user)
+  if (account) execFileSync('chown', ['-R', `${account.uid}:${account.gid}`, home.root])
+  return home
+}
+
+function setUp(home: TestHome, pin = testPin, ...more: string[]): Run {
+  const order = ['setup', 'soft-token', '--directory', home.tokenDirectory, '--port', '0']
+  return run(home, [...order, '--pin-file', '-', ...more], pin)
+}
+
+function start(home: TestHome): Run {
+  onTestFinished(() => void run(home, ['stop']))
+  return run(home, ['start'])
+}
+
+describe('keyhsm', () => {
+  it('without arguments prints its usage and exits with 2', async () => {
+    const { status, stderr } = await runHere(await makeRoot(), [])
+    expect(status).toBe(2)
+    for (const command of ['setup', 'trust', 'validate', 'settings', 'start', 'status', 'stop']) {
+      expect(stderr).toContain(command)
+    }
+  })
+
+  it.each([
+    [['setup', 'paper'], 2, /HSM must be softhsm, luna/],
+    [
+      ['setup', 'soft-token', '--slot', '1', '--pin-file', '-'],
+      2,
+      /--slot is not for the software/,
+    ],
+    [
+      ['setup', 'luna', '--directory', '/x', '--pin-file', '-'],
+      2,
+      /--directory is for the software/,
+    ],
+    [['setup', 'soft-token'], 2, /--pin-file is needed/],
+    [['trust'], 2, /CERT or --list or --remove/],
+    [['trust', '--remove', 'x'], 2, /--remove must be a SHA-256/],
+    [['keys', 'revoke'], 2, /LABEL\|ID/],
+    [['strat'], 2, /start/],
+    [['settings'], 78, /is not set up/],
+    [['validate'], 78, /is not set up/],
+    [['start'], 78, /is not set up/],
+    [['status'], 69, /^/],
+    [['reload'], 69, /is not running/],
+  ])('refuses %j with status %i', async (order, expected, message) => {
+    const home = await makeRoot()
+    const { status, stderr } = await runHere(home, order)
+    expect(stderr).toMatch(message)
+    expect(stderr).not.toMatch(/\bat .*\.js/)
+    expect(status).toBe(expected)
+  })
+
+  it('is set up, trusts, validates, starts, shows keys and stops', async () => {
+    const home = await makeReadyHome()
+    const certificate = (await makeClientCertificate('kts1')).certificate
+    writeFileSync(join(home.root, 'kts1.pem'), certificate)
+    expect(setUp(home)).toMatchObject({ status: 0, stdout: expect.stringMatching(/made auth-/) })
+    expect(run(home, ['trust', join(home.root, 'kts1.pem'), '--realm', 'prod'])).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/realm: prod/),
+    })
+    expect(run(home, ['validate']).stdout).toMatch(/Wrap and unwrap: ec-p256 :\[ Successful \]/)
+    expect(run(home, ['settings']).stdout).toMatch(/^keyhsm.hardware : soft-token$/m)
+    expect(start(home)).toMatchObject({
+      status: 0,
+      stderr: expect.stringMatching(/is ready on 127/),
+    })
+    expect(run(home, ['start'])).toMatchObject({ stderr: expect.stringMatching(/running/) })
+    expect(runJson(home, 'status')).toMatchObject({ running: true, realms: ['prod'], keys: 3 })
+    expect(run(home, ['status']).stderr).toMatch(/software token is for development only/)
+    expect(runJson(home, 'trust', '--list')).toMatchObject({ certificates: [{ realm: 'prod' }] })
+    expect(run(home, ['validate']).status).toBe(0)
+    const key = run(home, ['audit', 'public-key']).stdout
+    expect(run(home, ['stop'])).toMatchObject({ status: 0 })
+    expect(run(home, ['status']).status).toBe(69)
+    expect(run(home, ['audit', 'verify', '--public-key', '-'], key)).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/verified/),
+    })
+  })
+
+  it('runs in the foreground until SIGTERM, reloads on SIGHUP and says why it does not start', async () => {
+    const home = await makeReadyHome()
+    setUp(home)
+    const order = [entry, 'start', '--foreground', '--home', home.root]
+    const child = spawn(process.execPath, order, { env: environment(), cwd: '/' })
+    let words = ''
+    child.stderr.on('data', (chunk: Buffer) => {
+      words += chunk.toString()
+    })
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    onTestFinished(() => void child.kill('SIGKILL'))
+    await vi.waitFor(() => expect(words).toMatch(/is ready on/), { timeout: 60_000, interval: 50 })
+    writeFileSync(
+      home.paths.settings,
+      `${readFileSync(home.paths.settings, 'utf8')}keyhsm.key.scope=service\n`,
+    )
+    child.kill('SIGHUP')
+    const log = () => readFileSync(home.paths.logFile, 'utf8')
+    await vi.waitFor(() => expect(log()).toMatch(/settings: scope/), {
+      timeout: 20_000,
+      interval: 50,
+    })
+    const second = run(home, ['start', '--foreground'])
+    expect(second.stderr).toMatch(/running/)
+    expect(second.status).not.toBe(0)
+    child.kill('SIGTERM')
+    expect(await ended).toBe(0)
+    expect(existsSync(home.paths.socket)).toBe(false)
+  })
+
+  it('lists, shows and revokes keys, alone and through the service', async () => {
+    const home = await makeReadyHome()
+    setUp(home)
+    const canary = runJson<{ label: string; purpose: string }[]>(home, 'keys', 'list').find(
+      ({ purpose }) => purpose === 'canary',
+    )
+    for (const running of [false, true]) {
+      if (running) start(home)
+      expect(runJson(home, 'keys', 'show', canary?.label ?? '')).toMatchObject(canary ?? {})
+      expect(run(home, ['keys', 'revoke', canary?.label ?? '', '--yes'])).toMatchObject({
+        status: 77,
+        stderr: expect.stringMatching(/the partition’s own key/),
+      })
+      expect(run(home, ['keys', 'show', 'nothing'])).toMatchObject({ status: 1 })
+    }
+  })
+
+  it('logs in once with a wrong PIN, says so, and starts again only after a person acted', async () => {
+    const home = await makeReadyHome()
+    setUp(home)
+    const attempts = () => {
+      const file = join(home.tokenDirectory, 'refused-login.json')
+      const text = existsSync(file) ? readFileSync(file, 'utf8') : '{"attempts":0}'
+      return (JSON.parse(text) as { attempts: number }).attempts
+    }
+    const wrong = setUp(home, 'wrong-pin')
+    expect(wrong).toMatchObject({ status: 78, stderr: expect.stringMatching(/refused the PIN/) })
+    for (const order of [['start'], ['validate'], ['start', '--foreground'], ['keys', 'list']]) {
+      expect(run(home, order)).toMatchObject({
+        status: 78,
+        stderr: expect.stringMatching(/not tried again by itself[\s\S]*login-reset/),
+      })
+    }
+    expect(attempts()).toBe(1)
+    expect(run(home, ['status']).stderr).toMatch(/the HSM refused the login at/)
+    expect(run(home, ['login-reset']).status).toBe(0)
+    expect(run(home, ['validate']).status).toBe(0)
+  })
+})
