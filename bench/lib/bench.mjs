@@ -1,0 +1,94 @@
+/** What the layers share in one run: sizes, progress, the raw limit, rows, and what must be undone at the end. */
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { RawLimit } from './raw-limit.mjs'
+import { makeToken } from './token.mjs'
+import { Interrupted } from './measure.mjs'
+
+/** Lengths of one cell in milliseconds. A deposit's key takes 10 ms and more, so those cells are longer. */
+const lengths = {
+  full: { raw: 1000, limit: 600, backend: 1000, keyhsm: 1500, whole: 2000, starts: 3 },
+  quick: { raw: 150, limit: 100, backend: 150, keyhsm: 200, whole: 250, starts: 1 },
+}
+
+export class Bench {
+  rows = []
+  raws = []
+  readiness = []
+  memory = []
+  notes = []
+  #undo = []
+  #abort = new AbortController()
+  #began = Date.now()
+  #plannedMs
+  #doneMs = 0
+  #current
+
+  /** @param {{ quick: boolean, kinds: string[], profile?: string, plannedMs: (bench: Bench) => number }} options */
+  constructor({ quick, kinds, profile, plannedMs }) {
+    this.quick = quick
+    this.kinds = kinds
+    this.profile = profile
+    this.lengths = quick ? lengths.quick : lengths.full
+    this.limitMs = this.lengths.limit
+    this.concurrencies = quick ? [1, 8] : [1, 8, 32]
+    this.#plannedMs = plannedMs(this)
+  }
+
+  get signal() {
+    return this.#abort.signal
+  }
+
+  /** A folder that every local user can enter: the services run as users of their own. */
+  async open() {
+    this.folder = mkdtempSync(join(tmpdir(), 'keyhsm-bench-'))
+    this.onEnd(() => rmSync(this.folder, { recursive: true, force: true }))
+    chmodSync(this.folder, 0o755)
+    this.probeFolder = join(this.folder, 'probe')
+    mkdirSync(this.probeFolder)
+    chmodSync(this.probeFolder, 0o777)
+    this.begin('raw token', 500)
+    this.raw = await RawLimit.start(makeToken(this.folder, 'raw'))
+    this.onEnd(() => this.raw.close())
+  }
+
+  interrupt() {
+    this.#abort.abort()
+  }
+
+  /** `undo` runs at the end, the newest first, however the run ends. */
+  onEnd(undo) {
+    this.#undo.push(undo)
+  }
+
+  /** Says what begins now and how long the rest will take. `forMs` is the planned length. */
+  begin(what, forMs) {
+    if (this.signal.aborted) throw new Interrupted()
+    if (this.#current) this.#doneMs += this.#current
+    this.#current = forMs
+    const spentMs = Date.now() - this.#began
+    // Set-up and warm-up come on top of the plan: the time so far says by how much.
+    const pace = this.#doneMs > 3000 ? spentMs / this.#doneMs : 1.6
+    const leftMs = Math.max(0, this.#plannedMs - this.#doneMs) * pace
+    const left = `${Math.ceil(leftMs / 1000)} s left`
+    process.stderr.write(`bench: ${what.padEnd(60)} ${left}\n`)
+  }
+
+  /** Copies a file of the run to where it outlives it. */
+  keep(file) {
+    const copy = join(process.cwd(), basename(file))
+    copyFileSync(file, copy)
+    this.notes.push(`profile: ${copy}`)
+  }
+
+  async close() {
+    for (const undo of this.#undo.splice(0).reverse()) {
+      try {
+        await undo()
+      } catch (error) {
+        process.stderr.write(`bench: ${error.message}\n`)
+      }
+    }
+  }
+}

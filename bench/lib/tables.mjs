@@ -1,0 +1,113 @@
+/** The results as text. Ratios stand beside every rate: a bare number says more about the machine than about us. */
+
+export function formatResults({ raws, rows, readiness, memory }) {
+  const parts = []
+  if (raws.length > 0) parts.push(title('Raw PKCS#11 calls (the limit)'), table(rawColumns, raws))
+  for (const [layer, words] of Object.entries(layers)) {
+    const mine = rows.filter((row) => row.layer === layer)
+    if (mine.length > 0) parts.push(title(words), table(columnsFor(mine), mine))
+  }
+  if (readiness.length > 0)
+    parts.push(title('Time to ready of Key HSM'), table(readyColumns, readiness))
+  if (memory.length > 0) parts.push(title('Resident memory, MiB'), table(memoryColumns, memory))
+  return parts.join('\n')
+}
+
+const layers = {
+  backend: 'Backend: Hsm of @keyhsm/hsm-pkcs11',
+  keyhsm: 'Key HSM: seal and open over mTLS',
+  whole: 'Both services and PostgreSQL: put and get',
+}
+
+const rawColumns = [
+  ['operation', ({ title: words }) => words],
+  ['threads', ({ threads }) => `${threads}`],
+  ['per second', ({ rate }) => number(rate)],
+  ['p50 ms', ({ p50Ms }) => ms(p50Ms)],
+  ['p99 ms', ({ p99Ms }) => ms(p99Ms)],
+  ['cpu ms', ({ cpuMs }) => ms(cpuMs)],
+  ['failed', ({ failed }) => (failed ? `${failed}` : '')],
+]
+
+const rowColumns = [
+  ['operation', ({ operation }) => operation],
+  ['scope', ({ scope }) => scope],
+  ['kind', ({ kind }) => kind],
+  ['at once', ({ concurrency }) => `${concurrency}`],
+  ['per second', ({ rate }) => number(rate)],
+  ['p50 ms', ({ p50Ms }) => ms(p50Ms)],
+  ['p99 ms', ({ p99Ms }) => ms(p99Ms)],
+  ['raw x1', ({ limitOne }) => number(limitOne)],
+  ['raw x2', ({ limitTwo }) => number(limitTwo)],
+  ['of x1', ({ ofOne }) => ratio(ofOne)],
+  ['of x2', ({ ofTwo }) => ratio(ofTwo)],
+  ['of cpu', ({ ofCpu }) => ratio(ofCpu)],
+]
+
+/** Columns whose names come with the rows: event loops and CPU time of the processes that took part. */
+function columnsFor(rows) {
+  const loops = Object.keys(rows[0].loopDelayP99Ms)
+  const roles = Object.keys(rows[0].cpuMsPerOperation)
+  const failed = rows.some((row) => Object.keys(row.failures).length > 0)
+  return [
+    ...rowColumns,
+    ...loops.map((name) => [`${name} loop p99`, (row) => ms(row.loopDelayP99Ms[name])]),
+    ...roles.map((role) => [`${role} cpu ms`, (row) => ms(row.cpuMsPerOperation[role])]),
+    ['others', ({ othersCores }) => ratio(othersCores)],
+    ...(failed ? [['failed', ({ failures }) => formatFailures(failures)]] : []),
+  ]
+}
+
+const readyColumns = [
+  ['keys on the token', ({ keys }) => `${keys}`],
+  ['`keyhsm start` ms', ({ commandMs }) => number(commandMs)],
+  ['service ms', ({ serviceMs }) => number(serviceMs)],
+]
+
+const memoryColumns = [
+  ['when', ({ when }) => when],
+  ['process', ({ process }) => process],
+  ['resident', ({ residentMiB }) => number(residentMiB)],
+  ['highest', ({ highestMiB }) => number(highestMiB)],
+  ['proportional', ({ proportionalMiB }) => number(proportionalMiB)],
+]
+
+function title(words) {
+  return `\n### ${words}\n`
+}
+
+/** A Markdown table whose columns line up as text; the first columns to the left, figures to the right. */
+function table(columns, rows) {
+  const cells = rows.map((row) => columns.map(([, format]) => format(row) ?? ''))
+  const all = [columns.map(([name]) => name), ...cells]
+  const widths = columns.map((_, index) => Math.max(...all.map((line) => line[index].length)))
+  const figures = columns.map(
+    (_, index) =>
+      cells.every((line) => /^[\d.,-]*$/.test(line[index])) &&
+      cells.some((line) => /\d/.test(line[index])),
+  )
+  const format = (line) =>
+    `| ${line.map((cell, index) => (figures[index] ? cell.padStart(widths[index]) : cell.padEnd(widths[index]))).join(' | ')} |`
+  const rule = `|${widths.map((width, index) => (figures[index] ? `${'-'.repeat(width + 1)}:` : '-'.repeat(width + 2))).join('|')}|`
+  return [format(all[0]), rule, ...all.slice(1).map(format)].join('\n')
+}
+
+function number(value) {
+  if (value === undefined) return '-'
+  return value < 100 ? value.toPrecision(3) : Math.round(value).toLocaleString('en-US')
+}
+
+function ms(value) {
+  if (value === undefined || Number.isNaN(value)) return '-'
+  return value < 10 ? value.toFixed(2) : value.toFixed(1)
+}
+
+function ratio(value) {
+  return value === undefined ? '-' : value.toFixed(2)
+}
+
+function formatFailures(failures) {
+  return Object.entries(failures)
+    .map(([name, times]) => `${times} ${name}`)
+    .join(', ')
+}

@@ -1,0 +1,24 @@
+/**
+ * The lowest layer and the limit of all others: synchronous calls of PKCS#11 through `pkcs11js`, each thread in a tight
+ * loop on a session of its own, on a SoftHSM token that nobody else uses.
+ */
+import { rawOperations } from './lib/raw-operations.mjs'
+
+const threadCounts = [1, 2]
+
+export const rawLayer = {
+  name: 'raw',
+  plannedMs: ({ lengths }) => Object.keys(rawOperations).length * threadCounts.length * lengths.raw,
+
+  /** @param {import('./lib/bench.mjs').Bench} bench */
+  async run(bench) {
+    for (const [operation, { title }] of Object.entries(rawOperations)) {
+      for (const threads of threadCounts) {
+        const forMs = bench.lengths.raw
+        bench.begin(`raw: ${title}, ${threads} threads`, forMs)
+        const result = await bench.raw.measure({ operation, threads, forMs })
+        bench.raws.push({ operation, title, threads, ...result })
+      }
+    }
+  },
+}

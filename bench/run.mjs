@@ -1,0 +1,111 @@
+#!/usr/bin/env node
+/**
+ * `npm run bench`: the speed of each layer beside the raw limit of the same run. Nothing here passes or fails by the
+ * clock. Everything that it starts lives in one temporary folder and is stopped at the end, also after Ctrl-C.
+ *
+ *   node bench/run.mjs [--quick] [--json FILE] [--only raw,backend,keyhsm,whole] [--kinds ec-p256,rsa-2048,aes-256]
+ *     [--profile "keyhsm open rsa-2048 8"]
+ *
+ * `--profile` writes a CPU profile of each service during that cell to the working directory.
+ */
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { runMain, Stop } from '../scripts/lib/say.mjs'
+
+const names = ['raw', 'backend', 'keyhsm', 'whole']
+const kindNames = ['ec-p256', 'rsa-2048', 'aes-256']
+
+await runMain(async () => {
+  const options = readOptions()
+  const { Bench } = await loadBuilt()
+  const { rawLayer } = await import('./raw-pkcs11.mjs')
+  const { backendLayer } = await import('./backend.mjs')
+  const { keyHsmLayer } = await import('./keyhsm.mjs')
+  const { wholeLayer } = await import('./whole.mjs')
+  const layers = [rawLayer, backendLayer, keyHsmLayer, wholeLayer].filter(({ name }) =>
+    options.only.includes(name),
+  )
+  const bench = new Bench({
+    ...options,
+    plannedMs: (b) => layers.reduce((total, layer) => total + layer.plannedMs(b), 0),
+  })
+  const interrupt = () => bench.interrupt()
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, interrupt)
+  try {
+    await bench.open()
+    await runLayers(bench, layers)
+    await print(bench, options)
+    return 0
+  } catch (error) {
+    if (!bench.signal.aborted) throw error
+    throw new Stop('bench: interrupted', 130)
+  } finally {
+    await bench.close()
+  }
+})
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        quick: { type: 'boolean', default: false },
+        json: { type: 'string' },
+        only: { type: 'string', default: names.join(',') },
+        kinds: { type: 'string', default: kindNames.join(',') },
+        profile: { type: 'string' },
+      },
+    })
+    const only = listOf('only', values.only, names)
+    const kinds = listOf('kinds', values.kinds, kindNames)
+    return { ...values, only, kinds }
+  } catch (error) {
+    throw new Stop(`bench: ${error.message}`, 2)
+  }
+}
+
+function listOf(option, text, known) {
+  const given = text.split(',')
+  const unknown = given.find((name) => !known.includes(name))
+  if (unknown === undefined) return given
+  throw new Error(`--${option} takes ${known.join(', ')}, not ${unknown}`)
+}
+
+async function loadBuilt() {
+  try {
+    await import('@keyhsm/hsm-pkcs11')
+    return await import('./lib/bench.mjs')
+  } catch (error) {
+    if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error
+    throw new Stop('bench: this checkout is not built\nhint: run `npm run set-up`', 2)
+  }
+}
+
+/** The services are brought up once for both of their layers, and each kind of key is measured in both. */
+async function runLayers(bench, layers) {
+  const below = layers.filter(({ name }) => name === 'raw' || name === 'backend')
+  const above = layers.filter((layer) => !below.includes(layer))
+  for (const layer of below) await layer.run(bench)
+  if (above.length === 0) return
+  const { Services, variants } = await import('./lib/services.mjs')
+  const services = await Services.bringUp(bench)
+  for (const variant of variants.filter(({ kind }) => bench.kinds.includes(kind))) {
+    await services.use(variant)
+    services.noteMemory(`${variant.kind} idle`)
+    for (const layer of above) await layer.run(bench, services, variant)
+    services.noteMemory(`${variant.kind} after load`)
+  }
+  for (let again = 0; again < bench.lengths.starts; again += 1) await services.restartKeyHsm()
+}
+
+async function print(bench, options) {
+  const { describeMachine, formatMachine } = await import('./lib/machine.mjs')
+  const { formatResults } = await import('./lib/tables.mjs')
+  const machine = describeMachine(bench.folder)
+  const { rows, raws, readiness, memory, notes } = bench
+  console.log(formatMachine(machine))
+  console.log(formatResults(bench))
+  for (const note of notes) console.log(note)
+  if (!options.json) return
+  const results = { machine, quick: bench.quick, raws, rows, readiness, memory }
+  writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`)
+}
