@@ -142,12 +142,10 @@ export class Pkcs11Hsm implements Hsm {
       const line = `${this.description}, library ${this.#parts.library}`
       return this.#health('ready', line, { keys, startedAt })
     } catch (error) {
-      const detail = error instanceof Error ? error.message : 'unknown trouble'
-      const refused = this.#parts.supervisor.state === 'latched'
-      return this.#health(
-        refused ? 'login-refused' : 'unavailable',
-        `${this.description}: ${detail}`,
-      )
+      const { state, trouble } = this.#parts.supervisor
+      const detail = trouble || (error instanceof Error ? error.message : 'unknown trouble')
+      const line = `${this.description}, library ${this.#parts.library}: ${detail}`
+      return this.#health(state === 'latched' ? 'login-refused' : 'unavailable', line)
     }
   }
 
