@@ -33,12 +33,11 @@ await runMain(async () => {
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, interrupt)
   try {
     await bench.open()
-    await runLayers(bench, layers)
+    const failure = await runLayers(bench, layers).catch((error) => error)
     await print(bench, options)
+    if (bench.signal.aborted) throw new Stop('bench: interrupted: what was measured is above', 130)
+    if (failure) throw failure
     return 0
-  } catch (error) {
-    if (!bench.signal.aborted) throw error
-    throw new Stop('bench: interrupted', 130)
   } finally {
     await bench.close()
   }

@@ -1,6 +1,7 @@
 /** The whole product for the two upper layers: brought up once, Key HSM restarted with each kind of key. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { freePort } from '../../interop/lib/ports.mjs'
 import { Stack } from '../../interop/lib/stack.mjs'
 import { editSettings } from '@keyhsm/service'
 import { readLocalClient } from '@keyhsm/client'
@@ -30,7 +31,9 @@ export class Services {
     const probe = join(bench.folder, 'loop-probe.mjs')
     writeFileSync(probe, readFileSync(preload), { mode: 0o644 })
     const env = { KEYHSM_BENCH_PROBE: bench.probeFolder, NODE_OPTIONS: `--import ${probe}` }
-    const stack = await Stack.create({ home: join(bench.folder, 'home'), env })
+    // Never the default ports: somebody may be about to start the product on them.
+    const ports = { keyhsm: await freePort(0), trustee: await freePort(0) }
+    const stack = await Stack.create({ home: join(bench.folder, 'home'), env, ports })
     const services = new Services(bench, stack)
     bench.onEnd(() => services.#killLeft())
     bench.onEnd(() => stack.remove())
