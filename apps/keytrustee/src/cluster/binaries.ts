@@ -27,23 +27,32 @@ const defaultRoots: readonly VersionedRoot[] = [
 /** The directory with `initdb` and `postgres`. @throws ERR_SETTINGS naming the package to install */
 export function findBinaries(search: BinariesSearch = {}): string {
   const { binaries, major } = search
-  if (binaries !== undefined) {
-    if (isComplete(binaries)) return binaries
-    throw new DomainError(
-      'ERR_SETTINGS',
-      `${binaries} does not hold PostgreSQL's initdb and postgres`,
-    )
-  }
-  const installed = findVersioned(search.roots ?? defaultRoots)
-  const found = installed.find((entry) => major === undefined || entry.major === major)
-  const onPath = (search.path ?? process.env['PATH'] ?? '').split(delimiter).filter(Boolean)
-  const directory = found?.directory ?? (major === undefined ? onPath.find(isComplete) : undefined)
-  if (directory !== undefined) return directory
-  throw missing(major)
+  if (binaries !== undefined) return requireComplete(binaries)
+  const directory =
+    findVersioned(search.roots ?? defaultRoots, major) ??
+    // A program on PATH may be of any version: good enough for a new cluster only.
+    (major === undefined ? findOnPath(search.path ?? process.env['PATH']) : undefined)
+  if (directory === undefined) throw missing(major)
+  return directory
 }
 
-/** Newest first. */
-function findVersioned(roots: readonly VersionedRoot[]) {
+function requireComplete(binaries: string): string {
+  if (isComplete(binaries)) return binaries
+  throw new DomainError(
+    'ERR_SETTINGS',
+    `${binaries} does not hold PostgreSQL's initdb and postgres`,
+  )
+}
+
+function findOnPath(path = ''): string | undefined {
+  return path.split(delimiter).filter(Boolean).find(isComplete)
+}
+
+/** The newest complete one, or the one of this major version. */
+function findVersioned(
+  roots: readonly VersionedRoot[],
+  major: string | undefined,
+): string | undefined {
   return roots
     .flatMap(({ directory, pattern }) =>
       listDirectory(directory).map((name) => ({
@@ -51,8 +60,9 @@ function findVersioned(roots: readonly VersionedRoot[]) {
         directory: join(directory, name, 'bin'),
       })),
     )
-    .filter((entry) => entry.major !== undefined && isComplete(entry.directory))
-    .sort((a, b) => Number(b.major) - Number(a.major))
+    .filter((entry) => entry.major !== undefined && entry.major === (major ?? entry.major))
+    .filter((entry) => isComplete(entry.directory))
+    .sort((a, b) => Number(b.major) - Number(a.major))[0]?.directory
 }
 
 function missing(major: string | undefined): DomainError {

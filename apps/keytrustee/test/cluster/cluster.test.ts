@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ClusterStatus } from '../../src/cluster/cluster-status.js'
 import { makePrivateCluster, type PrivateCluster, valueOf } from '../support/private-cluster.js'
 import {
+  type ClusterAnswers,
   callCluster,
   clusterUser,
   type Finished,
@@ -15,22 +15,15 @@ import {
 } from '../support/unprivileged.js'
 import { withClient } from '../support/with-postgres.js'
 
-interface Started {
-  readonly pid: number
-  readonly adopted: boolean
-}
-
 let cluster: PrivateCluster
 beforeAll(async () => {
   cluster = await makePrivateCluster()
 }, 60_000)
 afterAll(() => cluster.remove(), 30_000)
 
-const call = async <Value>(
-  verb: Parameters<typeof callCluster>[0],
-  directory = cluster.directory,
-) => valueOf<Value>(await callCluster(verb, { directory }))
-const status = () => call<ClusterStatus>('clusterStatus')
+const call = async <Verb extends keyof ClusterAnswers>(verb: Verb, directory = cluster.directory) =>
+  valueOf(await callCluster(verb, { directory }))
+const status = () => call('clusterStatus')
 
 /** State and process group. @see proc_pid_stat(5) */
 function statOf(pid: number): { readonly state: string; readonly group: number } {
@@ -98,10 +91,7 @@ describe('a bootstrapped cluster', () => {
 
   it('is started, not made, by a second bootstrap; two at once agree', async () => {
     const { pid } = await status()
-    const again = await Promise.all([
-      call<Started>('bootstrapCluster'),
-      call<Started>('startCluster'),
-    ])
+    const again = await Promise.all([call('bootstrapCluster'), call('startCluster')])
     for (const started of again) expect(started).toMatchObject({ pid, adopted: true })
   })
 
@@ -126,14 +116,14 @@ describe('stopping and starting', () => {
     expect(runs(pid as number)).toBe(false)
     expect(await status()).toMatchObject({ state: 'stopped', stoppedByOperator: true })
     expect(await call('stopCluster')).toBe('not-running')
-    const started = await call<Started>('startCluster')
+    const started = await call('startCluster')
     expect(started.adopted).toBe(false)
     expect(await status()).toMatchObject({ state: 'running', stoppedByOperator: false })
   }, 20_000)
 
   it('starts after kill -9 of the postmaster, whoever has its pid now', async () => {
     await killPostmaster()
-    await call<Started>('startCluster')
+    await call('startCluster')
     await killPostmaster()
     // The pid file of a crash before a reboot: its pid is another program's, here our own.
     const file = join(cluster.data, 'postmaster.pid')
@@ -141,14 +131,14 @@ describe('stopping and starting', () => {
     writeFileSync(file, [String(process.pid), ...lines.slice(1)].join('\n'))
     expect(await status()).toMatchObject({ state: 'stopped' })
     expect(await call('stopCluster')).toBe('not-running')
-    const started = await call<Started>('startCluster')
+    const started = await call('startCluster')
     expect(started.adopted).toBe(false)
     expect(started.pid).not.toBe(process.pid)
   }, 30_000)
 
   it('lets several start it at once', async () => {
     await call('stopCluster')
-    const started = await Promise.all([1, 2, 3].map(() => call<Started>('startCluster')))
+    const started = await Promise.all([1, 2, 3].map(() => call('startCluster')))
     expect(new Set(started.map(({ pid }) => pid)).size).toBe(1)
   }, 30_000)
 
@@ -230,7 +220,7 @@ describe('bootstrapCluster', () => {
     const left = readdirSync(directory).filter((name) => name.startsWith('unfinished-'))
     expect(left).toHaveLength(1)
     expect(readdirSync(directory)).not.toContain('data')
-    const stateOf = async () => (await call<ClusterStatus>('clusterStatus', directory)).state
+    const stateOf = async () => (await call('clusterStatus', directory)).state
     expect(await stateOf()).toBe('absent')
     await expect(call('startCluster', directory)).rejects.toThrow('ERR_SETTINGS')
     await call('bootstrapCluster', directory)
@@ -244,8 +234,7 @@ describe('bootstrapCluster', () => {
     const directory = join(home, 'long-'.repeat(20), 'db')
     await runAs(clusterUser, ['mkdir', '-p', join(directory, '..')])
     await call('bootstrapCluster', directory)
-    const socket = async () =>
-      (await call<ClusterStatus>('clusterStatus', directory)).socketDirectory
+    const socket = async () => (await call('clusterStatus', directory)).socketDirectory
     const first = (await socket()) as string
     expect(first).toMatch(/^\/tmp\/ktdb-/)
     expect(statSync(first).mode & 0o777).toBe(0o700)

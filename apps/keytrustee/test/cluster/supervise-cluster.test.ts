@@ -1,7 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { spawn } from 'node:child_process'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import type { ClusterStatus } from '../../src/cluster/cluster-status.js'
 import { makePrivateCluster, type PrivateCluster, valueOf } from '../support/private-cluster.js'
 import { callCluster, clusterUser } from '../support/unprivileged.js'
 
@@ -30,7 +29,7 @@ describe('superviseCluster', () => {
   }, 30_000)
 
   const status = async () =>
-    valueOf<ClusterStatus>(await callCluster('clusterStatus', { directory: cluster.directory }))
+    valueOf(await callCluster('clusterStatus', { directory: cluster.directory }))
 
   it('starts a killed database again', async () => {
     const { pid } = await status()

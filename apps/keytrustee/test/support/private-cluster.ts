@@ -19,16 +19,10 @@ export interface PrivateCluster {
   remove(): Promise<void>
 }
 
-interface Running {
-  readonly pid: number
-  readonly administrator: PostgresAddress
-  readonly service: PostgresAddress
-}
-
 /** Unwraps an answer. @throws with the error's words */
-export function valueOf<Value>(reply: ClusterReply): Value {
+export function valueOf<Value>(reply: ClusterReply<Value>): Value {
   if ('error' in reply) throw new Error(`${reply.error.code}: ${reply.error.message}`)
-  return reply.value as Value
+  return reply.value
 }
 
 /** Makes and starts one in a fresh home. */
@@ -36,7 +30,7 @@ export async function makePrivateCluster(): Promise<PrivateCluster> {
   const home = makeClusterHome()
   const directory = join(home, 'db')
   const data = join(directory, 'data')
-  const { administrator, service, pid } = valueOf<Running>(
+  const { administrator, service, pid } = valueOf(
     await callCluster('bootstrapCluster', { directory }),
   )
   letIn(data, [administrator.user, service.user], pid)
@@ -49,7 +43,7 @@ export async function makePrivateCluster(): Promise<PrivateCluster> {
     data,
     administrator,
     service,
-    start: async () => valueOf<Running>(await callCluster('startCluster', { directory })).pid,
+    start: async () => valueOf(await callCluster('startCluster', { directory })).pid,
     stop,
     pid: () => Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0]),
     remove: async () => {

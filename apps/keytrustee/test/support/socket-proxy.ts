@@ -34,15 +34,15 @@ export async function openSocketProxy(target: PostgresAddress): Promise<SocketPr
     let swallowed: Buffer[] | undefined
     client.on('data', (chunk: Buffer) => {
       const hit = asksCommit(chunk)
-      if (hit && proxy.cut === 'request') return void cutBoth()
       if (hit && proxy.cut === 'answer') swallowed ??= []
-      backend.write(chunk)
+      if (hit && proxy.cut === 'request') cutBoth()
+      else backend.write(chunk)
     })
     backend.on('data', (chunk: Buffer) => {
-      if (!swallowed) return void client.write(chunk)
       // Only when the server said that it committed is the line cut.
-      swallowed.push(chunk)
-      if (Buffer.concat(swallowed).includes('COMMIT\0')) cutBoth()
+      swallowed?.push(chunk)
+      if (!swallowed) client.write(chunk)
+      else if (Buffer.concat(swallowed).includes('COMMIT\0')) cutBoth()
     })
     client.on('close', () => backend.end())
     backend.on('close', () => client.end())

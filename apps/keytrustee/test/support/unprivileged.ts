@@ -3,6 +3,8 @@ import { execFileSync, spawn } from 'node:child_process'
 import { chownSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { ClusterStatus } from '../../src/cluster/cluster-status.js'
+import type { RunningCluster } from '../../src/cluster/start-cluster.js'
 
 export interface OsUser {
   readonly name: string
@@ -68,23 +70,31 @@ export function runAs(
 
 const commandScript = fileURLToPath(new URL('cluster-command.mjs', import.meta.url))
 
+/** The verbs of the built `cluster/` and what they answer. */
+export interface ClusterAnswers {
+  readonly bootstrapCluster: RunningCluster
+  readonly startCluster: RunningCluster
+  readonly stopCluster: 'stopped' | 'not-running'
+  readonly clusterStatus: ClusterStatus
+}
+
 /** What a verb of the built `cluster/` answered, or its error's code and words. */
-export type ClusterReply =
-  | { readonly value: Readonly<Record<string, unknown>> | string }
+export type ClusterReply<Value> =
+  | { readonly value: Value }
   | {
       readonly error: { readonly code: string; readonly message: string; readonly hints: string[] }
     }
 
 /** Calls `bootstrapCluster`, `startCluster`, … of the built app in a process of the cluster's user (or of `user`). */
-export async function callCluster(
-  verb: 'bootstrapCluster' | 'startCluster' | 'stopCluster' | 'clusterStatus',
+export async function callCluster<Verb extends keyof ClusterAnswers>(
+  verb: Verb,
   options: Readonly<Record<string, unknown>>,
   user: OsUser | undefined = clusterUser,
-): Promise<ClusterReply> {
+): Promise<ClusterReply<ClusterAnswers[Verb]>> {
   const argument = JSON.stringify(options)
   const { stdout, stderr } = await runAs(user, [process.execPath, commandScript, verb, argument])
   try {
-    return JSON.parse(stdout) as ClusterReply
+    return JSON.parse(stdout) as ClusterReply<ClusterAnswers[Verb]>
   } catch {
     throw new Error(`the cluster command failed: ${stderr || stdout}`)
   }

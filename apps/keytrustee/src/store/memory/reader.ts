@@ -21,7 +21,8 @@ function compareText(left: string, right: string): number {
   return left < right ? -1 : 1
 }
 
-function toMeta({ stored: _, ...meta }: Revision): RevisionMeta {
+function toMeta(revision: Revision): RevisionMeta {
+  const { stored: _stored, ...meta } = revision
   return meta
 }
 

@@ -36,16 +36,12 @@ export function parseDatabaseUrl(
   field: string,
   options: { readonly password?: string; readonly authorities?: readonly string[] } = {},
 ): PostgresAddress {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (!url || !/^postgres(ql)?:$/.test(url.protocol))
-    throw fault(field, 'must be a postgresql:// URL')
+  const url = parseUrl(text, field)
   refuseUnknownParameters(url, field)
-
-  const named = decodeURIComponent(url.hostname).replace(/^\[|\]$/g, '')
-  const host = url.searchParams.get('host') ?? named
-  const database = decodeURIComponent(url.pathname.slice(1))
-  const user = decodeURIComponent(url.username)
-  const password = decodeURIComponent(url.password) || options.password
+  const host = url.searchParams.get('host') ?? decode(url.hostname, field).replace(/^\[|\]$/g, '')
+  const database = decode(url.pathname.slice(1), field)
+  const user = decode(url.username, field)
+  const password = decode(url.password, field) || options.password
   if (!host || !database || !user) throw fault(field, 'must name user, host and database')
   return {
     host,
@@ -54,6 +50,20 @@ export function parseDatabaseUrl(
     user,
     ...(password ? { password } : {}),
     ...(isPlain(url, host, field) ? {} : { tls: { authorities: options.authorities } }),
+  }
+}
+
+function parseUrl(text: string, field: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url && /^postgres(ql)?:$/.test(url.protocol)) return url
+  throw fault(field, 'must be a postgresql:// URL')
+}
+
+function decode(text: string, field: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw fault(field, 'must have only well-formed % signs')
   }
 }
 

@@ -338,11 +338,11 @@ function describeHsmKeyUses(current: () => Store): void {
         handle: deposit.handle,
         revision,
       })
-      expect([...uses].sort()).toEqual(
-        [
+      expect(uses).toEqual(
+        new Map([
           [ids[0], [use(1)]],
           [ids[1], [use(2)]],
-        ].sort(),
+        ]),
       )
       expect(await current().findHsmKeyUses([])).toEqual(new Map())
     })

@@ -46,6 +46,7 @@ describe('parseDatabaseUrl', () => {
 
   it.each([
     ['http://u@h/d', 'must be a postgresql:// URL'],
+    ['postgres://u:100%@h/d', 'must have only well-formed % signs'],
     ['nonsense', 'must be a postgresql:// URL'],
     ['postgres://h/d', 'must name user, host and database'],
     ['postgres://u@h', 'must name user, host and database'],

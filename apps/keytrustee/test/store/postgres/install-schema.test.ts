@@ -120,6 +120,16 @@ describe('checkSchema', () => {
 })
 
 describe('the role of the service', () => {
+  it('needs no right to create when the schema is there, and is refused when it is not', async () => {
+    const installed = await freshDatabase()
+    expect(await installSchema({ address: installed.service })).toBe(migrations.length)
+    const blank = await freshDatabase({ blank: true })
+    await expect(installSchema({ address: blank.service })).rejects.toMatchObject({
+      code: 'ERR_SETTINGS',
+      message: expect.stringContaining('42501'),
+    })
+  })
+
   it('may put and replace, but delete no deposit, and make no table', async () => {
     const { service } = await freshDatabase()
     const store = await openPostgresStore({ address: service, cluster: 'private' })

@@ -74,7 +74,9 @@ describe('findForRetrieval', () => {
       `explain (format json) ${statement.text}`,
       [...values],
     )
-    return shape(rows[0]?.['QUERY PLAN'][0].Plan as PlanNode)
+    const [row] = rows
+    if (!row) throw new Error('no plan')
+    return shape(row['QUERY PLAN'][0].Plan)
   }
 
   it.each(['handle', 'deposit', 'revision'] as const)(
