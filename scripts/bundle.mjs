@@ -43,6 +43,8 @@ await build({
   format: 'esm',
   platform: 'node',
   target: 'node20',
+  // A CommonJS build gives a dynamic import no names.
+  mainFields: ['module', 'main'],
   minifySyntax: true,
   keepNames: true,
   legalComments: 'linked',
@@ -51,7 +53,7 @@ await build({
   banner: {
     js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);",
   },
-  plugins: [mirroredUrls()],
+  plugins: [mirroredUrls(), metadataFirst()],
   logLevel: 'warning',
 })
 copyManifests()
@@ -69,6 +71,19 @@ function mirroredUrls() {
         const place = JSON.stringify(relative(root, path))
         const base = "import.meta.url.slice(0,import.meta.url.lastIndexOf('/build/')+7)"
         return { contents: text.replaceAll('import.meta.url', `(${base}+${place})`), loader: 'js' }
+      })
+    },
+  }
+}
+
+/** tsyringe demands reflect-metadata before it; chunks do not keep the order in which their modules were imported. */
+function metadataFirst() {
+  return {
+    name: 'metadata-first',
+    setup(bundler) {
+      bundler.onLoad({ filter: /\/tsyringe\/dist\/[^/]+\/index\.js$/ }, ({ path }) => {
+        const text = readFileSync(path, 'utf8')
+        return { contents: `import 'reflect-metadata'\n${text}`, loader: 'js' }
       })
     },
   }
