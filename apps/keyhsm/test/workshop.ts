@@ -9,7 +9,6 @@ import { type Audit, openAudit } from '@keyhsm/service'
 import { onTestFinished } from 'vitest'
 import type { Caller, SealSettings, Workshop } from '../src/operations/caller.js'
 import type { SealRequest } from '../src/operations/seal-deposit.js'
-import type { Partition } from '../src/partition/partition.js'
 import { makePartition, type TestPartitionOptions } from './soft-token.js'
 
 export const caller: Caller = { actor: 'service test', realm: parseRealm('prod') }
@@ -47,7 +46,7 @@ export async function makeWorkshop(
 /** The same workshop over a device with some verbs replaced. */
 export function withVerbs<Shop extends Workshop>(workshop: Shop, verbs: Partial<Hsm>): Shop {
   const hsm = replace(workshop.partition.hsm, verbs)
-  return { ...workshop, partition: replace(workshop.partition, { hsm } as Partial<Partition>) }
+  return { ...workshop, partition: replace(workshop.partition, { hsm }) }
 }
 
 export function withAudit<Shop extends Workshop>(workshop: Shop, append: Audit['append']): Shop {

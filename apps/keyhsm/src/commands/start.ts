@@ -1,5 +1,5 @@
 import { type Command, type Input, type Io, optionGiven } from '@keyhsm/command-line'
-import { DomainError, systemClock } from '@keyhsm/core'
+import { DomainError, systemClock, toDomainError } from '@keyhsm/core'
 import { daemonState, openLog, runInForeground, startDaemon } from '@keyhsm/service'
 import { type CommonSettings, readConfiguration } from '../configuration.js'
 import { makePrivateDirectory } from '../files.js'
@@ -58,20 +58,20 @@ async function serve(paths: Paths, settings: CommonSettings, io: Io): Promise<nu
     maxBytes: settings.logBytes,
     keep: settings.logFiles,
   })
-  let failure: unknown
+  let failure: DomainError | undefined
   const start = async () => {
     try {
       const service = await startKeyHsm({ paths, env: io.env, log, clock: systemClock })
       io.words(service.ready.replace(/^keyhsm /, ''))
       return service
     } catch (error) {
-      failure = error
-      throw error
+      failure = toDomainError(error)
+      throw failure
     }
   }
   try {
     const status = await runInForeground({ name: 'keyhsm', pidFile: paths.pidFile, start, log })
-    if (failure !== undefined) throw failure
+    if (failure) throw toDomainError(failure)
     return status
   } finally {
     await log.close()

@@ -1,5 +1,5 @@
 /** Looks at the device again and again, off the way of every request, and says when what it finds changes. */
-import { DomainError, toDomainError } from '@keyhsm/core'
+import { type DomainError, toDomainError } from '@keyhsm/core'
 import type { Log } from '@keyhsm/service'
 import type { Partition } from '../partition/partition.js'
 

@@ -44,10 +44,10 @@ async function runHere({ root }: TestHome, order: string[]) {
   return { status, stdout: read(stdout), stderr: read(stderr) }
 }
 
-function runJson<Value>(home: TestHome, ...order: string[]): Value {
+function runJson(home: TestHome, ...order: string[]): unknown {
   const { stdout, stderr, status } = run(home, [...order, '--json'])
   if (stdout === '') throw new Error(`status ${status}: ${stderr}`)
-  return JSON.parse(stdout) as Value
+  return JSON.parse(stdout) as unknown
 }
 
 /** A home on a software token that the user the program drops to may enter. */
@@ -171,9 +171,8 @@ describe('keyhsm', () => {
   it('lists, shows and revokes keys, alone and through the service', async () => {
     const home = await makeReadyHome()
     setUp(home)
-    const canary = runJson<{ label: string; purpose: string }[]>(home, 'keys', 'list').find(
-      ({ purpose }) => purpose === 'canary',
-    )
+    const listed = runJson(home, 'keys', 'list') as { label: string; purpose: string }[]
+    const canary = listed.find(({ purpose }) => purpose === 'canary')
     for (const running of [false, true]) {
       if (running) start(home)
       expect(runJson(home, 'keys', 'show', canary?.label ?? '')).toMatchObject(canary ?? {})
