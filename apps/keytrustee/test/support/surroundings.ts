@@ -66,14 +66,16 @@ export interface SurroundingsOptions {
   readonly sealing?: 'hsm' | 'pass-through' | 'none'
   /** Wraps the store, to let it fail. */
   readonly wrapStore?: (store: Store) => Store
+  /** Instead of a fresh one in memory. */
+  readonly store?: Store
 }
 
 export async function makeSurroundings(options: SurroundingsOptions = {}): Promise<Surroundings> {
   const directory = await mkdtemp(join(tmpdir(), 'keytrustee-test-'))
   const clock = new TestClock()
   const grants = openGrants(SecretBytes.own(randomBytes(32)))
-  const memory = openMemoryStore()
-  const store = options.wrapStore?.(memory) ?? memory
+  const plain = options.store ?? openMemoryStore()
+  const store = options.wrapStore?.(plain) ?? plain
   const audit = await openAudit({ directory: join(directory, 'audit'), service: 'test', clock })
   onTestFinished(async () => {
     await audit.close()
