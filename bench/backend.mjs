@@ -20,7 +20,7 @@ const wrapLimits = { 'rsa-2048': 'rsa-2048 encrypt', 'aes-256': 'aes-256 encrypt
 export const backendLayer = {
   name: 'backend',
   plannedMs: ({ lengths, kinds, concurrencies, limitMs }) =>
-    (2 * kinds.length + 1) * (concurrencies.length * lengths.backend + 4 * limitMs),
+    (2 * kinds.length + 1) * (concurrencies.length * lengths.backend + lengths.warm + 4 * limitMs),
 
   /** @param {import('./lib/bench.mjs').Bench} bench */
   async run(bench) {

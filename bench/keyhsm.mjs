@@ -13,7 +13,7 @@ const kept = 500
 export const keyHsmLayer = {
   name: 'keyhsm',
   plannedMs: ({ lengths, kinds, concurrencies, limitMs }) =>
-    kinds.length * 2 * (concurrencies.length * lengths.keyhsm + 4 * limitMs),
+    kinds.length * 2 * (concurrencies.length * lengths.keyhsm + lengths.warm + 4 * limitMs),
 
   /** @param {import('./lib/bench.mjs').Bench} bench @param {import('./lib/services.mjs').Services} services */
   async run(bench, services, { scope, kind }) {

@@ -4,8 +4,9 @@
  * clock. Everything that it starts lives in one temporary folder and is stopped at the end, also after Ctrl-C.
  *
  *   node bench/run.mjs [--quick] [--json FILE] [--only raw,backend,keyhsm,whole] [--kinds ec-p256,rsa-2048,aes-256]
- *     [--profile "keyhsm open rsa-2048 8"]
+ *     [--seconds N] [--profile "keyhsm open rsa-2048 8"]
  *
+ * `--seconds` is the length of a cell.
  * `--profile` writes a CPU profile of each service during that cell to the working directory.
  */
 import { writeFileSync } from 'node:fs'
@@ -51,12 +52,15 @@ function readOptions() {
         json: { type: 'string' },
         only: { type: 'string', default: names.join(',') },
         kinds: { type: 'string', default: kindNames.join(',') },
+        seconds: { type: 'string' },
         profile: { type: 'string' },
       },
     })
     const only = listOf('only', values.only, names)
     const kinds = listOf('kinds', values.kinds, kindNames)
-    return { ...values, only, kinds }
+    const seconds = values.seconds === undefined ? undefined : Number(values.seconds)
+    if (seconds !== undefined && !(seconds > 0)) throw new Error('--seconds takes a number')
+    return { ...values, only, kinds, seconds }
   } catch (error) {
     throw new Stop(`bench: ${error.message}`, 2)
   }

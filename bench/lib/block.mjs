@@ -21,6 +21,7 @@ import { askProbe } from './probes.mjs'
 
 /** @param {import('./bench.mjs').Bench} bench @param {Block} block */
 export async function measureBlock(bench, block) {
+  await warmUp(bench, block)
   const before = await readLimit(bench, block)
   const rows = []
   for (const concurrency of bench.concurrencies)
@@ -28,6 +29,14 @@ export async function measureBlock(bench, block) {
   const after = await readLimit(bench, block)
   const limits = before.map((one, index) => meanOf(one, after[index]))
   for (const row of rows) bench.rows.push({ ...row, ...compare(block, row, limits) })
+}
+
+async function warmUp(bench, { layer, kind, operation, prepare }) {
+  const forMs = bench.lengths.warm
+  bench.begin(`${layer}: warm up ${operation} ${kind}`, forMs)
+  const concurrency = Math.min(8, Math.max(...bench.concurrencies))
+  const step = await prepare(concurrency)
+  await measure({ concurrency, forMs, warmMs: 0, signal: bench.signal }, step)
 }
 
 /** The limit on one thread and on two. */
@@ -52,7 +61,7 @@ async function measureCell(bench, block, concurrency) {
     {
       concurrency,
       forMs: block.forMs,
-      warmMs: Math.min(1000, block.forMs / 3),
+      warmMs: Math.min(500, block.forMs / 4),
       signal: bench.signal,
       onWarm: async () => {
         if (profiled) await order('profile')
