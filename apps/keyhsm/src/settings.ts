@@ -96,6 +96,12 @@ export const commonSchema = settingsSchema({
     describe:
       'largest content that is sealed, at most 17M; the Trustee Server has the limit that users meet',
   },
+  openRate: {
+    name: 'keyhsm.open.rate',
+    default: '0',
+    parse: integer(0, 1e6),
+    describe: 'most deposits that a realm may open a second; 0: as many as the HSM can',
+  },
   logLevel: {
     name: 'keyhsm.log.level',
     default: 'info',

@@ -3,6 +3,7 @@ import type { Clock, Realm } from '@keyhsm/core'
 import type { Audit, Log } from '@keyhsm/service'
 import type { Partition } from '../partition/partition.js'
 import type { Scope } from '../settings.js'
+import type { OpenRate } from './open-rate.js'
 
 /** The settings that operations read; a reload exchanges them as one. */
 export interface SealSettings {
@@ -16,6 +17,7 @@ export interface Workshop {
   readonly clock: Clock
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>
   readonly settings: SealSettings
+  readonly openRate: OpenRate
 }
 
 /** Who asks: the realm is the trusted certificate's, never a field of a request. */

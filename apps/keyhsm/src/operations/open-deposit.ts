@@ -42,18 +42,20 @@ interface Opening {
 /**
  * The content, which the caller wipes.
  * @throws ERR_IRRETRIEVABLE whatever is wrong with the deposit or its key (the audit says what); ERR_WRONG_PARTITION,
- * ERR_HSM_UNAVAILABLE and others when that cannot be known now; ERR_NOT_ALLOWED when trustees must approve.
+ * ERR_HSM_UNAVAILABLE and others when that cannot be known now; ERR_BUSY above the realm's rate; ERR_NOT_ALLOWED when
+ * trustees must approve.
  */
-export function openDeposit(
-  { partition, audit }: Workshop,
+export async function openDeposit(
+  { partition, audit, openRate }: Workshop,
   caller: Caller,
   { requestId, context, sealed, canary }: OpenRequest,
   options: CallOptions = {},
 ): Promise<Buffer> {
+  openRate.admit(caller.realm)
   const { organisation, deposit, handle, revision } = context
   const subject = { realm: caller.realm, organisation, deposit, handle, revision }
   const operation = { operation: 'open', requestId, actor: caller.actor, subject }
-  return audited(audit, operation, 'released', async (findings) => {
+  return await audited(audit, operation, 'released', async (findings) => {
     partition.requireCanary(canary)
     const opening: Opening = { partition, caller, context, findings, options }
     try {

@@ -16,6 +16,7 @@ import {
 import { readConfiguration } from '../configuration.js'
 import { latchLogin } from '../login-latch.js'
 import type { Workshop } from '../operations/caller.js'
+import { OpenRate } from '../operations/open-rate.js'
 import { openPartition } from '../partition/open-partition.js'
 import type { Partition } from '../partition/partition.js'
 import type { Paths } from '../paths.js'
@@ -52,6 +53,7 @@ interface Running {
   readonly metrics: Metrics
   /** Exchanged as one by a reload. */
   live: LiveState
+  openRate: OpenRate
   listener?: HttpServer
 }
 
@@ -110,7 +112,8 @@ async function openParts(o: KeyHsmOptions, closers: Closers): Promise<Running> {
   closers.add(() => audit.close())
   const metrics = createMetrics('keyhsm')
   closers.add(() => metrics.close())
-  return { o, startedAt: clock.now(), partition, audit, metrics, live }
+  const openRate = new OpenRate(live.settings.openRate, clock)
+  return { o, startedAt: clock.now(), partition, audit, metrics, live, openRate }
 }
 
 async function listen(running: Running, closers: Closers): Promise<HttpServer> {
@@ -155,10 +158,10 @@ async function listen(running: Running, closers: Closers): Promise<HttpServer> {
   return running.listener
 }
 
-function toWorkshop({ o, partition, audit, live }: Running): Workshop {
+function toWorkshop({ o, partition, audit, live, openRate }: Running): Workshop {
   const { scope, maxContentBytes } = live.settings
   const { clock, log } = o
-  return { partition, audit, clock, log, settings: { scope, maxContentBytes } }
+  return { partition, audit, clock, log, settings: { scope, maxContentBytes }, openRate }
 }
 
 async function reload(running: Running) {
@@ -171,6 +174,8 @@ async function reload(running: Running) {
     reloadTls: (tls) => listener?.reloadTls(tls),
   })
   running.live = next
+  const { openRate } = next.settings
+  if (openRate !== running.openRate.perSecond) running.openRate = new OpenRate(openRate, o.clock)
   o.log.setLevel(next.settings.logLevel)
   o.log.reopen()
   o.log.info({ applied, needsRestart }, 'settings and trust were taken over')

@@ -40,7 +40,9 @@ export async function readStatus(sources: StatusSources): Promise<Status> {
     device: hsm.description,
     state: toState(health, partition),
     detail: health.detail,
-    ...(health.roundTripMs === undefined ? {} : { roundTripMs: health.roundTripMs }),
+    ...(health.roundTripMs === undefined
+      ? {}
+      : { roundTripMs: Math.round(health.roundTripMs * 100) / 100 }),
     keys: capacity.keys,
     ...(capacity.limit === undefined ? {} : { keyLimit: capacity.limit }),
     capacity: capacity.level,

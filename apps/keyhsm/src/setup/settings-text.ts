@@ -3,7 +3,7 @@ import { editSettings, readSettingLines } from '@keyhsm/service'
 import { commonSchema, type Hardware, vendorPrefix } from '../settings.js'
 
 const newFile = `# Settings of Key HSM. Lines may be changed by hand, but for passwords, which only setup writes.
-# What may stand here: keyhsm settings (or docs/reference/settings.md)
+# What holds: keyhsm settings
 `
 
 /** Values by name of the setting; undefined leaves a line as it is. */

@@ -1,5 +1,6 @@
 import { parseRealm, parseUuid } from '@keyhsm/core'
 import { describe, expect, it } from 'vitest'
+import { KeyRing } from '../../src/keys/key-ring.js'
 import { findPurpose } from '../../src/keys/purpose.js'
 import { parseLabel } from '../../src/keys/labels.js'
 import type { SharedOwner } from '../../src/keys/shared-keys.js'
@@ -63,6 +64,24 @@ describe('shared HSM keys', () => {
     expect(parseLabel(second.label)).toMatchObject({ generation: 1, createdOn: '2026-01-31' })
     await two.recheck()
     expect((await two.ring.take(ofOrganisation)).id).toBe(second.id)
+  })
+
+  it('are followed by the next generation after as many wraps as one key may do', async () => {
+    const { hsm, keys, capacity } = await makePartition()
+    const clock = stoppedClock()
+    const ring = new KeyRing({
+      hsm,
+      keyIds: keys.keyIds,
+      capacity,
+      clock,
+      kind: 'aes-256',
+      maxAgeMs: dayMs,
+      maxUses: 3,
+    })
+    const ids = []
+    for (let count = 0; count < 7; count += 1) ids.push((await ring.take(service)).id)
+    expect(new Set(ids).size).toBe(3)
+    expect([ids[0], ids[3], ids[6]]).toEqual([ids[2], ids[5], ids[6]])
   })
 
   it('follow the kind that is set, and leave keys of other kinds alone', async () => {
