@@ -20,8 +20,15 @@ export interface ClusterStatus {
   /** Major version of PostgreSQL that made it. */
   readonly version?: string
   readonly socketDirectory?: string
+  /** In the socket's name. */
+  readonly port?: number
   /** True while an operator's stop holds: nobody starts it by itself. */
   readonly stoppedByOperator: boolean
+}
+
+export interface ClusterSocket {
+  readonly socketDirectory: string
+  readonly port: number
 }
 
 export interface ClusterAddresses {
@@ -44,25 +51,26 @@ export async function clusterStatus({
   const version = clusterMajor(layout.data)
   const postmaster = await findPostmaster(layout.data)
   if (!postmaster) return { state: 'stopped', version, stoppedByOperator }
-  const { pid, socketDirectory, status } = postmaster
-  const known = { pid, version, stoppedByOperator }
+  const { pid, status, socketDirectory, port = clusterPort } = postmaster
+  const known = { pid, version, port, stoppedByOperator }
   if (status === 'stopping') return { state: 'stopping', ...known }
   // Only who says that it is ready is asked: knocking earlier fills its log with refusals.
   if (socketDirectory === undefined || !isServing(status)) return { state: 'starting', ...known }
-  const answer = await askServer(clusterAddresses(socketDirectory, 'postgres').administrator)
-  return { state: answer === 'ready' ? 'running' : 'starting', socketDirectory, ...known }
+  const { administrator } = clusterAddresses({ socketDirectory, port }, 'postgres')
+  const state = (await askServer(administrator)) === 'ready' ? 'running' : 'starting'
+  return { state, socketDirectory, ...known }
 }
 
 function isServing(status: string | undefined): boolean {
   return status === 'ready' || status === 'standby'
 }
 
-/** How to reach the cluster through the socket in this directory. */
+/** How to reach the cluster through its socket. */
 export function clusterAddresses(
-  socketDirectory: string,
+  { socketDirectory: host, port }: ClusterSocket,
   database: string = databaseName,
 ): ClusterAddresses {
-  const place = { host: socketDirectory, port: clusterPort, database }
+  const place = { host, port, database }
   return {
     administrator: { ...place, user: clusterOwner() },
     service: { ...place, user: serviceRole },

@@ -5,13 +5,15 @@ import { isAbsent } from './files.js'
 
 export interface Postmaster {
   readonly pid: number
+  /** Part of the socket's name; an operator's setting may have changed it. */
+  readonly port: number | undefined
   readonly socketDirectory: string | undefined
   /** Its own word: `ready`, `starting`, `stopping`, `standby`. */
   readonly status: string | undefined
 }
 
 /** @see PostgreSQL 15 src/include/utils/pidfile.h: the lines of postmaster.pid */
-const line = { pid: 0, socketDirectory: 4, status: 7 } as const
+const line = { pid: 0, port: 3, socketDirectory: 4, status: 7 } as const
 
 /** What the pid file says, whoever has that pid now; undefined when there is none or it holds no pid. */
 export async function readPidFile(data: string): Promise<Postmaster | undefined> {
@@ -28,6 +30,7 @@ export function parsePidFile(text: string): Postmaster | undefined {
   if (!Number.isSafeInteger(pid) || pid <= 1) return undefined
   return {
     pid,
+    port: Number(lines[line.port]) || undefined,
     socketDirectory: lines[line.socketDirectory] || undefined,
     status: lines[line.status] || undefined,
   }

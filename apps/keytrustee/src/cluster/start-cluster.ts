@@ -8,6 +8,7 @@ import { installSchema } from '../store/postgres/install-schema.js'
 import { clusterMajor, findBinaries } from './binaries.js'
 import {
   type ClusterAddresses,
+  type ClusterSocket,
   type ClusterStatus,
   clusterAddresses,
   clusterStatus,
@@ -62,8 +63,8 @@ export async function startCluster(options: StartOptions): Promise<RunningCluste
   await rm(layout.stopped, { force: true })
   const hasEnded = before.state === 'stopped' ? await launch(layout, options.binaries) : () => true
   const running = await waitUntilServing(layout, hasEnded, options.timeoutMs ?? defaultTimeoutMs)
-  await completeDatabase(running.socketDirectory)
-  const addresses = clusterAddresses(running.socketDirectory)
+  await completeDatabase(running)
+  const addresses = clusterAddresses(running)
   return { pid: running.pid, adopted: before.state !== 'stopped', ...addresses }
 }
 
@@ -135,9 +136,8 @@ function spawnPostgres(layout: ClusterLayout, programs: string): HasEnded {
 
 type HasEnded = () => boolean
 
-interface Serving {
+interface Serving extends ClusterSocket {
   readonly pid: number
-  readonly socketDirectory: string
 }
 
 async function waitUntilServing(
@@ -148,10 +148,10 @@ async function waitUntilServing(
   const found = await waitFor(timeoutMs, async () => {
     // Asked before the status: a second starter's server may serve although ours gave way to it.
     const ended = hasEnded()
-    const { state, pid, socketDirectory } = await clusterStatus(layout)
-    if (state === 'running' && pid !== undefined && socketDirectory !== undefined)
-      return { pid, socketDirectory }
-    return state === 'stopped' && ended ? ('ended' as const) : undefined
+    const status = await clusterStatus(layout)
+    return (
+      toServing(status) ?? (status.state === 'stopped' && ended ? ('ended' as const) : undefined)
+    )
   })
   if (found !== undefined && found !== 'ended') return found
   const words = found === 'ended' ? 'did not start' : 'does not serve yet'
@@ -160,11 +160,14 @@ async function waitUntilServing(
   })
 }
 
-async function completeDatabase(socketDirectory: string): Promise<void> {
-  await makeDatabase(
-    clusterAddresses(socketDirectory, 'postgres').administrator,
-    databaseName,
-    serviceRole,
-  )
-  await installSchema({ address: clusterAddresses(socketDirectory).administrator, serviceRole })
+function toServing({ state, pid, socketDirectory, port }: ClusterStatus): Serving | undefined {
+  if (state !== 'running' || pid === undefined) return undefined
+  if (socketDirectory === undefined || port === undefined) return undefined
+  return { pid, socketDirectory, port }
+}
+
+async function completeDatabase(socket: ClusterSocket): Promise<void> {
+  const { administrator } = clusterAddresses(socket, 'postgres')
+  await makeDatabase(administrator, databaseName, serviceRole)
+  await installSchema({ address: clusterAddresses(socket).administrator, serviceRole })
 }

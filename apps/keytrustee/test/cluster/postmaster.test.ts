@@ -13,9 +13,10 @@ const file = (pid: number | string, status = 'ready   ') =>
   `${pid}\n/srv/db/data\n1793170000\n11381\n/srv/db/run\n\n 1234567 65536\n${status}\n`
 
 describe('parsePidFile', () => {
-  it('reads pid, socket directory and status', () => {
+  it('reads pid, port, socket directory and status', () => {
     expect(parsePidFile(file(4711))).toEqual({
       pid: 4711,
+      port: 11381,
       socketDirectory: '/srv/db/run',
       status: 'ready',
     })
@@ -24,6 +25,7 @@ describe('parsePidFile', () => {
   it('reads one that is still being written', () => {
     expect(parsePidFile('4711\n')).toEqual({
       pid: 4711,
+      port: undefined,
       socketDirectory: undefined,
       status: undefined,
     })

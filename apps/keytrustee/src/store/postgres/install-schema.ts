@@ -138,14 +138,21 @@ async function withClient<Result>(
 }
 
 /** SQLSTATEs of a database that will not let this role work: a matter of settings, not of waiting. */
-const settingsStates = new Set(['28000', '28P01', '3D000', '42501'])
+const refusingStates = new Set(['28000', '28P01', '3D000', '42501'])
+
+/** Node's words for a certificate that is not the expected one. @see https://nodejs.org/api/tls.html#x509-certificate-error-codes */
+const certificateCode = /^(CERT_|ERR_TLS_CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/
 
 function refused(error: unknown, address: PostgresAddress): DomainError {
-  const state = error instanceof pg.DatabaseError ? error.code : undefined
-  if (state === undefined || !settingsStates.has(state)) return translate(error)
-  return new DomainError(
-    'ERR_SETTINGS',
-    `the database ${describeAddress(address)} refuses the role ${address.user} (SQLSTATE ${state})`,
-    { cause: error },
-  )
+  const code = String((error as { readonly code?: unknown } | undefined)?.code)
+  const place = describeAddress(address)
+  if (error instanceof pg.DatabaseError && refusingStates.has(code))
+    return settings(`${place} refuses the role ${address.user} (SQLSTATE ${code})`, error)
+  if (certificateCode.test(code))
+    return settings(`${place} shows a certificate that is not trusted (${code})`, error)
+  return translate(error)
+}
+
+function settings(words: string, cause: unknown): DomainError {
+  return new DomainError('ERR_SETTINGS', `the database ${words}`, { cause })
 }

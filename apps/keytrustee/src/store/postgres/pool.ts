@@ -1,5 +1,6 @@
 /** The only file that makes connections: their limits, their session settings, and their errors translated. */
 import { isAbsolute } from 'node:path'
+import type { ConnectionOptions } from 'node:tls'
 import pg from 'pg'
 import type { PostgresAddress } from './address.js'
 import { Columns, type Queries, type Result, type Statement, type Value } from './queries.js'
@@ -32,18 +33,25 @@ export interface SessionSettings {
 /** Connection settings of the driver without session settings: what the server itself would do. */
 export function plainConfig(address: PostgresAddress, timeouts: Timeouts): pg.ClientConfig {
   const { host, port, database, user, password, tls } = address
-  const ca = tls?.authorities
   return {
     host,
     port,
     database,
     user,
     ...(password === undefined ? {} : { password }),
-    ssl: tls ? { rejectUnauthorized: true, ...(ca ? { ca: [...ca] } : {}) } : false,
+    ssl: tls ? verifyFull(tls.authorities) : false,
     application_name: 'keytrustee-server',
     keepAlive: !isAbsolute(host),
     connectionTimeoutMillis: timeouts.connectMs,
     query_timeout: timeouts.answerMs,
+  }
+}
+
+/** The certificate must be signed by the authorities and be of this very host, name or address. */
+function verifyFull(authorities: readonly string[] | undefined): ConnectionOptions {
+  return {
+    rejectUnauthorized: true,
+    ...(authorities ? { ca: [...authorities] } : {}),
   }
 }
 
