@@ -1,6 +1,6 @@
 import type { HsmKeyId } from '@keyhsm/core'
 import { type KeyKind, parseWrapPublicKey, type WrapPublicKey } from '@keyhsm/hsm'
-import type { KeyFacts } from './messages.js'
+import type { KeyFacts } from './verbs.js'
 
 interface KnownKey {
   readonly kind: KeyKind

@@ -3,25 +3,17 @@
  * (structured clone), so Buffers travel as bytes. Calls and answers are tuples gathered per tick: at thousands a second
  * the messages, not the bytes, are what costs.
  */
-import type { ErrorCode, FieldFault, HsmKeyId } from '@keyhsm/core'
-import type { KeyKind, KeySpec, KeyUse, WrapAlgorithm, WrappingKind } from '@keyhsm/hsm'
+import type { ErrorCode, FieldFault } from '@keyhsm/core'
+import type { KeyKind, WrapAlgorithm, WrappingKind } from '@keyhsm/hsm'
 import type { AesWrap, Pkcs11Profile } from './profile.js'
 import type { CryptokiFailure } from './return-codes.js'
+import type { Verb } from './verbs.js'
 
 /** Which token: every given field must match, and exactly one token. The serial number is the surest, the slot the least. */
 export interface TokenChoice {
   readonly label?: string
   readonly serial?: string
   readonly slot?: number
-}
-
-/** A key as the host describes it; the service adds the fingerprint. */
-export interface KeyFacts {
-  readonly id: HsmKeyId
-  readonly label: string
-  readonly kind: KeyKind
-  readonly use: KeyUse
-  readonly publicKey: Buffer | undefined
 }
 
 /** What the first start found out; later starts of the host are given it back instead of probing again. */
@@ -31,34 +23,6 @@ export interface Findings {
   readonly rsaKeyPairGen: number
   readonly aes: AesWrap | undefined
 }
-
-/** The verbs of the host: arguments and result of each. */
-export interface Verbs {
-  create: { args: KeySpec; result: KeyFacts }
-  find: { args: { id: HsmKeyId }; result: KeyFacts | undefined }
-  list: { args: undefined; result: readonly KeyFacts[] }
-  /** The key's facts, its private half proved to be there where the profile asks for it. */
-  prove: { args: { id: HsmKeyId }; result: KeyFacts }
-  wrap: {
-    args: { id: HsmKeyId; contentKey: Buffer; binding: Buffer }
-    result: { algorithm: WrapAlgorithm; bytes: Buffer }
-  }
-  unwrap: {
-    args: { id: HsmKeyId; algorithm: WrapAlgorithm; bytes: Buffer; binding: Buffer }
-    result: Buffer
-  }
-  derive: {
-    args: { id: HsmKeyId; point: Buffer }
-    result: { shared: Buffer; publicKey: Buffer }
-  }
-  authenticate: { args: { id: HsmKeyId; message: Buffer }; result: Buffer }
-  sign: { args: { id: HsmKeyId; digest: Buffer }; result: Buffer }
-  destroy: { args: { id: HsmKeyId }; result: 'destroyed' | 'already-gone' }
-  recheck: { args: undefined; result: number }
-  probe: { args: undefined; result: { keys: number } }
-}
-
-export type Verb = keyof Verbs
 
 /** Call number, verb, arguments, milliseconds it may take in the host. */
 export type CallTuple = readonly [number, Verb, unknown, number]

@@ -24,7 +24,8 @@ import {
   wrapInSoftware,
 } from '@keyhsm/hsm'
 import { KnownKeys } from './known-keys.js'
-import type { KeyFacts, TokenFacts, Verb, Verbs } from './messages.js'
+import type { TokenFacts } from './messages.js'
+import type { KeyFacts, Verb, Verbs } from './verbs.js'
 import type { CallLimits, Pkcs11Profile } from './profile.js'
 import type { Supervisor } from './service/supervisor.js'
 import { checkWrappedBytes } from './wrapped-lengths.js'

@@ -5,7 +5,7 @@ import type { Hsm, KeyKind, WrappedKey } from '@keyhsm/hsm'
 import { connectPkcs11, type Pkcs11Hsm, pkcs11Profiles } from '@keyhsm/hsm-pkcs11'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { FaultyModule } from './support/faulty-module.js'
-import { alive, hostOf, resume } from './support/hurt-host.js'
+import { alive, hostOf } from './support/hurt-host.js'
 import { SofthsmToken, softhsmLibrary } from './support/softhsm-token.js'
 
 const binding = Buffer.from('header and context')
@@ -67,16 +67,16 @@ async function codeOf(call: Promise<unknown>): Promise<string> {
 async function load(deposit: Deposit, lanes: number, until: Promise<unknown>) {
   const by = hsm
   const codes = new Set<string>()
-  let ended = false
+  const state = { ended: false }
   let wrong = 0
   let lastGood = performance.now()
   let longestGapMs = 0
   const end = () => {
-    ended = true
+    state.ended = true
   }
   until.then(end, end)
   const lane = async () => {
-    while (!ended) {
+    while (!state.ended) {
       const outcome = await opens(deposit, by).catch((error: DomainError) => error.code)
       if (outcome === true) {
         const now = performance.now()
@@ -103,27 +103,26 @@ async function recovers(deposit: Deposit): Promise<void> {
 }
 
 describe.each(['ec-p256', 'aes-256'] as const)('under load, %s', (kind) => {
-  test.each([
-    ['SIGKILL', 'killed'],
-    ['SIGSEGV', 'crashed'],
-    ['SIGSTOP', 'stopped'],
-  ] as const)('a host that gets %s costs callers a retry and is replaced', async (signal) => {
-    const deposit = await makeDeposit(kind)
-    const victim = hostOf(hsm)
-    const story = async () => {
-      await pause(200)
-      process.kill(victim, signal)
-      await pause(200)
-      await recovers(deposit)
-      await pause(200)
-    }
-    const { codes, wrong, longestGapMs } = await load(deposit, 8, story())
-    expect(wrong).toBe(0)
-    expect(codes).toEqual(['ERR_HSM_UNAVAILABLE'])
-    expect(longestGapMs).toBeLessThan(recoveryMs)
-    expect(hostOf(hsm)).not.toBe(victim)
-    await expect.poll(() => alive(victim)).toBe(false)
-  })
+  test.each(['SIGKILL', 'SIGSEGV', 'SIGSTOP'] as const)(
+    'a host that gets %s costs callers a retry and is replaced',
+    async (signal) => {
+      const deposit = await makeDeposit(kind)
+      const victim = hostOf(hsm)
+      const story = async () => {
+        await pause(200)
+        process.kill(victim, signal)
+        await pause(200)
+        await recovers(deposit)
+        await pause(200)
+      }
+      const { codes, wrong, longestGapMs } = await load(deposit, 8, story())
+      expect(wrong).toBe(0)
+      expect(codes).toEqual(['ERR_HSM_UNAVAILABLE'])
+      expect(longestGapMs).toBeLessThan(recoveryMs)
+      expect(hostOf(hsm)).not.toBe(victim)
+      await expect.poll(() => alive(victim)).toBe(false)
+    },
+  )
 })
 
 describe('a library that misbehaves', () => {

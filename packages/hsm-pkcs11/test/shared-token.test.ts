@@ -122,16 +122,16 @@ describe('several services', () => {
     const kept = await makeDeposit('ec-p256')
     const services = [start(8), start(8), start(8)]
     const ends = services.map((service) => once(service, 'message'))
-    let ended = false
+    const state = { ended: false }
     const watch = async () => {
-      while (!ended) {
+      while (!state.ended) {
         await hsm.listKeys()
         await open(kept)
       }
     }
     const watching = watch()
     const reports = (await Promise.all(ends)).map(([report]) => report as object)
-    ended = true
+    state.ended = true
     await watching
     expect(reports).toEqual(Array.from(services, () => ({ made: 8, failures: [] })))
     const listed = await hsm.listKeys()

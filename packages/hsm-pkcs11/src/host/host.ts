@@ -112,7 +112,7 @@ export class Host {
   async #fill(): Promise<void> {
     const control: CallControl = { urgency: 'wrap', dropped: false, begun: true }
     try {
-      const { keys, broken } = await this.#context.directory.fill(control)
+      const { keys, broken } = await this.#context.directory.readToken(control)
       this.#parts.send({ type: 'filled', keys })
       if (broken === 0) return
       const text = 'some ids on the token have half a key pair or several keys'

@@ -121,7 +121,7 @@ export class KeyDirectory {
   }
 
   /** Reads every id on the token and replaces what is cached; keys made or forgotten meanwhile stay as they are. */
-  async fill(control: CallControl): Promise<DirectoryCount> {
+  async readToken(control: CallControl): Promise<DirectoryCount> {
     this.#touched = new Set()
     try {
       const objects = await this.#scheduler.submit('scanObjects', undefined, control)

@@ -1,4 +1,5 @@
 import { DomainError } from '@keyhsm/core'
+import type * as Binding from 'pkcs11js'
 import type { Cryptoki } from '../cryptoki.js'
 
 /**
@@ -21,7 +22,7 @@ export async function loadCryptoki(library: string): Promise<Cryptoki> {
   return cryptoki as unknown as Cryptoki
 }
 
-async function loadBinding(): Promise<typeof import('pkcs11js')> {
+async function loadBinding(): Promise<typeof Binding> {
   try {
     return (await import('pkcs11js')).default
   } catch (cause) {

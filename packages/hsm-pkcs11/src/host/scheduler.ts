@@ -47,6 +47,7 @@ interface RunningJob extends WaitingJob {
   readonly startedAt: number
 }
 
+/** The queue, the gate, the lock and the workers, put together. */
 export class Scheduler {
   readonly #pool: WorkerPool
   readonly #profile: Pkcs11Profile

@@ -27,6 +27,7 @@ function stamped(name: JobName): boolean {
   return jobTable[name].access === 'write' || name === 'scanObjects'
 }
 
+/** The session of one worker thread. */
 export class WorkerSession {
   readonly #cryptoki: Cryptoki
   readonly #slot: CryptokiHandle

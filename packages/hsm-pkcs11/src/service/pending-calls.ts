@@ -2,7 +2,8 @@
 import { DomainError } from '@keyhsm/core'
 import type { CallOptions } from '@keyhsm/hsm'
 import { wipeBytes } from '../host/exact-bytes.js'
-import type { AnswerTuple, Verb } from '../messages.js'
+import type { AnswerTuple } from '../messages.js'
+import type { Verb } from '../verbs.js'
 import { fromWireError } from '../wire-error.js'
 
 /** Most calls of a verb that may wait; all others together have {@link maxCalls}. */
@@ -29,6 +30,7 @@ export interface NewCall {
   readonly answer: Promise<unknown>
 }
 
+/** Calls by number. */
 export class PendingCalls {
   readonly #calls = new Map<number, PendingCall>()
   readonly #perVerb = new Map<Verb, number>()
@@ -72,7 +74,7 @@ export class PendingCalls {
 
   /** Fails every call. */
   failAll(error: DomainError): void {
-    for (const number of [...this.#calls.keys()]) this.#settle(number, (call) => call.reject(error))
+    for (const number of this.#calls.keys()) this.#settle(number, (call) => call.reject(error))
   }
 
   #giveUp(number: number, error: DomainError): void {

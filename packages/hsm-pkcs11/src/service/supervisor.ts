@@ -4,15 +4,8 @@
  */
 import { DomainError, type SecretBytes } from '@keyhsm/core'
 import type { CallOptions } from '@keyhsm/hsm'
-import type {
-  Findings,
-  HostMessage,
-  StartMessage,
-  TokenChoice,
-  TokenFacts,
-  Verb,
-  Verbs,
-} from '../messages.js'
+import type { Findings, HostMessage, StartMessage, TokenChoice, TokenFacts } from '../messages.js'
+import type { Verb, Verbs } from '../verbs.js'
 import type { Pkcs11Log } from '../options.js'
 import { fromWireError } from '../wire-error.js'
 import type { Environment } from './host-environment.js'

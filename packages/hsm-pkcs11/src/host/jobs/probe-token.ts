@@ -9,6 +9,7 @@ import {
   type RsaOaepAlgorithm,
   type WrapAlgorithm,
   type WrappingKind,
+  wrappingKinds,
 } from '@keyhsm/hsm'
 import { CKA, CKK, CKM, CKO } from '../../constants.js'
 import type { Attribute, CryptokiHandle } from '../../cryptoki.js'
@@ -36,32 +37,28 @@ export function probeToken(job: JobSession): Findings {
   const rsaKeyPairGen = job.profile.rsaKeyPairGen.find((one) => mechanisms.includes(one))
   const oaep = listed([CKM.rsaPkcsOaep]) ? chooseOaep(job) : undefined
   const aes = listed(neededMechanisms['aes-256']) ? chooseAes(job, mechanisms) : undefined
-  const rsa = rsaKeyPairGen !== undefined && oaep ? oaep : undefined
-  const ec = listed(neededMechanisms['ec-p256'])
+  const rsa = rsaKeyPairGen === undefined ? undefined : oaep
+  const wraps: Readonly<Record<WrappingKind, WrapAlgorithm | undefined>> = {
+    'ec-p256': listed(neededMechanisms['ec-p256']) ? ecies : undefined,
+    'rsa-2048': rsa,
+    'rsa-3072': rsa,
+    'aes-256': aes?.algorithm,
+  }
+  const macs = (['hmac-sha256', 'cmac-aes-256'] as const).filter((kind) =>
+    listed(neededMechanisms[kind]),
+  )
   return {
-    kinds: [
-      ...(ec ? (['ec-p256'] as const) : []),
-      ...(rsa ? (['rsa-2048', 'rsa-3072'] as const) : []),
-      ...(aes ? (['aes-256'] as const) : []),
-      ...(['hmac-sha256', 'cmac-aes-256'] as const).filter((kind) =>
-        listed(neededMechanisms[kind]),
-      ),
-    ],
-    wrapAlgorithms: wrapTable([
-      ['ec-p256', ec ? ecies : undefined],
-      ['rsa-2048', rsa],
-      ['rsa-3072', rsa],
-      ['aes-256', aes?.algorithm],
-    ]),
+    kinds: [...wrappingKinds.filter((kind) => wraps[kind] !== undefined), ...macs],
+    wrapAlgorithms: withoutGaps(wraps),
     rsaKeyPairGen: rsaKeyPairGen ?? CKM.rsaPkcsKeyPairGen,
     aes,
   }
 }
 
-function wrapTable(
-  rows: readonly (readonly [WrappingKind, WrapAlgorithm | undefined])[],
-): Partial<Record<WrappingKind, WrapAlgorithm>> {
-  return Object.fromEntries(rows.filter(([, algorithm]) => algorithm !== undefined))
+function withoutGaps(
+  wraps: Readonly<Record<WrappingKind, WrapAlgorithm | undefined>>,
+): Findings['wrapAlgorithms'] {
+  return Object.fromEntries(Object.entries(wraps).filter(([, algorithm]) => algorithm))
 }
 
 /** The first way of wrapping under AES that gives its own bytes back in our stored form. */

@@ -1,11 +1,11 @@
 import { DomainError, type HsmKeyId } from '@keyhsm/core'
-import type { KeyFacts } from '../../messages.js'
+import type { KeyFacts } from '../../verbs.js'
 import type { CallControl } from '../job-queue.js'
 import { type RunVerb, toFacts, type VerbContext } from './verb-context.js'
 
 /** Reads the token anew and describes every whole key of ours; a key that goes away meanwhile is left out. */
 export const listKeys: RunVerb<'list'> = async (context, _args, control) => {
-  await context.directory.fill(control)
+  await context.directory.readToken(control)
   const ids = context.directory.wholeKeys()
   const facts: KeyFacts[] = []
   for (let at = 0; at < ids.length; at += atOnce) {

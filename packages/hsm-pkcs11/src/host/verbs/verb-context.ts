@@ -1,6 +1,7 @@
 import { DomainError } from '@keyhsm/core'
 import type { KeyUse } from '@keyhsm/hsm'
-import type { Findings, KeyFacts, Verbs } from '../../messages.js'
+import type { Findings } from '../../messages.js'
+import type { KeyFacts, Verbs } from '../../verbs.js'
 import type { Pkcs11Profile } from '../../profile.js'
 import type { CallControl } from '../job-queue.js'
 import type { KeyDescription } from '../jobs/describe-key.js'

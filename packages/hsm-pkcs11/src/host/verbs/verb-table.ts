@@ -1,4 +1,4 @@
-import type { Verb, Verbs } from '../../messages.js'
+import type { Verb, Verbs } from '../../verbs.js'
 import type { CallControl, Urgency } from '../job-queue.js'
 import { authenticate, signDigest } from './authenticate.js'
 import { createKey } from './create-key.js'
@@ -35,7 +35,7 @@ async function recheck(
   _args: Verbs['recheck']['args'],
   control: CallControl,
 ): Promise<number> {
-  const { keys } = await directory.fill(control)
+  const { keys } = await directory.readToken(control)
   return keys
 }
 

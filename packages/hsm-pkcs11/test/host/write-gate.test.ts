@@ -1,0 +1,48 @@
+import { describe, expect, test } from 'vitest'
+import { WriteGate } from '../../src/host/write-gate.js'
+
+describe('exclusive', () => {
+  test('a write waits until nothing runs, and lets nothing pass meanwhile', () => {
+    const gate = new WriteGate('exclusive')
+    gate.enter('use')
+    expect(gate.admit('write')).toBe('drain')
+    gate.leave('use')
+    expect(gate.admit('write')).toBe('run')
+  })
+
+  test.each(['use', 'look', 'write'] as const)(
+    'nothing of access %s starts during a write',
+    (access) => {
+      const gate = new WriteGate('exclusive')
+      gate.enter('write')
+      expect(gate.admit(access)).toBe('drain')
+      gate.leave('write')
+      expect(gate.admit(access)).toBe('run')
+      expect(gate.idle).toBe(true)
+    },
+  )
+
+  test('uses and looks run beside each other', () => {
+    const gate = new WriteGate('exclusive')
+    gate.enter('use')
+    gate.enter('look')
+    expect([gate.admit('use'), gate.admit('look')]).toEqual(['run', 'run'])
+  })
+})
+
+test('serial: one write at a time, everything else beside it', () => {
+  const gate = new WriteGate('serial')
+  gate.enter('use')
+  expect(gate.admit('write')).toBe('run')
+  gate.enter('write')
+  expect(gate.admit('write')).toBe('skip')
+  expect([gate.admit('use'), gate.admit('look')]).toEqual(['run', 'run'])
+})
+
+test('concurrent: no rule', () => {
+  const gate = new WriteGate('concurrent')
+  for (const access of ['write', 'use', 'look', 'write'] as const) {
+    expect(gate.admit(access)).toBe('run')
+    gate.enter(access)
+  }
+})
