@@ -63,7 +63,7 @@ export function isTaken(pid: number): boolean {
   }
 }
 
-/** Backends and helpers that outlived their postmaster: they end by themselves, but hold the shared memory until then. */
+/** Backends and auxiliary processes that outlived their postmaster: they end by themselves, but hold the shared memory until then. */
 export async function findLeftovers(data: string): Promise<readonly number[]> {
   const pids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name))
   const found: number[] = []
