@@ -85,17 +85,17 @@ async function findOwn(
 }
 
 function planPut(order: PutOrder, before: Deposit | undefined): ReservedPut {
+  requireConditions(order, before)
+  if (!before) return { order, before, deposit: newUuid(), revision: 1 }
+  return { order, before, deposit: before.uuid, revision: before.revision + 1 }
+}
+
+function requireConditions(order: PutOrder, before: Deposit | undefined): void {
   if (before?.state === 'disabled') throw removedDeposit(before)
   if (before && order.onlyNew)
     throw new DomainError('ERR_ALREADY_EXISTS', `the handle ${order.handle} is taken`)
   if (order.replaces !== undefined && order.replaces !== before?.revision)
     throw new DomainError('ERR_CONFLICT', 'the deposit has another revision than If-Match says')
-  return {
-    order,
-    before,
-    deposit: before?.uuid ?? newUuid(),
-    revision: (before?.revision ?? 0) + 1,
-  }
 }
 
 async function planRemove(

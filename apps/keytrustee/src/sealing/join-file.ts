@@ -2,7 +2,7 @@
  * How this server is joined to a Key HSM: one file outside the database (0600), so that a database administrator can
  * neither redirect nor end it. The database holds a copy of the public part, to notice one that belongs elsewhere.
  */
-import { DomainError, type Fingerprint, parseFingerprint } from '@keyhsm/core'
+import { DomainError, parseFingerprint } from '@keyhsm/core'
 import { writeFileAtomically } from '@keyhsm/service'
 import { readOptionalText, readPrivateText } from '../files.js'
 import type { Paths } from '../paths.js'
@@ -57,7 +57,7 @@ function parseJoin(fields: Record<string, unknown>): Joined {
   return {
     url: text('url'),
     realm: text('realm'),
-    canary: parseFingerprint(text('canary'), 'canary') as Fingerprint,
+    canary: parseFingerprint(text('canary'), 'canary'),
     domain: text('domain'),
     joinedAt: new Date(text('joinedAt')),
     scope: parseScope(text('scope')),

@@ -39,13 +39,14 @@ export function clientRoutes(o: ClientRoutesOptions): readonly BoundRoute[] {
 }
 
 /** Without an identity: first contact, and the two pages of the old product. */
-function openRoutes({ trustee, desk, hsmTest, certificate }: ClientRoutesOptions): BoundRoute[] {
+function openRoutes(o: ClientRoutesOptions): BoundRoute[] {
+  const { trustee, desk, hsmTest } = o
   return [
     bindRoute(enrolRoute, async ({ body, requestId, peerAddress: peer }) =>
       enrolClient(trustee, desk, { requestId, peer, request: await parseEnrolment(body) }),
     ),
     bindRoute(fingerprintRoute, () =>
-      Promise.resolve(new TextReply(`${formatKeyFingerprint(certificate())}\n`)),
+      Promise.resolve(new TextReply(`${formatKeyFingerprint(o.certificate())}\n`)),
     ),
     bindRoute(
       testHsmRoute,

@@ -35,10 +35,11 @@ export function describeParts(parts: Parts): string {
   return faults.map(({ name, part }) => `${name}: ${part.detail}`).join('; ') || 'healthy'
 }
 
-async function readDatabase({ store, link }: HealthSources): Promise<PartHealth> {
+async function readDatabase(sources: HealthSources): Promise<PartHealth> {
+  const { store } = sources
   const { state, detail } = await store.probe()
   if (state !== 'ready') return { healthy: false, detail }
-  const fault = await findJoinFault(store, link()).catch(
+  const fault = await findJoinFault(store, sources.link()).catch(
     (error: unknown) => toDomainError(error).message,
   )
   return fault === undefined ? { healthy: true, detail } : { healthy: false, detail: fault }
@@ -57,8 +58,9 @@ async function findJoinFault(
   return same ? undefined : 'this database belongs to another Key HSM partition than this server'
 }
 
-async function readKeyHsm({ link, passThrough }: HealthSources): Promise<PartHealth> {
-  const joined = link()
+async function readKeyHsm(sources: HealthSources): Promise<PartHealth> {
+  const { passThrough } = sources
+  const joined = sources.link()
   if (!joined) {
     const detail = passThrough
       ? 'not joined, deposits pass through unsealed'

@@ -82,7 +82,7 @@ describe('putBatch', () => {
       putBatch(at.trustee, caller, { requestId: newUuid(), puts: puts(...handles) })
     const replies = await Promise.all([batch('a', 'b'), batch('b', 'a'), batch('a'), batch('b')])
     const revisions = replies.flatMap(({ deposits }) => deposits.map(({ revision }) => revision))
-    expect(revisions.sort()).toEqual([1, 1, 2, 2, 3, 3])
+    expect(revisions.sort((a, b) => a - b)).toEqual([1, 1, 2, 2, 3, 3])
   })
 })
 

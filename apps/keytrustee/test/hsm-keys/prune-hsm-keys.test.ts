@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DomainError, newUuid } from '@keyhsm/core'
+import { DomainError, newUuid, parseRealm } from '@keyhsm/core'
 import { describe, expect, test } from 'vitest'
 import { putDeposit } from '../../src/deposits/put-deposit.js'
 import { type PruneLink, pruneReported, reportOrphans } from '../../src/hsm-keys/prune-hsm-keys.js'
@@ -17,7 +17,7 @@ const day = 86400_000
 const order = () => ({ requestId: newUuid(), actor: 'alice' })
 
 function linkOf(at: Surroundings, realm = 'default'): PruneLink {
-  return { joined: { canary, realm }, calls: at.keyHsm } as unknown as PruneLink
+  return { joined: { canary, realm: parseRealm(realm) }, calls: at.keyHsm }
 }
 
 /** A deposit, and an orphan as a crash after sealing leaves it. */

@@ -29,7 +29,8 @@ describe('decide', () => {
       'not-owner',
       'ERR_NOT_FOUND',
     ],
-  ] as const)('%s may not', (_, changedClient, changedDeposit, reason, code) => {
+  ] as const)('%s may not', (...row) => {
+    const [, changedClient, changedDeposit, reason, code] = row
     const facts = {
       client: { ...client, ...changedClient } as Client,
       deposit: { ...deposit, ...changedDeposit } as Deposit,

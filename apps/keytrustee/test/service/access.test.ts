@@ -157,13 +157,13 @@ describe('the clients’ port', () => {
       at.admin(setClientStateRoute, {
         params: { ref: enrolment.client },
         body: { action },
-      } as never)
+      })
     await set('disable')
     expect(await codeOf(client.get('a'))).toBe('ERR_NOT_AUTHENTICATED')
     await set('enable')
     expect((await client.get('a')).content.toString()).toBe('x')
-    const suspend = (state: string) =>
-      at.admin(setOrganisationStateRoute, { params: { name: 'PROD' }, body: { state } } as never)
+    const suspend = (state: 'active' | 'suspended') =>
+      at.admin(setOrganisationStateRoute, { params: { name: 'PROD' }, body: { state } })
     await suspend('suspended')
     expect(await codeOf(client.get('a'))).toBe('ERR_NOT_AUTHENTICATED')
     await suspend('active')

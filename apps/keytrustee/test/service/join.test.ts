@@ -1,7 +1,7 @@
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DomainError } from '@keyhsm/core'
+import type { DomainError } from '@keyhsm/core'
 import { joinRoute, listHsmKeyUsesRoute, pruneReportRoute, statusRoute } from '@keyhsm/protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { initialise } from '../../src/initialise.js'
@@ -47,7 +47,7 @@ async function copyTrusted(paths: Paths): Promise<void> {
 
 function joinHere(at: RunningServer, changes: object = {}) {
   const body = { url: keyHsm.url, serverCertificate: keyHsm.certificate, ...changes }
-  return at.admin(joinRoute, { body: body as never })
+  return at.admin(joinRoute, { body })
 }
 
 async function failure(promise: Promise<unknown>): Promise<DomainError> {

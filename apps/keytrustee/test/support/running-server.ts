@@ -3,7 +3,13 @@ import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { makeCertificateRequest, noRetry, Transport, TrusteeClient } from '@keyhsm/client'
+import {
+  type CallOptions,
+  makeCertificateRequest,
+  noRetry,
+  Transport,
+  TrusteeClient,
+} from '@keyhsm/client'
 import { addOrganisationRoute, type ReplyOf, type RouteSpec } from '@keyhsm/protocol'
 import { type Log, openLog } from '@keyhsm/service'
 import { onTestFinished } from 'vitest'
@@ -24,10 +30,7 @@ export interface RunningServer {
   /** PEM of the server's certificate. */
   readonly serverCertificate: string
   /** Calls a route of the control socket as the first administrator. */
-  admin<Spec extends RouteSpec>(
-    spec: Spec,
-    o?: Parameters<Transport['call']>[1],
-  ): Promise<ReplyOf<Spec>>
+  admin<Spec extends RouteSpec>(spec: Spec, o?: CallOptions<Spec>): Promise<ReplyOf<Spec>>
   auditLines(): Promise<readonly AuditLine[]>
 }
 
@@ -74,7 +77,7 @@ export async function startIn(paths: Paths, o: ServerOptions = {}): Promise<Runn
     store,
     url: `https://127.0.0.1:${server.address.port}`,
     serverCertificate: await readFile(paths.serverCertificate, 'utf8'),
-    admin: (spec, options) => control.call(spec, options as never),
+    admin: (spec, options) => control.call(spec, options),
     async auditLines() {
       const lines = (await readFile(join(paths.audit, 'audit.log'), 'utf8')).trim().split('\n')
       return lines
@@ -123,7 +126,7 @@ export function connectClient(
 
 /** Adds an organisation. */
 export async function addTestOrganisation(at: RunningServer, name = 'PROD') {
-  return at.admin(addOrganisationRoute, { body: { name, contacts: ['root@localhost'] } as never })
+  return at.admin(addOrganisationRoute, { body: { name, contacts: ['root@localhost'] } })
 }
 
 /** An enrolled, active client. */
