@@ -162,7 +162,7 @@ async function judge(stack, { crash, trustee, acknowledged }) {
 
 function countOrphans(result) {
   if (result.exit !== 0) return `FAILED ${result.stderr}`
-  return JSON.parse(result.stdout).orphans?.length ?? 'FAILED'
+  return JSON.parse(result.stdout).report?.keys.length ?? 'FAILED'
 }
 
 function digest(bytes) {

@@ -16,7 +16,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runMain } from '../scripts/lib/say.mjs'
 import { root } from '../scripts/lib/sources.mjs'
-import { Stack } from './lib/stack.mjs'
+import { Stack, softhsmModule } from './lib/stack.mjs'
 
 const args = process.argv.slice(2)
 const verbose = args.includes('--verbose')
@@ -26,6 +26,9 @@ const wanted = args.filter(
   (arg, index) => !arg.startsWith('--') && (reportAt < 0 || index !== reportAt + 1),
 )
 const folder = join(root, 'interop', 'scripts')
+
+/** A line that did not hold; anything else thrown is a fault of the runner. */
+class LineFailed extends Error {}
 
 await runMain(async () => {
   const files = readdirSync(folder)
@@ -62,8 +65,6 @@ async function runScript(file) {
   }
 }
 
-class LineFailed extends Error {}
-
 async function runLines(stack, lines) {
   let last
   for (const [index, line] of lines.entries()) {
@@ -96,7 +97,7 @@ async function runCommand(stack, command, exit, fail) {
     TRUSTEE_PORT: String(stack.ports.trustee),
     PIN_FILE: stack.pinFile,
     AUTH_FILE: stack.authFile,
-    MODULE: stack.softhsmModule ?? '',
+    MODULE: softhsmModule,
     AS_KEYHSM: stack.asKeyHsm,
   })
   const result = await stack.run(command, { exit: 'any' })

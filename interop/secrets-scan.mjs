@@ -92,7 +92,7 @@ async function dumpDatabase(stack) {
   const status = JSON.parse((await stack.run('ktadmin db status --json', { quiet: true })).stdout)
   const as = stack.isRoot ? 'runuser -u keytrustee -- ' : ''
   const result = await stack.run(
-    `${as}pg_dump -h ${status.socketDirectory} -p ${status.port} -d ${status.database}`,
+    `${as}pg_dump -h ${status.socketDirectory} -p ${status.port} -d keytrustee`,
     { quiet: true },
   )
   if (!result.stdout.includes('CREATE TABLE'))

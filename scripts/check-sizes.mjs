@@ -46,7 +46,8 @@ function checkComments(path, lines) {
   const declared = lines.filter(isDeclared)
   if (declared.length === 1 && lines[0]?.startsWith('/**')) return
   for (const [index, line] of lines.entries()) {
-    if (isDeclared(line) && !/\*\/\s*$/.test(lines[index - 1] ?? '')) {
+    const above = lines.slice(0, index).findLast((other) => !other.startsWith('// oxlint-disable'))
+    if (isDeclared(line) && !/\*\/\s*$/.test(above ?? '')) {
       faults.push(`${path}:${index + 1}: no TSDoc on ${line.slice(7, 60)}`)
     }
   }

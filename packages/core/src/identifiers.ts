@@ -54,6 +54,7 @@ export function parseUuid(text: string, field = 'uuid'): Uuid {
   return lower as Uuid
 }
 
+/** A fresh random uuid (version 4). */
 export function newUuid(): Uuid {
   return randomUUID() as Uuid
 }

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
 
+/** Bytes that only {@link SecretBytes.expose} shows. Made by `own` or `random`, ended by `wipe`. */
 export class SecretBytes {
   #bytes: Buffer
   #wiped = false

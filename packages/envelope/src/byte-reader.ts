@@ -8,6 +8,7 @@ export function malformed(rule: string): DomainError {
   })
 }
 
+/** A place in stored bytes that only moves forward. */
 export class ByteReader {
   readonly #bytes: Buffer
   #offset = 0

@@ -23,14 +23,17 @@ export const contentAlgorithms = { 'hkdf-sha256-aes-256-gcm': 1 } as const
 
 export type ContentAlgorithm = keyof typeof contentAlgorithms
 
+/** The scope with this stored id, or undefined when no release up to this one wrote it. */
 export function findScope(id: number): SealedScope | undefined {
   return findName(scopeIds, id)
 }
 
+/** The kind with this stored id, or undefined when no release up to this one wrote it. */
 export function findKind(id: number): SealedKind | undefined {
   return findName(kindIds, id)
 }
 
+/** The content algorithm with this stored id, or undefined when no release up to this one wrote it. */
 export function findContentAlgorithm(id: number): ContentAlgorithm | undefined {
   return findName(contentAlgorithms, id)
 }

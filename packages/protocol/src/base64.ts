@@ -1,6 +1,7 @@
 /** Strict base64: what does not encode back to itself is refused, so that one value has one spelling. */
 import { invalidInput } from '@keyhsm/core'
 
+/** With padding, RFC 4648 §4. */
 export function encodeBase64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
 }

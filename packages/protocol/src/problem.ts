@@ -41,6 +41,7 @@ export interface Problem {
 
 export const problemMediaType = 'application/problem+json'
 
+/** The document for an error; its cause stays behind. */
 export function toProblem(error: DomainError, requestId?: string): Problem {
   return {
     status: statusOf[error.code],

@@ -5,13 +5,7 @@
  */
 import Type from 'typebox'
 import { defineRoute, type RouteSpec } from './route.js'
-import {
-  FingerprintField,
-  HandleField,
-  InstantField,
-  NameField,
-  UuidField,
-} from './schemas.js'
+import { FingerprintField, HandleField, InstantField, NameField, UuidField } from './schemas.js'
 import { adminDefaults, exact } from './trustee-admin-defaults.js'
 import { DepositField } from './trustee-api.js'
 import { trusteeHsmKeyRoutes } from './trustee-hsm-keys-api.js'

@@ -18,6 +18,7 @@ export function nodeHttpOptions(limits: HttpLimits): http.ServerOptions {
   }
 }
 
+/** The server of a control socket: the same limits as over TLS. */
 export function createPlainServer(limits: HttpLimits): http.Server {
   return http.createServer(nodeHttpOptions(limits))
 }

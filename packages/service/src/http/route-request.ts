@@ -41,7 +41,7 @@ export function bindRoute<Spec extends RouteSpec>(
   spec: Spec,
   handle: (request: RouteRequest<Spec>) => Promise<ReplyOf<Spec> | TextReply>,
 ): BoundRoute {
-  return { spec, handle: (request) => handle(request as RouteRequest<Spec>) }
+  return { spec, handle: (request) => handle(request) }
 }
 
 /** A reply that is not JSON: the old product's plain-text pages, metrics. */
