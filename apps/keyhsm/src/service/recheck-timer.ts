@@ -11,7 +11,7 @@ export interface RecheckTimerOptions {
   readonly onError: (error: DomainError) => void
 }
 
-/** Pause after a look that failed. */
+/** Pause after a look that failed, and after a request found the partition gone: it shall serve again soon after it is back. */
 const retryMs = 2000
 
 /** Starts looking; the first look comes after one pause. @returns stops and waits for a look in progress. */
@@ -21,6 +21,7 @@ export function startRecheckTimer(o: RecheckTimerOptions): () => Promise<void> {
   let timer: NodeJS.Timeout | undefined
   let trouble: string | undefined
   let level = o.partition.capacity.state().level
+  let waitedMs = 0
 
   const look = async (): Promise<void> => {
     try {
@@ -36,11 +37,21 @@ export function startRecheckTimer(o: RecheckTimerOptions): () => Promise<void> {
     level = warnOfCapacity(o, level)
     schedule()
   }
+  const turn = (): void => {
+    const due = waitedMs >= o.everyMs() || trouble !== undefined || !o.partition.visible
+    if (!due) {
+      schedule()
+      return
+    }
+    waitedMs = 0
+    looking = look()
+  }
   const schedule = (): void => {
     if (stopped) return
-    const pauseMs = trouble === undefined ? o.everyMs() : Math.min(retryMs, o.everyMs())
+    const pauseMs = Math.min(retryMs, o.everyMs())
     timer = setTimeout(() => {
-      looking = look()
+      waitedMs += pauseMs
+      turn()
     }, pauseMs)
   }
   schedule()

@@ -53,6 +53,19 @@ describe('the recheck timer', () => {
     expect(partition.visible).toBe(true)
   })
 
+  it('looks soon after a request has found the partition gone', async () => {
+    const { partition, passed } = await start()
+    const { hsm, keys } = partition
+    await hsm.destroyKey(keys.canary.id)
+    await expect(partition.confirmVisible()).rejects.toMatchObject({ code: 'ERR_WRONG_PARTITION' })
+    const { id, label, kind, use } = keys.canary
+    await hsm.createKey({ id, label, kind, use })
+    await passed(2000, 1)
+    expect(partition.visible).toBe(true)
+    await passed(58_000, 1)
+    await passed(2000, 2)
+  })
+
   it('warns when the partition fills up', async () => {
     const { partition, lines, passed } = await start({ limit: 4 })
     const id = 'ab'.repeat(16) as typeof partition.keys.auth.id
