@@ -20,24 +20,19 @@ import { logStatements, statementsOf } from './lib/database.mjs'
 const self = '/v1/self'
 const nobody = '401 ERR_NOT_AUTHENTICATED'
 
-/** Callers that are nobody: how each comes by its certificate, and what must be answered. */
-const callers = [
-  ['a registered client (so that the others mean something)', '200', ({ own }) => own],
-  ['no certificate', nobody, () => ({})],
-  [
-    'a certificate that it made itself',
-    nobody,
-    async () => {
-      const made = await makeSelfSigned({
-        commonName: 'client',
-        subjectAltNames: [],
-        days: 1,
-        usage: 'client',
-      })
-      return { cert: made.certificate, key: made.privateKey }
-    },
-  ],
-  [
+const cases = [
+  caller('a registered client (so that the others mean something)', '200', ({ own }) => own),
+  caller('no certificate', nobody, () => ({})),
+  caller('a certificate that it made itself', nobody, async () => {
+    const made = await makeSelfSigned({
+      commonName: 'client',
+      subjectAltNames: [],
+      days: 1,
+      usage: 'client',
+    })
+    return { cert: made.certificate, key: made.privateKey }
+  }),
+  caller(
     'a certificate with the client’s name and key from an authority of the same name',
     nobody,
     async (context) => {
@@ -46,36 +41,24 @@ const callers = [
       const authority = await makeAuthority({ commonName, days: 10 })
       return issueAgain(context, { authority })
     },
-  ],
-  ['a certificate that has expired', nobody, (context) => issueAgain(context, { daysAgo: 30 })],
-  [
-    'a certificate that is not valid yet',
-    nobody,
-    (context) => issueAgain(context, { daysAgo: -30 }),
-  ],
-  [
+  ),
+  caller('a certificate that has expired', nobody, (context) =>
+    issueAgain(context, { daysAgo: 30 }),
+  ),
+  caller('a certificate that is not valid yet', nobody, (context) =>
+    issueAgain(context, { daysAgo: -30 }),
+  ),
+  caller(
     'the same made now by the server’s authority (so that the two before mean something)',
     '200',
     (context) => issueAgain(context, { daysAgo: 0 }),
-  ],
-  [
-    'a certificate of the authority for another key',
-    nobody,
-    async (context) => {
-      const { privateKey } = await makeAuthority({ commonName: 'x', days: 1 })
-      const cert = await issueAgain({ ...context, own: { ...context.own, key: privateKey } }, {})
-      return { cert: cert.cert, key: privateKey }
-    },
-  ],
+  ),
+  caller('a certificate of the authority for another key', nobody, async (context) => {
+    const { privateKey } = await makeAuthority({ commonName: 'x', days: 1 })
+    const cert = await issueAgain({ ...context, own: { ...context.own, key: privateKey } }, {})
+    return { cert: cert.cert, key: privateKey }
+  }),
 ]
-
-const cases = callers.map(([name, expected, identity]) => ({
-  row: 4,
-  name: `caller with ${name}`,
-  expected,
-  run: async (context) =>
-    verdictOf(await ask(context.stack, self, { tls: await identity(context) })),
-}))
 
 cases.push(
   ...['TLSv1.3', 'TLSv1.2'].map((version) => ({
@@ -151,23 +134,10 @@ cases.push(
   },
 )
 
-/** What Key HSM's own port does with them. */
-const strangers = [
-  ['no certificate', () => ({})],
-  ['a client’s certificate', ({ own }) => own],
-  ['the server certificate of the Trustee Server', ({ serverPair }) => serverPair],
-]
 cases.push(
-  ...strangers.map(([name, identity]) => ({
-    row: 4,
-    name: `Key HSM’s port: caller with ${name}`,
-    expected: 'cut off',
-    run: async (context) => {
-      const { stack } = context
-      const tls = identity(context)
-      return verdictOf(await ask(stack, '/v1/partition', { tls, port: stack.ports.keyhsm }))
-    },
-  })),
+  stranger('no certificate', () => ({})),
+  stranger('a client’s certificate', ({ own }) => own),
+  stranger('the server certificate of the Trustee Server', ({ serverPair }) => serverPair),
   {
     row: 4,
     name: 'Key HSM’s port: the Trustee Server itself (so that the others mean something)',
@@ -176,6 +146,23 @@ cases.push(
       verdictOf(await ask(stack, '/v1/partition', { tls: keyHsmPair, port: stack.ports.keyhsm })),
   },
 )
+
+/** One who asks the Trustee Server: how it comes by its certificate, and what must be answered. */
+function caller(name, expected, identity) {
+  const run = async (context) =>
+    verdictOf(await ask(context.stack, self, { tls: await identity(context) }))
+  return { row: 4, name: `caller with ${name}`, expected, run }
+}
+
+/** One who asks Key HSM itself. */
+function stranger(name, identity) {
+  const run = async (context) => {
+    const { stack } = context
+    const tls = identity(context)
+    return verdictOf(await ask(stack, '/v1/partition', { tls, port: stack.ports.keyhsm }))
+  }
+  return { row: 4, name: `Key HSM’s port: caller with ${name}`, expected: 'cut off', run }
+}
 
 /** The client's own key and name in a certificate made in this moment, `daysAgo` days after its issue. */
 async function issueAgain(context, { authority = context.authority, daysAgo = 0 }) {
