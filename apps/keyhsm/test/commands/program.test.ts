@@ -10,12 +10,13 @@ import { makeClientCertificate, makeRoot, makeSoftToken, type TestHome, testPin 
 
 vi.setConfig({ testTimeout: 120_000 })
 
-const entry = new URL('../../dist/main.js', import.meta.url).pathname
+const entry = new URL('../../../../bin/keyhsm', import.meta.url).pathname
 const isRoot = process.getuid?.() === 0
 const user = isRoot ? 'nobody' : undefined
 
 beforeAll(() => {
-  if (!existsSync(entry)) throw new Error('build apps/keyhsm first')
+  const built = new URL('../../dist/main.js', import.meta.url)
+  if (!existsSync(built)) throw new Error('build apps/keyhsm first')
 })
 
 interface Run {
