@@ -1,5 +1,5 @@
 /** The stacks of a run: one that the harmless groups share, and those that are thrown away. */
-import { copyFileSync, chmodSync, mkdirSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../../../scripts/lib/sources.mjs'
 import { freePort } from '../../lib/ports.mjs'
@@ -56,6 +56,9 @@ function armCrashes(stack) {
   const folder = join(stack.home, 'crash')
   mkdirSync(folder)
   chmodSync(folder, 0o777)
+  // Two users write it.
+  writeFileSync(join(folder, 'hits'), '')
+  chmodSync(join(folder, 'hits'), 0o666)
   const preload = join(stack.home, 'crash-at.mjs')
   copyFileSync(join(root, 'interop/lib/crash-at.mjs'), preload)
   stack.crashFolder = folder
