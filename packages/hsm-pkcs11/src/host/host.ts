@@ -65,7 +65,7 @@ export class Host {
     const scheduler = new Scheduler({ pool, profile, lock, stamp })
     const { slot } = library
     const setup = { library: start.library, slot, profile, stamp: sharing?.stamp }
-    await pool.open(setup, (worker, end) => scheduler.end(worker, end))
+    await pool.open(setup, (worker, ends) => scheduler.end(worker, ends))
     // From here on the scheduler takes it when a job needs it.
     lock?.release()
     const findings = start.findings ?? (await probeToken(scheduler))

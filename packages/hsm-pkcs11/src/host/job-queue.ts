@@ -28,8 +28,24 @@ export interface WaitingJob {
   readonly reject: (error: Error) => void
 }
 
+/** A lane of its own for what may have to wait for the cross-process lock: it must not hold up what needs no lock. */
+interface Lanes {
+  readonly free: WaitingJob[]
+  readonly locked: WaitingJob[]
+}
+
+function newLanes(): Lanes {
+  return { free: [], locked: [] }
+}
+
 export class JobQueue {
-  readonly #lanes: Record<Urgency, WaitingJob[]> = { unwrap: [], wrap: [], create: [], list: [] }
+  readonly #lanes: Readonly<Record<Urgency, Lanes>> = {
+    unwrap: newLanes(),
+    wrap: newLanes(),
+    create: newLanes(),
+    list: newLanes(),
+  }
+  readonly #all = Object.values(this.#lanes).flatMap(({ free, locked }) => [free, locked])
   #size = 0
   #locked = 0
 
@@ -43,14 +59,14 @@ export class JobQueue {
   }
 
   push(job: WaitingJob): void {
-    this.#lanes[job.control.urgency].push(job)
+    this.#laneOf(job).push(job)
     this.#count(job, 1)
   }
 
-  /** The first job of each class, most urgent first; dropped ones are taken out and given to `onDropped`. */
+  /** The first job of each lane, most urgent first; dropped ones are taken out and given to `onDropped`. */
   heads(onDropped: (job: WaitingJob) => void): WaitingJob[] {
     const heads: WaitingJob[] = []
-    for (const lane of Object.values(this.#lanes)) {
+    for (const lane of this.#all) {
       let head = lane[0]
       while (head?.control.dropped) {
         this.take(head)
@@ -62,9 +78,9 @@ export class JobQueue {
     return heads.sort((one, other) => place(one) - place(other))
   }
 
-  /** Takes out a job that stands first in its class. */
+  /** Takes out a job that stands first in its lane. */
   take(job: WaitingJob): void {
-    this.#lanes[job.control.urgency].shift()
+    this.#laneOf(job).shift()
     this.#count(job, -1)
   }
 
@@ -72,7 +88,12 @@ export class JobQueue {
   clear(): WaitingJob[] {
     this.#size = 0
     this.#locked = 0
-    return Object.values(this.#lanes).flatMap((lane) => lane.splice(0))
+    return this.#all.flatMap((lane) => lane.splice(0))
+  }
+
+  #laneOf({ control, access }: WaitingJob): WaitingJob[] {
+    const { free, locked } = this.#lanes[control.urgency]
+    return access === 'use' ? free : locked
   }
 
   #count(job: WaitingJob, step: 1 | -1): void {

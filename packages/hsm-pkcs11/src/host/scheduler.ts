@@ -1,8 +1,7 @@
 /**
  * Decides which waiting job goes to which worker: urgency, the write gate, the cross-process lock, one key generation
- * per half of the workers, and two jobs a worker so that none idles during a message round trip.
+ * per half of the workers, and a few short jobs a worker so that none idles during a message round trip.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { DomainError } from '@keyhsm/core'
 import type { Pkcs11Profile } from '../profile.js'
 import { failureTraits } from '../return-codes.js'
@@ -16,8 +15,8 @@ import type { JobFailure } from './worker-messages.js'
 import type { JobEnd, WorkerPool } from './worker-pool.js'
 import { WriteGate } from './write-gate.js'
 
-/** Jobs a worker is given at once when they only use handles: the second starts while the first's result travels. */
-const depth = 2
+/** Short jobs a worker is given at once: the next ones start while the first's result travels. */
+const depth = 4
 
 /** A busy device is asked again after 50, 100, 200, 400 and 800 ms, jittered. */
 const maxRepeats = 5
@@ -98,20 +97,9 @@ export class Scheduler {
     }
   }
 
-  /** Takes the outcome of a job from the pool. */
-  end(worker: number, { job, result, failure, stamps }: JobEnd): void {
-    const running = this.#running.get(job)
-    if (!running) return
-    this.#running.delete(job)
-    this.#load[worker] = (this.#load[worker] ?? 1) - 1
-    this.#gate.leave(running.access)
-    this.#lock.leave(running.access)
-    if (stamps) this.#stamp.follow(running.name, stamps)
-    if (failure) this.#fail(running, failure)
-    else {
-      this.#consecutiveFaults = 0
-      running.resolve(result)
-    }
+  /** Takes outcomes of jobs from the pool. */
+  end(worker: number, ends: readonly JobEnd[]): void {
+    for (const end of ends) this.#endOne(worker, end)
     this.#pump()
   }
 
@@ -120,8 +108,8 @@ export class Scheduler {
     const { useMs, lookMs, writeMs } = this.#profile.limits
     const limits: Record<Access, number> = { use: useMs, look: lookMs, write: writeMs }
     for (const { name, access, startedAt } of this.#running.values()) {
-      // The clock starts when the job is posted; a short job may still run before it on that worker.
-      if (now - startedAt > limits[access] + limits.use) return name
+      // The clock starts when the job is posted; short jobs may still run before it on that worker.
+      if (now - startedAt > limits[access] + (depth - 1) * limits.use) return name
     }
     return undefined
   }
@@ -147,6 +135,21 @@ export class Scheduler {
     })
   }
 
+  #endOne(worker: number, { job, result, failure, stamps }: JobEnd): void {
+    const running = this.#running.get(job)
+    if (!running) return
+    this.#running.delete(job)
+    this.#load[worker] = (this.#load[worker] ?? 1) - 1
+    this.#gate.leave(running.access)
+    this.#lock.leave(running.access)
+    if (stamps) this.#stamp.follow(running.name, stamps)
+    if (failure) this.#fail(running, failure)
+    else {
+      this.#consecutiveFaults = 0
+      running.resolve(result)
+    }
+  }
+
   #fail(job: RunningJob, failure: JobFailure): void {
     if (failure.means) this.#consecutiveFaults += failureTraits[failure.means].fault
     job.reject(new JobError(failure))
@@ -156,6 +159,7 @@ export class Scheduler {
     while (this.#dispatchOne()) {
       // Each round may have changed what is admitted.
     }
+    this.#pool.flush()
     this.#lock.settle(this.#queue.lockedJobsWait)
   }
 
@@ -213,4 +217,8 @@ export class Scheduler {
 function mayRepeat(name: JobName, error: unknown): boolean {
   if (!(error instanceof JobError) || !error.means) return false
   return failureTraits[error.means].repeat && jobTable[name].repeatable
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
 }

@@ -5,20 +5,46 @@ import { loadCryptoki } from './load-cryptoki.js'
 import type { JobMessage, WorkerMessage, WorkerSetup } from './worker-messages.js'
 import { startFailure, WorkerSession } from './worker-session.js'
 
-function post(message: WorkerMessage): void {
-  const exact = withExactBytes(message)
-  parentPort?.postMessage(exact)
-  wipeBytes(exact)
+/** Results that come within this time travel together: a message costs as much as a symmetric operation. */
+const gatherMs = 0.15
+
+let gathered: WorkerMessage[] = []
+/** Results to be wiped once they are sent: what was gathered may be views on them. */
+let spent: unknown[] = []
+
+function flush(): void {
+  if (gathered.length === 0) return
+  parentPort?.postMessage(gathered)
+  wipeBytes(gathered)
+  wipeBytes(spent)
+  gathered = []
+  spent = []
+}
+
+function answer(message: WorkerMessage): void {
+  gathered.push(withExactBytes(message) as WorkerMessage)
 }
 
 async function open(setup: WorkerSetup): Promise<void> {
   try {
     const session = new WorkerSession(await loadCryptoki(setup.library), setup)
-    parentPort?.on('message', (raw: JobMessage) => serve(session, withBuffers(raw) as JobMessage))
-    post({ type: 'up' })
+    parentPort?.on('message', (raw: JobMessage[]) => serveAll(session, raw))
+    answer({ type: 'up' })
   } catch (error) {
-    post({ type: 'down', failure: startFailure(error, setup.profile) })
+    answer({ type: 'down', failure: startFailure(error, setup.profile) })
   }
+  flush()
+}
+
+function serveAll(session: WorkerSession, raw: readonly JobMessage[]): void {
+  let flushedAt = performance.now()
+  for (const job of raw) {
+    serve(session, withBuffers(job) as JobMessage)
+    if (performance.now() - flushedAt < gatherMs) continue
+    flush()
+    flushedAt = performance.now()
+  }
+  flush()
 }
 
 function serve(session: WorkerSession, message: JobMessage): void {
@@ -26,9 +52,9 @@ function serve(session: WorkerSession, message: JobMessage): void {
   const outcome = session.run(message)
   const { stamps } = outcome
   if (outcome.ok) {
-    post({ type: 'done', job, result: outcome.result, stamps })
-    wipeBytes(outcome.result)
-  } else post({ type: 'failed', job, failure: outcome.failure, stamps })
+    answer({ type: 'done', job, result: outcome.result, stamps })
+    spent.push(outcome.result)
+  } else answer({ type: 'failed', job, failure: outcome.failure, stamps })
   wipeBytes(message.args)
 }
 

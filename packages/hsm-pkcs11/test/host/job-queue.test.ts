@@ -35,6 +35,13 @@ test('keeps the order of arrival within a class', () => {
   expect(queue.heads(ignore)).toEqual([second])
 })
 
+test('what may wait for the lock does not hold up what needs none', () => {
+  const queue = new JobQueue()
+  queue.push(job('unwrap', 1, 'look'))
+  queue.push(job('unwrap', 2, 'use'))
+  expect(queue.heads(ignore).map((head) => head.access)).toEqual(['look', 'use'])
+})
+
 test('takes out what nobody waits for, and says so', () => {
   const queue = new JobQueue()
   const [dropped, kept] = [job('wrap', 1), job('wrap', 2)]
