@@ -1,0 +1,98 @@
+import { PassThrough, Readable } from 'node:stream'
+import { runProgram } from '@keyhsm/command-line'
+import { type HsmKeyId, newUuid, parseHandle } from '@keyhsm/core'
+import { describe, expect, it, vi } from 'vitest'
+import { withPartition } from '../../src/commands/with-partition.js'
+import { program } from '../../src/program.js'
+import {
+  connectClient,
+  makeClientCertificate,
+  makeHome,
+  startService,
+  type TestHome,
+  trust,
+} from '../home.js'
+
+vi.setConfig({ testTimeout: 60_000 })
+
+/** A command in this process, with a person who types `answer`, or nobody. */
+async function run({ root }: TestHome, order: string[], answer?: string) {
+  const [stdout, stderr, stdin] = [new PassThrough(), new PassThrough(), Readable.from([])]
+  const { user: _user, ...here } = program
+  const person =
+    answer === undefined
+      ? { isTerminal: false }
+      : { isTerminal: true, ask: () => Promise.resolve(answer) }
+  const io = { stdin, stdout, stderr, env: {}, ...person }
+  const status = await runProgram(here, [...order, '--home', root], io)
+  const read = (stream: PassThrough) => String(stream.read() ?? '')
+  return { status, stdout: read(stdout), stderr: read(stderr) }
+}
+
+/** A home with one deposit sealed, its service stopped. */
+async function sealOne(scope: 'deposit' | 'service') {
+  const home = await makeHome()
+  const client = await makeClientCertificate()
+  await trust(home, client.certificate)
+  const service = await startService(home)
+  const trustee = await connectClient(home, service, client)
+  const { canary } = await trustee.describe()
+  const context = {
+    organisation: newUuid(),
+    deposit: newUuid(),
+    handle: parseHandle('key1'),
+    revision: 1,
+  }
+  const content = Buffer.from('x')
+  const sealed = await trustee.seal({ requestId: newUuid(), context, canary, content, scope })
+  await service.stop(1000)
+  return { home, ...sealed }
+}
+
+const count = ({ paths }: TestHome) =>
+  withPartition(paths, async ({ hsm }) => (await hsm.listKeys()).length)
+
+describe('keys revoke', () => {
+  it('says what it means and does nothing without a person’s yes', async () => {
+    const { home, hsmKeyLabel } = await sealOne('service')
+    const before = await count(home)
+    const nobody = await run(home, ['keys', 'revoke', hsmKeyLabel])
+    expect(nobody).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/EVERY deposit of the/),
+    })
+    expect(nobody.stderr).toMatch(/scope service, realm prod, ec-p256, of \d{4}-\d{2}-\d{2}/)
+    expect(await run(home, ['keys', 'revoke', hsmKeyLabel], 'yes')).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/nothing is revoked/),
+    })
+    expect(await count(home)).toBe(before)
+  })
+
+  it('revokes the key whose label was typed, and says so in the audit', async () => {
+    const { home, hsmKeyLabel } = await sealOne('deposit')
+    const before = await count(home)
+    expect(await run(home, ['keys', 'revoke', hsmKeyLabel], hsmKeyLabel)).toMatchObject({
+      status: 0,
+      stdout: `${hsmKeyLabel}: revoked\n`,
+    })
+    expect(await count(home)).toBe(before - 1)
+    expect(await run(home, ['keys', 'revoke', hsmKeyLabel, '--yes'])).toMatchObject({ status: 1 })
+    expect(await run(home, ['audit', 'verify'])).toMatchObject({ status: 0 })
+  })
+
+  it('refuses a label that several keys have, and takes the id', async () => {
+    const { home, hsmKeyId, hsmKeyLabel } = await sealOne('deposit')
+    const second = 'ab'.repeat(16) as HsmKeyId
+    await withPartition(home.paths, async ({ hsm }) => {
+      const spec = { id: second, label: hsmKeyLabel, kind: 'ec-p256', use: 'wrap' } as const
+      await hsm.createKey(spec)
+    })
+    const refused = await run(home, ['keys', 'revoke', hsmKeyLabel, '--yes'])
+    expect(refused).toMatchObject({ status: 1, stderr: expect.stringMatching(/several keys/) })
+    expect(refused.stderr).toContain(hsmKeyId)
+    expect(await run(home, ['keys', 'revoke', hsmKeyId, '--yes'])).toMatchObject({ status: 0 })
+    const left = await run(home, ['keys', 'show', hsmKeyLabel, '--json'])
+    expect(JSON.parse(left.stdout)).toMatchObject({ id: second, purpose: 'unknown' })
+  })
+})
