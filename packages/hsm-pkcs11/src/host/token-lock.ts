@@ -1,10 +1,11 @@
 /**
  * A lock between processes on one machine that the kernel releases when its holder dies, whatever killed it: whoever
- * listens on an abstract Unix socket holds it; the others connect and wait to be cut off. (Node has no flock, and a
- * socket or lock file in a directory would have to be cleaned up after kill -9, which cannot be done without a race.)
+ * listens on an abstract Unix socket holds it; the others connect and wait to be cut off. It is taken for every write, so
+ * it must be cheap: 0.2 ms, where flock(1) would cost a process each time (Node has no flock), and a lock file would have
+ * to be cleaned up after kill -9, which cannot be done without a race.
  *
- * Any local user can take an abstract name, so this guards against accidents, not against attackers: a squatter makes
- * writes busy, no more. It does not reach across network namespaces.
+ * Any local user can take an abstract name, so this guards against accidents, not against attackers: a squatter makes the
+ * token busy, no more. It does not reach across network namespaces. Only profiles without a device behind them need it.
  */
 import { connect, createServer, type Server, type Socket } from 'node:net'
 
