@@ -73,6 +73,8 @@ export interface Pkcs11Profile {
   readonly environment: readonly string[]
   readonly login: { readonly userType: number; readonly form: 'pin' | 'user:password' }
   readonly defaultKind: WrappingKind
+  /** Whether C_DeriveKey gives the shared secret itself (CKD_NULL): without it EC keys sign, but do not wrap. */
+  readonly rawEcdh: boolean
   /** OAEP hashes in order of preference. */
   readonly oaep: readonly RsaOaepAlgorithm[]
   readonly aes: readonly AesWrap[]

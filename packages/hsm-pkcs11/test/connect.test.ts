@@ -225,3 +225,18 @@ describe('another way of wrapping than the first', () => {
     await hsm.close()
   })
 })
+
+test('an HSM without raw ECDH makes EC keys that sign and none that wrap', async () => {
+  const { softhsm } = (await import('@keyhsm/hsm-pkcs11')).pkcs11Profiles
+  const hsm = await connectPkcs11(token.options({ profile: { ...softhsm, rawEcdh: false } }))
+  const spec = {
+    id: randomBytes(16).toString('hex') as HsmKeyId,
+    label: 'x',
+    kind: 'ec-p256',
+  } as const
+  const wrap = hsm.createKey({ ...spec, use: 'wrap' })
+  await expect(wrap).rejects.toMatchObject({ code: 'ERR_HSM_NOT_SUPPORTED' })
+  await hsm.createKey({ ...spec, use: 'sign' })
+  expect(await hsm.sign(spec.id, Buffer.from('checkpoint'))).toHaveLength(64)
+  await hsm.close()
+})

@@ -14,6 +14,8 @@ export const cloudhsm: Pkcs11Profile = {
   // Five refused logins lock the user until an officer unlocks it.
   login: { userType: CKU_USER, form: 'user:password' },
   defaultKind: 'aes-256',
+  // ECDH comes only with the X9.63 KDFs.
+  rawEcdh: false,
   oaep: ['rsa-oaep-sha256'],
   aes: [
     // CKM_CLOUDHSM_AES_GCM: the device makes the nonce and puts it first; a nonce of ours is never accepted.

@@ -14,6 +14,7 @@ export const luna: Pkcs11Profile = {
   // The password is the partition's crypto officer; crypto users (0x80000001) cannot make keys.
   login: { userType: CKU_USER, form: 'pin' },
   defaultKind: 'rsa-3072',
+  rawEcdh: true,
   oaep: ['rsa-oaep-sha256', 'rsa-oaep-sha1'],
   aes: [
     // In FIPS mode the device appends an IV of its own (16 bytes); the probe sees that and takes the next.

@@ -17,6 +17,7 @@ export const nss: Pkcs11Profile = {
   environment: [],
   login: { userType: CKU_USER, form: 'pin' },
   defaultKind: 'rsa-2048',
+  rawEcdh: true,
   oaep: ['rsa-oaep-sha256', 'rsa-oaep-sha1'],
   aes: [
     { algorithm: 'aes-256-gcm', mechanism: CKM.aesGcm, nonce: 'caller' },

@@ -17,6 +17,7 @@ export const softhsm: Pkcs11Profile = {
   environment: ['SOFTHSM2_CONF'],
   login: { userType: CKU_USER, form: 'pin' },
   defaultKind: 'ec-p256',
+  rawEcdh: true,
   // observed: any other hash answers CKR_ARGUMENTS_BAD, in 2.6.1 and 2.7.0.
   oaep: ['rsa-oaep-sha1'],
   aes: [

@@ -14,6 +14,7 @@ export const thales: Pkcs11Profile = {
   environment: ['CKNFAST_*', 'NFAST_*'],
   login: { userType: CKU_USER, form: 'pin' },
   defaultKind: 'rsa-3072',
+  rawEcdh: true,
   // The hash must equal that of the mask generation; otherwise CKR_MECHANISM_PARAM_INVALID.
   oaep: ['rsa-oaep-sha256', 'rsa-oaep-sha1'],
   aes: [

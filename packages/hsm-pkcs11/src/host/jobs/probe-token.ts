@@ -22,7 +22,7 @@ import type { JobSession } from './job-session.js'
 import { encryptOaep } from './rsa-oaep.js'
 
 const neededMechanisms: Readonly<Record<Exclude<KeyKind, 'rsa-2048' | 'rsa-3072'>, number[]>> = {
-  'ec-p256': [CKM.ecKeyPairGen, CKM.ecdh1Derive, CKM.ecdsa],
+  'ec-p256': [CKM.ecKeyPairGen, CKM.ecdsa],
   'aes-256': [CKM.aesKeyGen],
   'hmac-sha256': [CKM.genericSecretKeyGen, CKM.sha256Hmac],
   'cmac-aes-256': [CKM.aesKeyGen, CKM.aesCmac],
@@ -38,8 +38,10 @@ export function probeToken(job: JobSession): Findings {
   const oaep = listed([CKM.rsaPkcsOaep]) ? chooseOaep(job) : undefined
   const aes = listed(neededMechanisms['aes-256']) ? chooseAes(job, mechanisms) : undefined
   const rsa = rsaKeyPairGen === undefined ? undefined : oaep
+  const signsByEc = listed(neededMechanisms['ec-p256'])
+  const derives = job.profile.rawEcdh && listed([CKM.ecdh1Derive])
   const wraps: Readonly<Record<WrappingKind, WrapAlgorithm | undefined>> = {
-    'ec-p256': listed(neededMechanisms['ec-p256']) ? ecies : undefined,
+    'ec-p256': signsByEc && derives ? ecies : undefined,
     'rsa-2048': rsa,
     'rsa-3072': rsa,
     'aes-256': aes?.algorithm,
@@ -47,8 +49,11 @@ export function probeToken(job: JobSession): Findings {
   const macs = (['hmac-sha256', 'cmac-aes-256'] as const).filter((kind) =>
     listed(neededMechanisms[kind]),
   )
+  // An EC key that cannot wrap still signs audit checkpoints.
+  const offered = (kind: WrappingKind) =>
+    wraps[kind] !== undefined || (kind === 'ec-p256' && signsByEc)
   return {
-    kinds: [...wrappingKinds.filter((kind) => wraps[kind] !== undefined), ...macs],
+    kinds: [...wrappingKinds.filter(offered), ...macs],
     wrapAlgorithms: withoutGaps(wraps),
     rsaKeyPairGen: rsaKeyPairGen ?? CKM.rsaPkcsKeyPairGen,
     aes,

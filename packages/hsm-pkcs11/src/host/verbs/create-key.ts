@@ -1,4 +1,6 @@
 import { DomainError, type HsmKeyId } from '@keyhsm/core'
+import type { KeySpec, WrappingKind } from '@keyhsm/hsm'
+import type { Findings } from '../../messages.js'
 import { type RunVerb, toFacts } from './verb-context.js'
 
 /** Ids that are being made in this process, so that two calls for one id do not both find it free. */
@@ -7,9 +9,7 @@ const beingMade = new Set<HsmKeyId>()
 /** Makes a key. @throws ERR_ALREADY_EXISTS; ERR_HSM_NOT_SUPPORTED for a kind this token lacks. */
 export const createKey: RunVerb<'create'> = async (context, spec, control) => {
   const { directory, findings, profile, scheduler } = context
-  if (!findings.kinds.includes(spec.kind)) {
-    throw new DomainError('ERR_HSM_NOT_SUPPORTED', `this HSM makes no ${spec.kind} keys`)
-  }
+  ensureSupported(findings, spec)
   if (directory.knows(spec.id) || beingMade.has(spec.id)) {
     throw new DomainError('ERR_ALREADY_EXISTS', 'there is an HSM key with this id')
   }
@@ -23,4 +23,10 @@ export const createKey: RunVerb<'create'> = async (context, spec, control) => {
   } finally {
     beingMade.delete(spec.id)
   }
+}
+
+function ensureSupported({ kinds, wrapAlgorithms }: Findings, { kind, use }: KeySpec): void {
+  const wraps = use !== 'wrap' || wrapAlgorithms[kind as WrappingKind] !== undefined
+  if (kinds.includes(kind) && wraps) return
+  throw new DomainError('ERR_HSM_NOT_SUPPORTED', `this HSM makes no ${kind} keys that ${use}`)
 }

@@ -104,10 +104,20 @@ test('a device that forbids session keys is believed by its profile', () => {
   expect(probeToken(session).aes).toEqual(luna.aes[0])
 })
 
+test('EC keys sign but do not wrap where the shared secret itself is not to be had', () => {
+  const mechanisms = everything.filter((one) => one !== CKM.ecdh1Derive)
+  const cases = [job(softhsm, { mechanisms }), job({ ...softhsm, rawEcdh: false })]
+  for (const { session } of cases) {
+    const { kinds, wrapAlgorithms } = probeToken(session)
+    expect(kinds).toContain('ec-p256')
+    expect(wrapAlgorithms['ec-p256']).toBeUndefined()
+  }
+})
+
 test('what is not listed is not offered', () => {
   const without = (...gone: number[]) => everything.filter((one) => !gone.includes(one))
   const kinds = (mechanisms: number[]) => probeToken(job(softhsm, { mechanisms }).session).kinds
-  expect(kinds(without(CKM.ecdh1Derive))).not.toContain('ec-p256')
+  expect(kinds(without(CKM.ecKeyPairGen))).not.toContain('ec-p256')
   expect(kinds(without(CKM.rsaPkcsOaep))).not.toContain('rsa-2048')
   expect(kinds(without(CKM.aesCmac))).not.toContain('cmac-aes-256')
   expect(kinds(without(CKM.sha256Hmac))).not.toContain('hmac-sha256')
