@@ -72,10 +72,11 @@ function readHits(file) {
   }
 }
 
-/** Each step in turn, every third round a random moment instead. */
+/** One deposit in peace, then each step in turn, every third round a random moment instead. */
 async function oneRound(stack, { crash, trustee, acknowledged, round }) {
   const atRandom = round % 3 === 2
   const step = depositSteps[(round - Math.floor(round / 3)) % depositSteps.length]
+  await putOne(trustee, acknowledged, `r${round}-calm`)
   if (!atRandom) crash.arm(step)
   const puts = Array.from({ length: concurrency }, (_, index) =>
     putOne(trustee, acknowledged, `r${round}-${index}`),
@@ -111,8 +112,9 @@ function pidOf(stack, service) {
     const [pid] = readFileSync(join(stack.home, folder, 'run', `${service}.pid`), 'utf8').split(
       '\n',
     )
-    process.kill(Number(pid), 0)
-    return Number(pid)
+    // A killed process that nobody has waited for yet is dead all the same.
+    const state = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.[0]
+    return state === 'Z' || state === 'X' ? undefined : Number(pid)
   } catch {
     return undefined
   }

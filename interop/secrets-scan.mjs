@@ -62,7 +62,7 @@ async function depositAndFail(stack, mark) {
   ]) {
     writeFileSync(join(stack.home, `content-${handle}`), mark(handle), { mode: 0o600 })
     await stack.run(`keytrustee put ${handle} ${stack.home}/content-${handle}${flag}`)
-    await stack.run(`keytrustee get ${handle} -o ${stack.home}/copy`)
+    await stack.run(`keytrustee get ${handle}${flag} -o ${stack.home}/copy`)
     await stack.run(`keytrustee put ${handle} ${stack.home}/content-${handle}${flag}`, {
       exit: 'any',
     })

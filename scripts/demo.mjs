@@ -25,7 +25,11 @@ await runMain(async () => {
   const listeningBefore = listening()
   const { Stack } = await import('../interop/lib/stack.mjs')
   const began = Date.now()
-  const stack = await Stack.create({ home: options.keep, print: (line) => console.log(line) })
+  const stack = await Stack.create({
+    home: options.keep,
+    usualPorts: true,
+    print: (line) => console.log(line),
+  })
   try {
     announce(stack)
     await showMainJob(stack)

@@ -15,7 +15,7 @@ await runMain(async () => {
   mkdirSync(home, { recursive: true })
   const portsFile = join(home, 'ports.json')
   const ports = existsSync(portsFile) ? JSON.parse(readFileSync(portsFile, 'utf8')) : undefined
-  const stack = await Stack.create({ home, ports, print: (line) => say(line) })
+  const stack = await Stack.create({ home, ports, usualPorts: true, print: (line) => say(line) })
   const stopped = waitForSignal()
   try {
     if (ports) await stack.start()

@@ -32,14 +32,18 @@ export const softhsmModule = modules.find((path) => existsSync(path)) ?? modules
 export const names = { token: 'keytrustee', realm: 'default', organisation: 'demo' }
 
 export class Stack {
-  /** @param {{ home?: string, print?: (line: string) => void, env?: Record<string, string>, settings?: string[] }} options */
-  static async create({ home, print, env = {}, ports = {} } = {}) {
+  /**
+   * Takes free ports; `usualPorts` the ones that users know, where they are free (tests run side by side with others).
+   * @param {{ home?: string, print?: (line: string) => void, env?: Record<string, string>, usualPorts?: boolean,
+   *   ports?: { keyhsm?: number, trustee?: number } }} options
+   */
+  static async create({ home, print, env = {}, ports = {}, usualPorts = false } = {}) {
     const folder = home ?? mkdtempSync(join(tmpdir(), 'keyhsm-'))
     mkdirSync(folder, { recursive: true })
     chmodSync(folder, 0o755)
     const chosen = {
-      keyhsm: ports.keyhsm ?? (await freePort(9090)),
-      trustee: ports.trustee ?? (await freePort(11371)),
+      keyhsm: ports.keyhsm ?? (await freePort(usualPorts ? 9090 : 0)),
+      trustee: ports.trustee ?? (await freePort(usualPorts ? 11371 : 0)),
     }
     return new Stack(folder, chosen, { print, env })
   }
