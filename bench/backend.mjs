@@ -44,7 +44,7 @@ export const backendLayer = {
       kind: 'ec-p256',
       operation: 'create',
       limit: 'ec-p256 generate',
-      prepare: async () => () => hsm.createKey(specOf('ec-p256')),
+      step: () => hsm.createKey(specOf('ec-p256')),
     })
     await hsm.close()
   },
@@ -59,13 +59,13 @@ async function measureKind(bench, common, hsm) {
     ...common,
     operation: 'wrap',
     limit: wrapLimits[common.kind],
-    prepare: async () => () => hsm.wrapKey(key.id, contentKey, binding),
+    step: () => hsm.wrapKey(key.id, contentKey, binding),
   })
   await measureBlock(bench, {
     ...common,
     operation: 'unwrap',
     limit: unwrapLimits[common.kind],
-    prepare: async () => async () => {
+    step: async () => {
       const secret = await hsm.unwrapKey(key.id, wrapped, binding)
       secret.wipe()
     },

@@ -4,7 +4,6 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { measureBlock } from './lib/block.mjs'
-import { connectionPool } from './lib/connection-pool.mjs'
 import { openLimits, sealLimits } from './lib/limits.mjs'
 
 /** Sealed deposits that are opened again and again, in turn. */
@@ -21,7 +20,6 @@ export const keyHsmLayer = {
     const organisation = randomUUID()
     const deposits = []
     const content = randomBytes(1024).toString('base64')
-    const pool = await connectionPool(bench.concurrencies, () => services.connectKeyHsm())
     const common = {
       layer: 'keyhsm',
       scope,
@@ -29,36 +27,33 @@ export const keyHsmLayer = {
       forMs: bench.lengths.keyhsm,
       roles: services.roles,
       loops: services.loops,
+      connect: () => services.connectKeyHsm(),
     }
-    const seal = async (worker) => {
+    const seal = async (connection) => {
       const requestId = randomUUID()
       const context = { organisation, deposit: requestId, handle: 'bench', revision: 1 }
       const body = { requestId, context, content, canary }
-      const { sealed } = await pool[worker].call('POST', '/v1/seal', body)
+      const { sealed } = await connection.call('POST', '/v1/seal', body)
       if (deposits.length < kept) deposits.push({ context, sealed })
     }
     let next = 0
-    const open = async (worker) => {
+    const open = async (connection) => {
       const { context, sealed } = deposits[next++ % deposits.length]
       const body = { requestId: randomUUID(), context, sealed, canary }
-      const reply = await pool[worker].call('POST', '/v1/open', body)
+      const reply = await connection.call('POST', '/v1/open', body)
       if (reply.content !== content) throw new Error('an open gave other bytes than were sealed')
     }
-    try {
-      await measureBlock(bench, {
-        ...common,
-        operation: 'seal',
-        limit: sealLimits[`${scope} ${kind}`],
-        prepare: async () => seal,
-      })
-      await measureBlock(bench, {
-        ...common,
-        operation: 'open',
-        limit: openLimits[kind],
-        prepare: async () => open,
-      })
-    } finally {
-      for (const connection of pool) connection.close()
-    }
+    await measureBlock(bench, {
+      ...common,
+      operation: 'seal',
+      limit: sealLimits[`${scope} ${kind}`],
+      step: seal,
+    })
+    await measureBlock(bench, {
+      ...common,
+      operation: 'open',
+      limit: openLimits[kind],
+      step: open,
+    })
   },
 }

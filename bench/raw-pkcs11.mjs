@@ -16,6 +16,7 @@ export const rawLayer = {
       for (const threads of threadCounts) {
         const forMs = bench.lengths.raw
         bench.begin(`raw: ${title}, ${threads} threads`, forMs)
+        await bench.quiet()
         const result = await bench.raw.measure({ operation, threads, forMs })
         bench.raws.push({ operation, title, threads, ...result })
       }

@@ -4,12 +4,13 @@
  * clock. Everything that it starts lives in one temporary folder and is stopped at the end, also after Ctrl-C.
  *
  *   node bench/run.mjs [--quick] [--json FILE] [--only raw,backend,keyhsm,whole] [--kinds ec-p256,rsa-2048,aes-256]
- *     [--seconds N] [--profile "keyhsm open rsa-2048 8"]
+ *     [--seconds N] [--patience N] [--write FILE] [--profile "keyhsm open rsa-2048 8"]
  *
- * `--seconds` is the length of a cell.
+ * `--seconds` is the length of a cell; `--patience` how long, in all, to wait for moments in which nobody else uses the
+ * machine; `--write` puts the tables into a Markdown file, between its lines `<!-- bench -->` and `<!-- /bench -->`.
  * `--profile` writes a CPU profile of each service during that cell to the working directory.
  */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { runMain, Stop } from '../scripts/lib/say.mjs'
 
@@ -53,17 +54,26 @@ function readOptions() {
         only: { type: 'string', default: names.join(',') },
         kinds: { type: 'string', default: kindNames.join(',') },
         seconds: { type: 'string' },
+        patience: { type: 'string' },
+        write: { type: 'string' },
         profile: { type: 'string' },
       },
     })
     const only = listOf('only', values.only, names)
     const kinds = listOf('kinds', values.kinds, kindNames)
-    const seconds = values.seconds === undefined ? undefined : Number(values.seconds)
-    if (seconds !== undefined && !(seconds > 0)) throw new Error('--seconds takes a number')
-    return { ...values, only, kinds, seconds }
+    const seconds = numberOf('seconds', values.seconds)
+    const patience = numberOf('patience', values.patience)
+    return { ...values, only, kinds, seconds, patience }
   } catch (error) {
     throw new Stop(`bench: ${error.message}`, 2)
   }
+}
+
+function numberOf(option, text) {
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (!(value > 0)) throw new Error(`--${option} takes a number of seconds`)
+  return value
 }
 
 function listOf(option, text, known) {
@@ -105,10 +115,20 @@ async function print(bench, options) {
   const { formatResults } = await import('./lib/tables.mjs')
   const machine = describeMachine(bench.folder)
   const { rows, raws, readiness, memory, notes } = bench
-  console.log(formatMachine(machine))
-  console.log(formatResults(bench))
-  for (const note of notes) console.log(note)
+  const text = `${formatMachine(machine)}\n${formatResults(bench)}`
+  console.log([text, ...notes].join('\n'))
+  if (options.write) replaceTables(options.write, text)
   if (!options.json) return
   const results = { machine, quick: bench.quick, raws, rows, readiness, memory }
   writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`)
+}
+
+function replaceTables(file, text) {
+  const whole = readFileSync(file, 'utf8')
+  const between = /(<!-- bench -->\n)[\s\S]*(\n<!-- \/bench -->)/
+  if (!between.test(whole)) throw new Stop(`bench: ${file} has no lines for the tables`, 2)
+  writeFileSync(
+    file,
+    whole.replace(between, (_all, head, tail) => `${head}\n${text}\n${tail}`),
+  )
 }

@@ -5,7 +5,6 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { measureBlock } from './lib/block.mjs'
-import { connectionPool } from './lib/connection-pool.mjs'
 import { openLimits, sealLimits } from './lib/limits.mjs'
 
 const kept = 500
@@ -19,7 +18,6 @@ export const wholeLayer = {
   async run(bench, services, { scope, kind }) {
     const handles = []
     const content = randomBytes(1024).toString('base64')
-    const pool = await connectionPool(bench.concurrencies, () => services.connectTrustee())
     const common = {
       layer: 'whole',
       scope,
@@ -27,35 +25,32 @@ export const wholeLayer = {
       forMs: bench.lengths.whole,
       roles: services.roles,
       loops: services.loops,
+      connect: () => services.connectTrustee(),
     }
-    const put = async (worker) => {
+    const put = async (connection) => {
       const requestId = randomUUID()
       const handle = `bench-${requestId}`
       const body = { requestId, content, scope }
-      await pool[worker].call('PUT', `/v1/deposits/${handle}`, body)
+      await connection.call('PUT', `/v1/deposits/${handle}`, body)
       if (handles.length < kept) handles.push(handle)
     }
     let next = 0
-    const get = async (worker) => {
+    const get = async (connection) => {
       const handle = handles[next++ % handles.length]
-      const reply = await pool[worker].call('GET', `/v1/deposits/${handle}`)
+      const reply = await connection.call('GET', `/v1/deposits/${handle}`)
       if (reply.content !== content) throw new Error('a get gave other bytes than were put')
     }
-    try {
-      await measureBlock(bench, {
-        ...common,
-        operation: 'put',
-        limit: sealLimits[`${scope} ${kind}`],
-        prepare: async () => put,
-      })
-      await measureBlock(bench, {
-        ...common,
-        operation: 'get',
-        limit: openLimits[kind],
-        prepare: async () => get,
-      })
-    } finally {
-      for (const connection of pool) connection.close()
-    }
+    await measureBlock(bench, {
+      ...common,
+      operation: 'put',
+      limit: sealLimits[`${scope} ${kind}`],
+      step: put,
+    })
+    await measureBlock(bench, {
+      ...common,
+      operation: 'get',
+      limit: openLimits[kind],
+      step: get,
+    })
   },
 }

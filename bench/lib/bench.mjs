@@ -2,6 +2,8 @@
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { betweenCpu, readCpu } from './processes.mjs'
 import { RawLimit } from './raw-limit.mjs'
 import { makeToken } from './token.mjs'
 import { Interrupted } from './measure.mjs'
@@ -21,6 +23,9 @@ function stretched(seconds) {
   return { ...lengths.full, limit: ms / 2, backend: ms, keyhsm: ms, whole: ms }
 }
 
+/** Cores that others may keep busy in a quiet moment. */
+const quietCores = 0.3
+
 export class Bench {
   rows = []
   raws = []
@@ -33,9 +38,11 @@ export class Bench {
   #plannedMs
   #doneMs = 0
   #current
+  #patienceMs
 
-  /** @param {{ quick: boolean, seconds?: number, kinds: string[], profile?: string, plannedMs: (bench: Bench) => number }} options */
-  constructor({ quick, seconds, kinds, profile, plannedMs }) {
+  /** @param {{ quick: boolean, seconds?: number, patience?: number, kinds: string[], profile?: string, plannedMs: (bench: Bench) => number }} options */
+  constructor({ quick, seconds, patience = 0, kinds, profile, plannedMs }) {
+    this.#patienceMs = patience * 1000
     this.quick = quick
     this.kinds = kinds
     this.profile = profile
@@ -60,6 +67,17 @@ export class Bench {
     this.begin('raw token', 500)
     this.raw = await RawLimit.start(makeToken(this.folder, 'raw'))
     this.onEnd(() => this.raw.close())
+  }
+
+  /** Waits while others keep the machine busy, as long as the run's patience lasts: then it measures beside them. */
+  async quiet() {
+    while (this.#patienceMs > 0 && !this.signal.aborted) {
+      const before = readCpu({})
+      await sleep(250)
+      const { others, wallMs } = betweenCpu(before, readCpu({}))
+      if (others < quietCores) return
+      this.#patienceMs -= wallMs
+    }
   }
 
   interrupt() {

@@ -16,7 +16,8 @@ import { askProbe } from './probes.mjs'
  * @property {number} forMs
  * @property {Record<string, (tree: Map<number, object>) => number[]>} roles whose CPU time is told apart
  * @property {Record<string, number>} [loops] process ids of services whose event loop is watched
- * @property {(concurrency: number) => Promise<(worker: number) => Promise<unknown>>} prepare
+ * @property {() => Promise<import('./connection.mjs').Connection>} [connect] a connection for each of those at once
+ * @property {(connection?: import('./connection.mjs').Connection) => Promise<unknown>} step the operation, once
  */
 
 /** @param {import('./bench.mjs').Bench} bench @param {Block} block */
@@ -31,12 +32,28 @@ export async function measureBlock(bench, block) {
   for (const row of rows) bench.rows.push({ ...row, ...compare(block, row, limits) })
 }
 
-async function warmUp(bench, { layer, kind, operation, prepare }) {
+async function warmUp(bench, block) {
+  const { layer, kind, operation } = block
   const forMs = bench.lengths.warm
   bench.begin(`${layer}: warm up ${operation} ${kind}`, forMs)
   const concurrency = Math.min(8, Math.max(...bench.concurrencies))
-  const step = await prepare(concurrency)
-  await measure({ concurrency, forMs, warmMs: 0, signal: bench.signal }, step)
+  await withWorkers(block, concurrency, (work) =>
+    measure({ concurrency, forMs, warmMs: 0, signal: bench.signal }, work),
+  )
+}
+
+/**
+ * Lends what a worker does: the step, on a connection of its own where there are connections. They are opened before and
+ * closed after each cell, because a handshake costs some 70 requests and an idle connection is hung up on.
+ */
+async function withWorkers({ connect, step }, concurrency, use) {
+  const connections = []
+  try {
+    if (connect) while (connections.length < concurrency) connections.push(await connect())
+    return await use((worker) => step(connections[worker]))
+  } finally {
+    for (const connection of connections) connection.close()
+  }
 }
 
 /** The limit on one thread and on two. */
@@ -45,6 +62,7 @@ async function readLimit(bench, { limit }) {
   const limits = []
   for (const threads of [1, 2]) {
     bench.begin(`limit: ${limit}, ${threads} threads`, bench.limitMs)
+    await bench.quiet()
     limits.push(await bench.raw.measure({ operation: limit, threads, forMs: bench.limitMs }))
   }
   return limits
@@ -53,26 +71,19 @@ async function readLimit(bench, { limit }) {
 async function measureCell(bench, block, concurrency) {
   const { layer, scope, kind, operation, roles, loops = {} } = block
   bench.begin(`${layer}: ${operation} ${scope} ${kind}, ${concurrency} at once`, block.forMs)
-  const step = await block.prepare(concurrency)
-  const order = (what) => askLoops(bench, loops, what)
+  await bench.quiet()
   const profiled = bench.profile === `${layer} ${operation} ${kind} ${concurrency}`
   let before
-  const result = await measure(
-    {
-      concurrency,
-      forMs: block.forMs,
-      warmMs: Math.min(500, block.forMs / 4),
-      signal: bench.signal,
-      onWarm: async () => {
-        if (profiled) await order('profile')
-        await order('reset')
-        before = readCpu(roles)
-      },
-    },
-    step,
-  )
+  const onWarm = async () => {
+    if (profiled) await askLoops(bench, loops, 'profile')
+    await askLoops(bench, loops, 'reset')
+    before = readCpu(roles)
+  }
+  const { forMs } = block
+  const how = { concurrency, forMs, warmMs: Math.min(500, forMs / 4), signal: bench.signal, onWarm }
+  const result = await withWorkers(block, concurrency, (work) => measure(how, work))
   const { used, others } = betweenCpu(before, readCpu(roles))
-  const delays = await order('read')
+  const delays = await askLoops(bench, loops, 'read')
   if (profiled) await saveProfiles(bench, loops)
   return {
     layer,
@@ -120,6 +131,7 @@ function compare({ limit }, { rate, cpuMsPerOperation }, [one, two]) {
     limit,
     limitOne: one.rate,
     limitTwo: two.rate,
+    limitCpuMs: one.cpuMs,
     ofOne: rate / one.rate,
     ofTwo: rate / two.rate,
     ofCpu: one.cpuMs / usedMs,

@@ -65,7 +65,14 @@ export class Connection {
     this.#wanted ??= this.#readHead()
     if (!this.#wanted || this.#length < this.#wanted.end) return
     const { status, start, end } = this.#wanted
-    const bytes = Buffer.concat(this.#received).subarray(start, end)
+    const all = Buffer.concat(this.#received)
+    if (!this.#waiting) {
+      this.#socket.destroy(
+        new Error(`an answer without a request: ${all.toString('latin1', 0, 300)}`),
+      )
+      return
+    }
+    const bytes = all.subarray(start, end)
     const { resolve } = this.#waiting
     this.#received = []
     this.#length = 0

@@ -5,7 +5,9 @@ export function formatResults({ raws, rows, readiness, memory }) {
   if (raws.length > 0) parts.push(title('Raw PKCS#11 calls (the limit)'), table(rawColumns, raws))
   for (const [layer, words] of Object.entries(layers)) {
     const mine = rows.filter((row) => row.layer === layer)
-    if (mine.length > 0) parts.push(title(words), table(columnsFor(mine), mine))
+    if (mine.length === 0) continue
+    parts.push(title(words), table(columnsFor(mine), mine))
+    parts.push('\nCPU milliseconds for one operation:\n', table(cpuColumnsFor(mine), mine))
   }
   if (readiness.length > 0)
     parts.push(title('Time to ready of Key HSM'), table(readyColumns, readiness))
@@ -29,11 +31,14 @@ const rawColumns = [
   ['failed', ({ failed }) => (failed ? `${failed}` : '')],
 ]
 
-const rowColumns = [
+const cellColumns = [
   ['operation', ({ operation }) => operation],
   ['scope', ({ scope }) => scope],
   ['kind', ({ kind }) => kind],
   ['at once', ({ concurrency }) => `${concurrency}`],
+]
+
+const rateColumns = [
   ['per second', ({ rate }) => number(rate)],
   ['p50 ms', ({ p50Ms }) => ms(p50Ms)],
   ['p99 ms', ({ p99Ms }) => ms(p99Ms)],
@@ -41,20 +46,28 @@ const rowColumns = [
   ['raw x2', ({ limitTwo }) => number(limitTwo)],
   ['of x1', ({ ofOne }) => ratio(ofOne)],
   ['of x2', ({ ofTwo }) => ratio(ofTwo)],
-  ['of cpu', ({ ofCpu }) => ratio(ofCpu)],
 ]
 
-/** Columns whose names come with the rows: event loops and CPU time of the processes that took part. */
+/** The event loops of those services that took part. */
 function columnsFor(rows) {
   const loops = Object.keys(rows[0].loopDelayP99Ms)
-  const roles = Object.keys(rows[0].cpuMsPerOperation)
   const failed = rows.some((row) => Object.keys(row.failures).length > 0)
   return [
-    ...rowColumns,
-    ...loops.map((name) => [`${name} loop p99`, (row) => ms(row.loopDelayP99Ms[name])]),
-    ...roles.map((role) => [`${role} cpu ms`, (row) => ms(row.cpuMsPerOperation[role])]),
-    ['others', ({ othersCores }) => ratio(othersCores)],
+    ...cellColumns,
+    ...rateColumns,
+    ...loops.map((name) => [`${name} loop p99 ms`, (row) => ms(row.loopDelayP99Ms[name])]),
     ...(failed ? [['failed', ({ failures }) => formatFailures(failures)]] : []),
+  ]
+}
+
+function cpuColumnsFor(rows) {
+  const roles = Object.keys(rows[0].cpuMsPerOperation)
+  return [
+    ...cellColumns,
+    ...roles.map((role) => [role, (row) => ms(row.cpuMsPerOperation[role])]),
+    ['raw call', ({ limitCpuMs }) => ms(limitCpuMs)],
+    ['of cpu', ({ ofCpu }) => ratio(ofCpu)],
+    ['others, cores', ({ othersCores }) => ratio(othersCores)],
   ]
 }
 
