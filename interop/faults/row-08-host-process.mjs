@@ -54,12 +54,12 @@ const cases = [
 function startLoad({ client, prepared }) {
   const acknowledged = new Map()
   const failures = []
-  let running = true
+  const stopped = new AbortController()
   let done = 0
   const note = (error) =>
     failures.push({ at: performance.now(), code: error.code, retryAfterMs: error.retryAfterMs })
   const work = async (worker) => {
-    for (let i = 0; running; i++) {
+    for (let i = 0; !stopped.signal.aborted; i++) {
       const handle = `load-${worker}-${randomBytes(4).toString('hex')}-${i}`
       const content = randomBytes(64)
       const step =
@@ -72,7 +72,7 @@ function startLoad({ client, prepared }) {
   const all = Promise.all(Array.from({ length: workers }, (_, worker) => work(worker)))
   return {
     async stop() {
-      running = false
+      stopped.abort()
       await all
       return { failures, acknowledged, done }
     },
