@@ -1,7 +1,7 @@
 /** What is taken from a client's PKCS#10 request: its public key, once the client has proved to hold the private one. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { DomainError, invalidInput } from '@keyhsm/core'
-import { x509 } from './x509.js'
+import { loadX509, type X509 } from './x509.js'
 
 /** A request with one RSA-4096 key is 1.7 KiB; nobody sends more than the wire's limit. */
 const maxRequestCharacters = 8192
@@ -17,7 +17,7 @@ export async function parseCertificateRequest(pem: string): Promise<{ publicKeyD
   const field = 'certificateRequest'
   if (pem.length > maxRequestCharacters)
     throw invalidInput(field, `must be at most ${maxRequestCharacters} characters`)
-  const request = readRequest(pem, field)
+  const request = readRequest(await loadX509(), pem, field)
   const publicKeyDer = Buffer.from(request.publicKey.rawData)
   assertKeyAllowed(publicKeyDer, field)
   const proved = await request.verify().catch(() => false)
@@ -43,7 +43,7 @@ export function assertKeyAllowed(publicKeyDer: Buffer, field: string): void {
   }
 }
 
-function readRequest(pem: string, field: string): x509.Pkcs10CertificateRequest {
+function readRequest(x509: typeof X509, pem: string, field: string): X509.Pkcs10CertificateRequest {
   try {
     return new x509.Pkcs10CertificateRequest(pem)
   } catch (cause) {

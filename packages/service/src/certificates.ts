@@ -6,7 +6,7 @@ import { createPrivateKey, randomBytes, webcrypto } from 'node:crypto'
 import { isIP } from 'node:net'
 import { DomainError } from '@keyhsm/core'
 import { assertKeyAllowed } from './certificate-request.js'
-import { x509 } from './x509.js'
+import { loadX509, type X509 } from './x509.js'
 
 type CryptoKey = webcrypto.CryptoKey
 type CryptoKeyPair = webcrypto.CryptoKeyPair
@@ -34,11 +34,11 @@ const keyAlgorithms = {
   },
 } as const
 
-const purposes: Readonly<Record<CertificateUsage, x509.ExtendedKeyUsageType[]>> = {
-  server: [x509.ExtendedKeyUsage.serverAuth],
-  client: [x509.ExtendedKeyUsage.clientAuth],
-  'server-and-client': [x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth],
-}
+const purposes = {
+  server: ['serverAuth'],
+  client: ['clientAuth'],
+  'server-and-client': ['serverAuth', 'clientAuth'],
+} as const satisfies Readonly<Record<CertificateUsage, readonly string[]>>
 
 /** Clocks of two machines may differ by this much. */
 const clockSkewMs = 5 * 60_000
@@ -53,6 +53,7 @@ export async function makeSelfSigned(options: {
   readonly now?: Date
   readonly kind?: CertificateKeyKind
 }): Promise<KeyedCertificate> {
+  const x509 = await loadX509()
   const keys = await makeKeyPair(options.kind ?? 'ec-p256')
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     ...validity(options),
@@ -60,8 +61,8 @@ export async function makeSelfSigned(options: {
     keys,
     signingAlgorithm: signingAlgorithmOf(keys.privateKey),
     extensions: [
-      ...(await leafExtensions(keys.publicKey, options.usage)),
-      ...alternativeNames(options.subjectAltNames.map(hostName)),
+      ...(await leafExtensions(x509, keys.publicKey, options.usage)),
+      ...alternativeNames(x509, options.subjectAltNames.map(hostName)),
     ],
   })
   return keyed(certificate, keys.privateKey)
@@ -73,6 +74,7 @@ export async function makeAuthority(options: {
   readonly days: number
   readonly now?: Date
 }): Promise<KeyedCertificate> {
+  const x509 = await loadX509()
   const keys = await makeKeyPair('ec-p256')
   const { keyCertSign, cRLSign } = x509.KeyUsageFlags
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
@@ -105,6 +107,7 @@ export async function issueClientCertificate(options: {
   readonly now?: Date
 }): Promise<string> {
   assertKeyAllowed(options.publicKeyDer, 'publicKey')
+  const x509 = await loadX509()
   const authority = new x509.X509Certificate(options.authority.certificate)
   const signingKey = await importSigningKey(options.authority.privateKey)
   const publicKey = new x509.PublicKey(options.publicKeyDer)
@@ -116,9 +119,12 @@ export async function issueClientCertificate(options: {
     signingKey,
     signingAlgorithm: signingAlgorithmOf(signingKey),
     extensions: [
-      ...(await leafExtensions(publicKey, 'client')),
+      ...(await leafExtensions(x509, publicKey, 'client')),
       await x509.AuthorityKeyIdentifierExtension.create(authority.publicKey),
-      ...alternativeNames(options.uri === undefined ? [] : [{ type: 'url', value: options.uri }]),
+      ...alternativeNames(
+        x509,
+        options.uri === undefined ? [] : [{ type: 'url', value: options.uri }],
+      ),
     ],
   })
   return certificate.toString('pem')
@@ -159,7 +165,7 @@ function signingAlgorithmOf(key: CryptoKey): { name: string; hash: string } {
 }
 
 async function keyed(
-  certificate: x509.X509Certificate,
+  certificate: X509.X509Certificate,
   privateKey: CryptoKey,
 ): Promise<KeyedCertificate> {
   const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', privateKey))
@@ -171,7 +177,7 @@ async function keyed(
 }
 
 /** As a structure, never as text that would be parsed: a name may hold commas and equal signs. */
-function commonNameOf(commonName: string): x509.JsonName {
+function commonNameOf(commonName: string): X509.JsonName {
   return [{ CN: [commonName] }]
 }
 
@@ -189,21 +195,26 @@ function newSerialNumber(): string {
 }
 
 async function leafExtensions(
-  publicKey: x509.PublicKeyType,
+  x509: typeof X509,
+  publicKey: X509.PublicKeyType,
   usage: CertificateUsage,
-): Promise<x509.Extension[]> {
+): Promise<X509.Extension[]> {
+  const uses = purposes[usage].map((purpose) => x509.ExtendedKeyUsage[purpose])
   return [
     new x509.BasicConstraintsExtension(false, undefined, true),
     new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-    new x509.ExtendedKeyUsageExtension(purposes[usage]),
+    new x509.ExtendedKeyUsageExtension(uses),
     await x509.SubjectKeyIdentifierExtension.create(publicKey),
   ]
 }
 
-function alternativeNames(names: readonly x509.JsonGeneralName[]): x509.Extension[] {
+function alternativeNames(
+  x509: typeof X509,
+  names: readonly X509.JsonGeneralName[],
+): X509.Extension[] {
   return names.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension([...names])]
 }
 
-function hostName(name: string): x509.JsonGeneralName {
+function hostName(name: string): X509.JsonGeneralName {
   return { type: isIP(name) === 0 ? 'dns' : 'ip', value: name }
 }
