@@ -136,7 +136,9 @@ describe('a transaction that PostgreSQL refuses', () => {
         await transaction.insertPendingPut(pendingPutRow(first))
       })
     await Promise.all([lockBoth(client, other), lockBoth(other, client)])
-    expect(runs).toBe(3)
+    // Two, and at least one more: on a slow machine the one that tries again may meet the other once more.
+    expect(runs).toBeGreaterThanOrEqual(3)
+    expect(runs).toBeLessThanOrEqual(6)
   }, 20_000)
 
   it('is given up after two repetitions', async () => {
