@@ -32,7 +32,7 @@ describe('application.properties', () => {
       kind: undefined,
       recheckMs: 60_000,
       maxAgeMs: 365 * 86400e3,
-      maxContentBytes: 2 ** 20,
+      maxContentBytes: 17 * 2 ** 20,
     })
     expect(device).toEqual({
       hardware: 'softhsm',
@@ -80,7 +80,7 @@ describe('application.properties', () => {
     [[...softhsm.slice(0, 3), 'softhsm.pin=1234'], /softhsm.pin is not a sealed value/],
     [[...softhsm, 'keyhsm.management.address=localhost'], /must be an IP address/],
     [[...softhsm, 'keyhsm.key.recheck=1ms'], /keyhsm.key.recheck must be from/],
-    [[...softhsm, 'keyhsm.content.max-bytes=17M'], /keyhsm.content.max-bytes must be from/],
+    [[...softhsm, 'keyhsm.content.max-bytes=18M'], /keyhsm.content.max-bytes must be from/],
     [[...softhsm, 'keyhsm.partition.domain=x'], /must be 32 hex digits/],
   ])('is refused: %#', (lines, message) => {
     expect(() => parse(lines)).toThrow(message)

@@ -39,7 +39,7 @@ export async function makePartitions(
   { settings, clock = systemClock }: TestPartitionOptions = {},
 ): Promise<Partition[]> {
   const hsms = await makeToken(connections)
-  const made = await makePartitionKeys(hsms[0], { kind: 'ec-p256', settleMs: 0, clock })
+  const made = await makePartitionKeys(hsms[0]!, { kind: 'ec-p256', settleMs: 0, clock })
   made.keys.kAuth.wipe()
   const options = { keySettings: { ...keySettings, ...settings }, clock }
   return await Promise.all(hsms.map((hsm) => Partition.connect(hsm, options)))
@@ -47,5 +47,5 @@ export async function makePartitions(
 
 export async function makePartition(options: TestPartitionOptions = {}): Promise<Partition> {
   const [partition] = await makePartitions(1, options)
-  return partition
+  return partition!
 }

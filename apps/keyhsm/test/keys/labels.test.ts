@@ -39,8 +39,8 @@ describe('labels', () => {
   })
 
   it('keep long handles apart that begin alike', () => {
-    const [a, b] = ['x', 'y'].map((end) => parseHandle('h'.repeat(127) + end))
-    const nameOf = (handle = a) => parseLabel(formatDepositLabel(handle, now))
+    const [a, b] = [parseHandle(`${'h'.repeat(127)}x`), parseHandle(`${'h'.repeat(127)}y`)]
+    const nameOf = (handle: typeof a) => parseLabel(formatDepositLabel(handle, now))
     expect(nameOf(a)).not.toEqual(nameOf(b))
   })
 

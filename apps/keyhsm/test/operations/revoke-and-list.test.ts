@@ -68,7 +68,7 @@ describe('revoking', () => {
   it('destroys the key, says so in the audit, and may be repeated', async () => {
     const workshop = await makeWorkshop()
     const [sealed] = await sealAll(workshop)
-    const request = revokeRequest(workshop, sealed?.hsmKeyId, 'revoke')
+    const request = revokeRequest(workshop, sealed!.hsmKeyId, 'revoke')
     expect(await revokeKey(workshop, caller, request)).toBe('destroyed')
     expect(await revokeKey(workshop, caller, request)).toBe('already-gone')
     expect(await workshop.partition.hsm.findKey(request.hsmKeyId)).toBeUndefined()
@@ -103,7 +103,7 @@ describe('revoking', () => {
         ).rejects.toMatchObject({ code: 'ERR_NOT_ALLOWED' })
       }
     }
-    const discard = revokeRequest(workshop, own?.hsmKeyId, 'discard')
+    const discard = revokeRequest(workshop, own!.hsmKeyId, 'discard')
     expect(await revokeKey(workshop, caller, discard)).toBe('destroyed')
   })
 

@@ -15,7 +15,7 @@ vi.setConfig({ testTimeout: 30_000 })
 
 const kinds: WrappingKind[] = ['ec-p256', 'rsa-2048', 'aes-256']
 
-function openRequest(workshop: Workshop, request: SealRequest, sealed: Buffer) {
+function openRequest(request: SealRequest, sealed: Buffer) {
   const { context, canary } = request
   return { requestId: newUuid(), context, canary, sealed: Buffer.from(sealed) }
 }
@@ -38,7 +38,7 @@ describe('sealing and opening', () => {
       const opened = await openDeposit(
         workshop,
         caller,
-        openRequest(workshop, request, sealed.sealed),
+        openRequest(request, sealed.sealed),
       )
       expect(opened.toString()).toBe('a secret')
     },
@@ -92,7 +92,7 @@ describe('sealing and opening', () => {
     const workshop = await makeWorkshop()
     const request = sealRequest(workshop, 'x')
     const { sealed } = await sealDeposit(workshop, caller, request)
-    await openDeposit(workshop, caller, openRequest(workshop, request, sealed))
+    await openDeposit(workshop, caller, openRequest(request, sealed))
     expect(await workshop.entries()).toEqual([
       'intent seal',
       'outcome seal done',
@@ -107,7 +107,7 @@ describe('opening refuses', () => {
     const workshop = await makeWorkshop()
     const request = sealRequest(workshop, 'a secret', { scope })
     const { sealed } = await sealDeposit(workshop, caller, request)
-    return { workshop, request: openRequest(workshop, request, sealed) }
+    return { workshop, request: openRequest(request, sealed) }
   }
   const lost = { code: 'ERR_IRRETRIEVABLE', message: 'the deposit is irretrievable' }
 
@@ -168,12 +168,12 @@ describe('opening refuses', () => {
     const second = await sealDeposit(workshop, caller, two)
     await workshop.partition.hsm.destroyKey(first.hsmKeyId)
     await expect(
-      openDeposit(workshop, caller, openRequest(workshop, one, first.sealed)),
+      openDeposit(workshop, caller, openRequest(one, first.sealed)),
     ).rejects.toMatchObject(lost)
     expect((await workshop.entries()).at(-1)).toBe(
       'outcome open irretrievable the HSM key is missing or was revoked',
     )
-    const opened = await openDeposit(workshop, caller, openRequest(workshop, two, second.sealed))
+    const opened = await openDeposit(workshop, caller, openRequest(two, second.sealed))
     expect(opened.toString()).toBe('two')
   })
 })

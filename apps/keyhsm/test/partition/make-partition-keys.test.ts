@@ -10,7 +10,7 @@ const options = { kind: 'ec-p256', settleMs: 5 } as const
 const connect = { keySettings, clock: systemClock }
 
 async function token(): Promise<Hsm> {
-  return (await makeToken())[0]
+  return (await makeToken())[0]!
 }
 
 const useOf = async (hsm: Hsm) => (await hsm.listKeys()).map((key) => key.use).sort()
@@ -34,7 +34,7 @@ describe('preparing a partition', () => {
     )
     expect(new Set(made.map(({ keys }) => keys.domain)).size).toBe(1)
     expect(new Set(made.map(({ keys }) => keys.canary.id)).size).toBe(1)
-    expect(await useOf(hsms[0])).toEqual(['authenticate', 'sign', 'wrap'])
+    expect(await useOf(hsms[0]!)).toEqual(['authenticate', 'sign', 'wrap'])
   })
 
   it('has a canary fingerprint of its own for a canary that is a secret key', async () => {

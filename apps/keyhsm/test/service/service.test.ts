@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { Transport } from '@keyhsm/client'
 import { newUuid, parseHandle } from '@keyhsm/core'
 import {
@@ -35,6 +36,14 @@ async function administer({ paths }: TestHome, signed = true): Promise<Transport
   const transport = new Transport({ socketPath: paths.socket, ...(signed ? { signer } : {}) })
   onTestFinished(() => transport.close())
   return transport
+}
+
+async function findFreePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
 }
 
 describe('the service', () => {
@@ -214,7 +223,7 @@ describe('the service', () => {
 
 describe('the service port', () => {
   it('shows health and metrics to local users without a name', async () => {
-    const port = 20_000 + Math.floor(Math.random() * 20_000)
+    const port = await findFreePort()
     const home = await makeHome({ 'keyhsm.service.port': String(port) })
     const service = await startService(home)
     const get = async (path: string) => {
