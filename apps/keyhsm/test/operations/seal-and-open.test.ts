@@ -5,7 +5,6 @@ import { describe, expect, it, vi } from 'vitest'
 import { parseLabel } from '../../src/keys/labels.js'
 import { openDeposit } from '../../src/operations/open-deposit.js'
 import { type SealRequest, sealDeposit } from '../../src/operations/seal-deposit.js'
-import type { Workshop } from '../../src/operations/caller.js'
 import { scopes } from '../../src/settings.js'
 import { makePartitions } from '../soft-token.js'
 import { caller, makeWorkshop, newContext, sealRequest } from '../workshop.js'
@@ -83,7 +82,7 @@ describe('sealing and opening', () => {
     for (const scope of scopes) {
       const request = sealRequest(first, scope, { scope })
       const { sealed } = await sealDeposit(first, caller, request)
-      const opened = await openDeposit(second, caller, openRequest(second, request, sealed))
+      const opened = await openDeposit(second, caller, openRequest(request, sealed))
       expect(opened.toString()).toBe(scope)
     }
   })
