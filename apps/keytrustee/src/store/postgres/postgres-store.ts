@@ -2,6 +2,7 @@ import type pg from 'pg'
 import type { Store, StoreHealth, Transaction } from '../store.js'
 import type { PostgresAddress } from './address.js'
 import { checkSettings, findFaults } from './check-settings.js'
+import { DiskRoom } from './disk-room.js'
 import { checkSchema } from './install-schema.js'
 import { defaultTimeouts, makePool, queriesOn, type Timeouts } from './pool.js'
 import { findAll, type Queries } from './queries.js'
@@ -46,21 +47,28 @@ class PostgresStore extends PostgresReader implements Store {
   private readonly readers: pg.Pool
   private readonly writers: pg.Pool
   private readonly cluster: 'private' | 'external'
+  private readonly room: DiskRoom
 
   constructor(readers: pg.Pool, writers: pg.Pool, cluster: 'private' | 'external') {
     super(queriesOn(readers))
     this.readers = readers
     this.writers = writers
     this.cluster = cluster
+    this.room = new DiskRoom(writers)
   }
 
   withTransaction<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result> {
-    return withTransaction(this.writers, work)
+    return withTransaction(this.writers, work).catch((error: unknown) => {
+      this.room.notice(error)
+      throw error
+    })
   }
 
   async probe(): Promise<StoreHealth> {
     try {
-      return await readHealth(this.queries, this.cluster)
+      const found = await readHealth(this.queries, this.cluster)
+      const fault = found.state === 'ready' ? await this.room.findFault() : undefined
+      return fault === undefined ? found : { state: 'unavailable', detail: fault }
     } catch (error) {
       const detail = error instanceof Error ? error.message : 'the database is not available'
       return { state: 'unavailable', detail }
