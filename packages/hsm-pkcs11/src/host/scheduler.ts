@@ -43,7 +43,6 @@ export interface SchedulerParts {
 
 interface RunningJob extends WaitingJob {
   readonly worker: number
-  readonly startedAt: number
 }
 
 /** The queue, the gate, the lock and the workers, put together. */
@@ -56,6 +55,8 @@ export class Scheduler {
   readonly #running = new Map<number, RunningJob>()
   readonly #stamp: KnownStamp
   readonly #load: number[]
+  /** When each worker turned to the job it works on. */
+  readonly #turnSince: number[] = []
   #nextJob = 1
   #consecutiveFaults = 0
 
@@ -107,9 +108,12 @@ export class Scheduler {
   findHung(now: number): JobName | undefined {
     const { useMs, lookMs, writeMs } = this.#profile.limits
     const limits: Record<Access, number> = { use: useMs, look: lookMs, write: writeMs }
-    for (const { name, access, startedAt } of this.#running.values()) {
-      // The clock starts when the job is posted; short jobs may still run before it on that worker.
-      if (now - startedAt > limits[access] + (depth - 1) * limits.use) return name
+    const seen = new Set<number>()
+    for (const { name, access, worker } of this.#running.values()) {
+      // The oldest of a worker is the one it works on; the others wait behind it.
+      if (seen.has(worker)) continue
+      seen.add(worker)
+      if (now - (this.#turnSince[worker] ?? now) > limits[access]) return name
     }
     return undefined
   }
@@ -140,6 +144,7 @@ export class Scheduler {
     if (!running) return
     this.#running.delete(job)
     this.#load[worker] = (this.#load[worker] ?? 1) - 1
+    this.#turnSince[worker] = performance.now()
     this.#gate.leave(running.access)
     this.#lock.leave(running.access)
     if (stamps) this.#stamp.follow(running.name, stamps)
@@ -205,10 +210,12 @@ export class Scheduler {
     this.#queue.take(job)
     const number = this.#nextJob++
     job.control.begun = true
-    this.#load[worker] = (this.#load[worker] ?? 0) + 1
+    const load = this.#load[worker] ?? 0
+    if (load === 0) this.#turnSince[worker] = performance.now()
+    this.#load[worker] = load + 1
     this.#gate.enter(job.access)
     this.#lock.enter(job.access)
-    this.#running.set(number, { ...job, worker, startedAt: performance.now() })
+    this.#running.set(number, { ...job, worker })
     const knownStamp = job.access === 'write' ? this.#stamp.value : undefined
     this.#pool.post(worker, { job: number, name: job.name, args: job.args, knownStamp })
   }

@@ -1,6 +1,7 @@
 /** Entry of a worker thread: one session, one job at a time, synchronous calls. The main thread owns everything else. */
 import { parentPort } from 'node:worker_threads'
 import { withBuffers, withExactBytes, wipeBytes } from './exact-bytes.js'
+import { jobTable } from './jobs/job-table.js'
 import { loadCryptoki } from './load-cryptoki.js'
 import type { JobMessage, WorkerMessage, WorkerSetup } from './worker-messages.js'
 import { startFailure, WorkerSession } from './worker-session.js'
@@ -9,20 +10,22 @@ import { startFailure, WorkerSession } from './worker-session.js'
 const gatherMs = 0.15
 
 let gathered: WorkerMessage[] = []
-/** Results to be wiped once they are sent: what was gathered may be views on them. */
-let spent: unknown[] = []
+/**
+ * Content keys, shared secrets and MACs, wiped once the answers are sent. Nothing else may be: the jobs of one message can
+ * share a handle, because cloning keeps identity.
+ */
+let secrets: unknown[] = []
 
 function flush(): void {
   if (gathered.length === 0) return
   parentPort?.postMessage(gathered)
-  wipeBytes(gathered)
-  wipeBytes(spent)
+  wipeBytes(secrets)
   gathered = []
-  spent = []
+  secrets = []
 }
 
 function answer(message: WorkerMessage): void {
-  gathered.push(withExactBytes(message) as WorkerMessage)
+  gathered.push(message)
 }
 
 async function open(setup: WorkerSetup): Promise<void> {
@@ -48,14 +51,16 @@ function serveAll(session: WorkerSession, raw: readonly JobMessage[]): void {
 }
 
 function serve(session: WorkerSession, message: JobMessage): void {
-  const { job } = message
+  const { job, name } = message
   const outcome = session.run(message)
   const { stamps } = outcome
+  const { secret } = jobTable[name]
+  if (secret === 'input') secrets.push((message.args as { input: Buffer }).input)
   if (outcome.ok) {
-    answer({ type: 'done', job, result: outcome.result, stamps })
-    spent.push(outcome.result)
+    const result = withExactBytes(outcome.result)
+    if (secret === 'result') secrets.push(outcome.result, result)
+    answer({ type: 'done', job, result, stamps })
   } else answer({ type: 'failed', job, failure: outcome.failure, stamps })
-  wipeBytes(message.args)
 }
 
 parentPort?.once('message', (raw: WorkerSetup) => void open(withBuffers(raw) as WorkerSetup))

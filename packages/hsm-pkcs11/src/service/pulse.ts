@@ -5,8 +5,11 @@
 import { readFileSync } from 'node:fs'
 
 const beatMs = 200
-/** Turns without a word after which the host is given up: about 1.4 s, because a busy machine may starve it. */
-const maxMissed = 6
+/**
+ * Turns without a word after which the host is given up. Long, because a busy machine may starve it: its main thread calls
+ * no library once it is up, so silence is rarely anything but a stop, and that is asked of the kernel.
+ */
+const maxMissed = 14
 /** Turns without a word after which the kernel is asked whether the process is stopped. */
 const suspicious = 2
 

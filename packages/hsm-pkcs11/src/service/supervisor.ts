@@ -148,8 +148,10 @@ export class Supervisor {
 
   /** Once a token was found it must stay that one: another with the same label would make every key look gone. */
   #token(): TokenChoice {
-    const serial = this.#connected?.token.serial
-    return serial ? { serial } : this.#setup.start.token
+    if (!this.#connected) return this.#setup.start.token
+    const { serial, label } = this.#connected.token
+    // Both, because some libraries give all their tokens one serial number (observed: NSS).
+    return { serial, label }
   }
 
   #take(message: HostMessage): void {

@@ -47,6 +47,8 @@ interface JobTrait<Name extends JobName> {
   readonly run: (session: JobSession, args: Jobs[Name]['args']) => Jobs[Name]['result']
   readonly access: Access
   readonly repeatable: boolean
+  /** Which side of it is a secret that the worker wipes: the field `input` of its arguments, or its result. */
+  readonly secret?: 'input' | 'result'
 }
 
 export const jobTable: { readonly [Name in JobName]: JobTrait<Name> } = {
@@ -56,12 +58,12 @@ export const jobTable: { readonly [Name in JobName]: JobTrait<Name> } = {
   readIds: { run: readIds, access: 'look', repeatable: true },
   describeKey: { run: describeKey, access: 'look', repeatable: true },
   proveObject: { run: proveObject, access: 'use', repeatable: true },
-  encryptOaep: { run: encryptOaep, access: 'use', repeatable: true },
-  decryptOaep: { run: decryptOaep, access: 'use', repeatable: true },
-  wrapAes: { run: wrapAes, access: 'use', repeatable: true },
-  unwrapAes: { run: unwrapAes, access: 'use', repeatable: true },
-  deriveSecret: { run: deriveSecret, access: 'use', repeatable: true },
-  sign: { run: sign, access: 'use', repeatable: true },
+  encryptOaep: { run: encryptOaep, access: 'use', repeatable: true, secret: 'input' },
+  decryptOaep: { run: decryptOaep, access: 'use', repeatable: true, secret: 'result' },
+  wrapAes: { run: wrapAes, access: 'use', repeatable: true, secret: 'input' },
+  unwrapAes: { run: unwrapAes, access: 'use', repeatable: true, secret: 'result' },
+  deriveSecret: { run: deriveSecret, access: 'use', repeatable: true, secret: 'result' },
+  sign: { run: sign, access: 'use', repeatable: true, secret: 'result' },
   createKey: { run: createKey, access: 'write', repeatable: false },
   destroyObject: { run: destroyObject, access: 'write', repeatable: false },
   touchToken: { run: touchToken, access: 'use', repeatable: true },
