@@ -65,7 +65,8 @@ export class Bench {
     mkdirSync(this.probeFolder)
     chmodSync(this.probeFolder, 0o777)
     this.begin('raw token', 500)
-    this.raw = await RawLimit.start(makeToken(this.folder, 'raw'))
+    this.rawToken = makeToken(this.folder, 'raw')
+    this.raw = await RawLimit.start(this.rawToken)
     this.onEnd(() => this.raw.close())
   }
 

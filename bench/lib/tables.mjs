@@ -28,6 +28,9 @@ const rawColumns = [
   ['p50 ms', ({ p50Ms }) => ms(p50Ms)],
   ['p99 ms', ({ p99Ms }) => ms(p99Ms)],
   ['cpu ms', ({ cpuMs }) => ms(cpuMs)],
+  ['from C', ({ rateInC }) => number(rateInC)],
+  ['of C', ({ rate, rateInC }) => ratio(rateInC && rate / rateInC)],
+  ['of C, cpu', ({ cpuMs, cpuMsInC }) => ratio(cpuMsInC && cpuMsInC / cpuMs)],
   ['failed', ({ failed }) => (failed ? `${failed}` : '')],
 ]
 
