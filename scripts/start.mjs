@@ -11,7 +11,8 @@ import { root, setUp } from './set-up.mjs'
 await runMain(async () => {
   setUp()
   const { Stack } = await import('../interop/lib/stack.mjs')
-  const home = process.env.KEYHSM_START_HOME ?? join(root, '.keyhsm')
+  const { isOpenToAll } = await import('../interop/lib/program-root.mjs')
+  const home = process.env.KEYHSM_START_HOME ?? usualHome(isOpenToAll)
   mkdirSync(home, { recursive: true })
   const portsFile = join(home, 'ports.json')
   const ports = existsSync(portsFile) ? JSON.parse(readFileSync(portsFile, 'utf8')) : undefined
@@ -30,6 +31,12 @@ await runMain(async () => {
   }
   return 0
 })
+
+/** In the checkout; as root in a private checkout, where the services' users could not enter, below /var/lib. */
+function usualHome(isOpenToAll) {
+  if (process.getuid() !== 0 || isOpenToAll(root)) return join(root, '.keyhsm')
+  return '/var/lib/keyhsm-checkout'
+}
 
 /** Ctrl-C reaches the whole process group; the services ignore nothing, so they are simply asked to stop afterwards. */
 function waitForSignal() {

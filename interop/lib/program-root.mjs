@@ -20,7 +20,8 @@ export function programRoot(checkout, home) {
   return copy
 }
 
-function isOpenToAll(path) {
+/** Whether every user can come to `path`. */
+export function isOpenToAll(path) {
   if (process.env.KEYHSM_ALWAYS_COPY === '1') return false
   for (let folder = path; ; folder = dirname(folder)) {
     if ((statSync(folder).mode & 0o005) !== 0o005) return false
