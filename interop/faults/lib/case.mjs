@@ -7,11 +7,12 @@
  * @property {string} name
  * @property {string} expected
  * @property {(context: object) => Promise<string>} run
- * @property {() => string | undefined} [skip] the reason why it cannot run here
+ * @property {(context: object) => string | undefined} [skip] the reason why it cannot run here
  * @property {number} [limitMs]
  *
  * @typedef {object} Group
- * @property {'shared' | 'own' | 'none'} stack a stack that all may use, one that is thrown away afterwards, or none
+ * @property {'shared' | 'own' | 'bare' | 'small-disks'} stack one that all may use, or one of its own: brought up, with nothing in
+ *   its home, or with audits and database on small disks where that is possible
  * @property {Case[]} cases
  * @property {(stack: object) => Promise<object>} [prepare] what it returns is added to the context of the cases
  * @property {(context: object) => Promise<void>} [restore]
@@ -20,7 +21,7 @@
 const defaultLimitMs = 45_000
 
 export async function runCase(each, context) {
-  const reason = each.skip?.()
+  const reason = each.skip?.(context)
   if (reason) return { ...each, seen: reason, verdict: 'skipped', ms: 0 }
   const began = Date.now()
   const result = await withinLimit(each, context)

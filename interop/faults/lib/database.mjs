@@ -14,9 +14,9 @@ export function socketDirectoryOf(stack) {
 }
 
 /** psql as the user of the cluster, or as another; arguments and input as given. */
-export function psql(stack, text, { user = 'keytrustee' } = {}) {
+export function psql(stack, text, { user = 'keytrustee', role } = {}) {
   const args = ['-X', '-At', '-v', 'ON_ERROR_STOP=1', '-h', socketDirectoryOf(stack)]
-  const command = ['psql', ...args, '-p', String(port), '-d', name]
+  const command = ['psql', ...args, '-p', String(port), '-d', name, ...(role ? ['-U', role] : [])]
   const [program, ...rest] = stack.isRoot ? ['runuser', '-u', user, '--', ...command] : command
   return spawnSync(program, rest, { input: text, encoding: 'utf8', timeout: 20_000, cwd: '/' })
 }

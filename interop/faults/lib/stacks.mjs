@@ -5,6 +5,7 @@ import { root } from '../../../scripts/lib/sources.mjs'
 import { freePort } from '../../lib/ports.mjs'
 import { Stack } from '../../lib/stack.mjs'
 import { killLeftovers } from './processes.mjs'
+import { mountSmallDisks } from './small-disks.mjs'
 
 export class Stacks {
   #shared
@@ -12,9 +13,9 @@ export class Stacks {
 
   /** A stack that serves: `shared` is brought up once, and anew when a case left it unable to serve. */
   async take(kind) {
-    if (kind === 'none') return undefined
     if (kind === 'own') return this.#bringUp()
     if (kind === 'bare') return this.#create()
+    if (kind === 'small-disks') return this.#bringUp(mountSmallDisks)
     if (this.#shared && !(await serves(this.#shared))) await this.#remove(this.#shared)
     if (!this.#shared || !this.#all.has(this.#shared)) this.#shared = await this.#bringUp()
     return this.#shared
@@ -37,8 +38,9 @@ export class Stacks {
     return stack
   }
 
-  async #bringUp() {
+  async #bringUp(before = () => {}) {
     const stack = await this.#create()
+    before(stack)
     await stack.bringUp()
     return stack
   }
@@ -47,6 +49,7 @@ export class Stacks {
     this.#all.delete(stack)
     await stack.stop({ quiet: true })
     await killLeftovers(stack)
+    stack.disks?.unmount()
     await stack.remove()
   }
 }
