@@ -6,6 +6,7 @@ import {
   readdirSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -56,24 +57,24 @@ it('has one executable launcher a program', () => {
 })
 
 describe.each(Object.entries(launchers))('bin/%s', (name, entry) => {
-  it('says what to run while dependencies or build are missing', () => {
-    const file = join(checkout, 'bin', name)
-    const bare = start(file)
-    expect([bare.status, bare.stdout, bare.stderr.split('\n')]).toEqual([
+  it('says what to run while the build is missing', () => {
+    const unbuilt = start(join(checkout, 'bin', name))
+    const how = `hint: run \`npm ci\` and \`npm run build\` in ${checkout}`
+    expect([unbuilt.status, unbuilt.stdout, unbuilt.stderr.split('\n')]).toEqual([
       2,
       '',
-      [
-        `${name}: the dependencies are not installed`,
-        `hint: run \`npm ci\` and \`npm run build\` in ${checkout}`,
-        '',
-      ],
+      [`${name}: this checkout is not built`, how, ''],
     ])
-    installDependencies()
-    const unbuilt = start(file)
-    expect([unbuilt.status, unbuilt.stderr.split('\n')]).toEqual([
-      2,
-      [`${name}: this checkout is not built`, `hint: run \`npm run build\` in ${checkout}`, ''],
-    ])
+  })
+
+  it('prefers the bundle, unless something was compiled since', () => {
+    build(entry, 'console.log("compiled")')
+    build(join('build', entry), 'console.log("bundled")')
+    expect(start(join(checkout, 'bin', name)).stdout).toBe('bundled\n')
+    const stamp = join(checkout, entry.replace(/dist\/.*/, 'dist/.tsbuildinfo'))
+    writeFileSync(stamp, '')
+    utimesSync(stamp, new Date(), new Date(Date.now() + 5000))
+    expect(start(join(checkout, 'bin', name)).stdout).toBe('compiled\n')
   })
 
   it('runs the built program, through a symbolic link too', () => {

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { makePrivateCluster, type PrivateCluster, valueOf } from '../support/private-cluster.js'
 import {
   type ClusterAnswers,
@@ -103,9 +103,13 @@ describe('a bootstrapped cluster', () => {
       await expect(insert()).rejects.toMatchObject({ code: '23505' })
     })
     const log = join(cluster.directory, 'log')
-    const text = readdirSync(log).map((name) => readFileSync(join(log, name), 'utf8'))
-    expect(text.join('')).toContain('duplicate key')
-    expect(text.join('')).not.toContain('marked-value')
+    const read = () =>
+      readdirSync(log)
+        .map((name) => readFileSync(join(log, name), 'utf8'))
+        .join('')
+    // The server's log comes through a collector process.
+    await vi.waitFor(() => expect(read()).toContain('duplicate key'), 5_000)
+    expect(read()).not.toContain('marked-value')
   })
 })
 

@@ -153,8 +153,9 @@ describe('Transport.call', () => {
   })
 
   it('gives up when the caller does', async () => {
-    const server = await serve(() => {})
-    const signal = AbortSignal.timeout(50)
+    const caller = new AbortController()
+    const server = await serve(() => caller.abort())
+    const { signal } = caller
     const call = pinned(server).call(route, { params: { name: 'a' }, signal })
     await expect(call).rejects.toMatchObject({ code: 'ERR_UNAVAILABLE' })
     const late = pinned(server).call(route, { params: { name: 'a' }, signal })
