@@ -72,10 +72,16 @@ function readHits(file) {
   }
 }
 
+/** The step that was hit least: one that was armed and not reached comes again. */
+function leastHit(hits) {
+  const count = (step) => hits.filter((hit) => hit === step).length
+  return depositSteps.toSorted((a, b) => count(a) - count(b))[0]
+}
+
 /** One deposit in peace, then each step in turn, every third round a random moment instead. */
 async function oneRound(stack, { crash, trustee, acknowledged, round }) {
   const atRandom = round % 3 === 2
-  const step = depositSteps[(round - Math.floor(round / 3)) % depositSteps.length]
+  const step = leastHit(crash.hits())
   await putOne(trustee, acknowledged, `r${round}-calm`)
   if (!atRandom) crash.arm(step)
   const puts = Array.from({ length: concurrency }, (_, index) =>

@@ -37,7 +37,7 @@ const stages = [
     count: countReport('faults.json'),
     command: [node, 'interop/faults-table.mjs', '--report', 'reports/faults.json'],
   },
-  { name: 'crash loop', command: [node, 'interop/crash-loop.mjs', '18'] },
+  { name: 'crash loop', command: [node, 'interop/crash-loop.mjs', '24'] },
   { name: 'secrets scan', command: [node, 'interop/secrets-scan.mjs'] },
 ]
 
