@@ -1,6 +1,6 @@
 /** Quotas, checked inside the reservation's transaction under the organisation's lock, before the HSM is touched. */
 import { DomainError } from '@keyhsm/core'
-import type { Transaction } from '../store/store.js'
+import type { Transaction, Usage } from '../store/store.js'
 import type { Caller, Limits } from '../trustee.js'
 
 /** The window in which new HSM keys are counted. */
@@ -11,21 +11,32 @@ export interface Demand {
   readonly newHsmKeys: number
 }
 
-/** @throws ERR_QUOTA naming the quota and its setting. */
-export async function requireQuota(
+/** What the caller and its organisation use now. */
+export interface Usages {
+  readonly client: Usage
+  readonly organisation: Usage
+}
+
+/** Asks for both at once: the caller holds the organisation's lock. */
+export async function readUsages(
   transaction: Transaction,
   caller: Caller,
-  demand: Demand,
-  o: { readonly limits: Limits; readonly now: Date },
-): Promise<void> {
-  const since = new Date(o.now.getTime() - hsmKeyWindowMs)
-  const { limits } = o
-  const client = await transaction.readUsage({ client: caller.client.uuid }, since)
-  const organisation = await transaction.readUsage(
-    { organisation: caller.organisation.uuid },
-    since,
-  )
-  const { newDeposits, newHsmKeys } = demand
+  now: Date,
+): Promise<Usages> {
+  const since = new Date(now.getTime() - hsmKeyWindowMs)
+  const [client, organisation] = await Promise.all([
+    transaction.readUsage({ client: caller.client.uuid }, since),
+    transaction.readUsage({ organisation: caller.organisation.uuid }, since),
+  ])
+  return { client, organisation }
+}
+
+/** @throws ERR_QUOTA naming the quota and its setting. */
+export function requireQuota(
+  { client, organisation }: Usages,
+  { newDeposits, newHsmKeys }: Demand,
+  limits: Limits,
+): void {
   const quotas = [
     [client.deposits, newDeposits, limits.depositsPerClient, 'deposits of a client'],
     [

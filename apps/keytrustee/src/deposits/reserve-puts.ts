@@ -9,7 +9,7 @@ import type { Deposit, Revision, RequestResult, Transaction } from '../store/sto
 import type { Caller, Trustee } from '../trustee.js'
 import { otherContent } from './deposit-queue.js'
 import type { PutOrder, StoreRequest } from './orders.js'
-import { type Demand, requireQuota } from './quotas.js'
+import { type Demand, readUsages, requireQuota } from './quotas.js'
 
 /** A put whose deposit and revision are settled. */
 export interface ReservedPut {
@@ -43,22 +43,34 @@ export function reservePuts(
 ): Promise<RequestResult | Reservation> {
   return trustee.store.withTransaction(async (transaction) => {
     await transaction.lockOrganisation(caller.organisation.uuid)
-    const answered = await findAnswer(transaction, caller, { request, hash })
-    if (answered) return answered
     const find = (handle: Handle) => findOwn(trustee, transaction, caller, handle)
-    const puts: ReservedPut[] = []
-    for (const order of request.puts) puts.push(planPut(order, await find(order.handle)))
+    const now = trustee.clock.now()
+    // Asked at once: each answer that is waited for alone is a round trip during which no other put of the organisation
+    // can begin. PostgreSQL answers them in order and after the lock is held.
+    const [answer, found, usages] = await Promise.allSettled([
+      findAnswer(transaction, caller, { request, hash }),
+      Promise.all(request.puts.map(({ handle }) => find(handle))),
+      readUsages(transaction, caller, now),
+    ])
+    const answered = valueOf(answer)
+    if (answered) return answered
+    const befores = valueOf(found)
+    const puts = request.puts.map((order, index) => planPut(order, befores[index]))
     const removes: ReservedRemove[] = []
     for (const handle of request.removes)
       removes.push(await planRemove(transaction, await find(handle)))
-    const now = trustee.clock.now()
     const demand = demandOf(puts, sealer)
-    await requireQuota(transaction, caller, demand, { limits: trustee.limits, now })
+    requireQuota(valueOf(usages), demand, trustee.limits)
     await takePlaces(transaction, caller, { puts, requestId: request.requestId, now })
     const of = { client: caller.client.uuid, organisation: caller.organisation.uuid }
     if (demand.newHsmKeys > 0) await transaction.recordHsmKeys(of, demand.newHsmKeys, now)
     return { puts, removes }
   })
+}
+
+function valueOf<Value>(settled: PromiseSettledResult<Value>): Value {
+  if (settled.status === 'rejected') throw settled.reason
+  return settled.value
 }
 
 /** The answer given to this request id before. @throws ERR_CONFLICT when it was another request. */
@@ -120,10 +132,10 @@ async function takePlaces(
   o: { readonly puts: readonly ReservedPut[]; readonly requestId: Uuid; readonly now: Date },
 ): Promise<void> {
   const { client, organisation } = caller
-  for (const { order, deposit, revision } of o.puts) {
+  const places = o.puts.flatMap(({ order, deposit, revision }) => [
     // Left over from a try that ended without an answer: this try takes its place, and the old one can no longer commit.
-    await transaction.deletePendingPut(o.requestId, client.uuid, order.handle)
-    await transaction.insertPendingPut({
+    transaction.deletePendingPut(o.requestId, client.uuid, order.handle),
+    transaction.insertPendingPut({
       requestId: o.requestId,
       client: client.uuid,
       organisation: organisation.uuid,
@@ -132,6 +144,7 @@ async function takePlaces(
       revision,
       contentBytes: order.content.length,
       startedAt: o.now,
-    })
-  }
+    }),
+  ])
+  await Promise.all(places)
 }
