@@ -20,6 +20,7 @@ await runMain(async () => {
   const groups = await readGroups(options.only)
   const stacks = new Stacks()
   const results = []
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void interrupt(stacks))
   try {
     for (const group of groups) results.push(...(await runGroup(group, { stacks, ...options })))
   } finally {
@@ -27,6 +28,13 @@ await runMain(async () => {
   }
   return conclude(results, options)
 })
+
+/** Nothing is left running, also when the run is not let to its end. */
+async function interrupt(stacks) {
+  say('faults: interrupted, stopping what was started')
+  await stacks.removeAll()
+  process.exit(130)
+}
 
 function parseOptions(args) {
   const found = { only: undefined, report: undefined }

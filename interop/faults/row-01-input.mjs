@@ -77,7 +77,7 @@ cases.push(
       const put = () =>
         ask(stack, '/v1/deposits/a%20b', { method: 'PUT', body, tls: identityOf(stack) })
       const { result, untouched } = await watchHsm(stack, put)
-      return `${verdictOf(result)}, ${facts([untouched, 'Key HSM not asked'])}`
+      return `${verdictOf(result)}, ${facts([untouched, 'Key HSM not asked', 'KEY HSM ASKED'])}`
     },
   },
 )

@@ -30,7 +30,7 @@ const cases = [
       const put = () => keytrustee(stack, 'put over-the-limit content-over')
       const { result, untouched } = await watchHsm(stack, put)
       const named = result.stderr.includes(String(limit)) || /1 MiB|1M\b/.test(result.stderr)
-      return `exit ${result.exit}, ${facts([named, 'names the limit', result.stderr], [untouched, 'Key HSM not asked'])}`
+      return `exit ${result.exit}, ${facts([named, 'names the limit', result.stderr], [untouched, 'Key HSM not asked', 'KEY HSM ASKED'])}`
     },
   },
   ...[
@@ -48,7 +48,7 @@ const cases = [
       const put = () =>
         ask(stack, '/v1/deposits/too-large', { method: 'PUT', body, tls: identityOf(stack) })
       const { result, untouched } = await watchHsm(stack, put)
-      return `${verdictOf(result)}, ${facts([untouched, 'Key HSM not asked'])}`
+      return `${verdictOf(result)}, ${facts([untouched, 'Key HSM not asked', 'KEY HSM ASKED'])}`
     },
   })),
   {

@@ -243,7 +243,7 @@ async function compareForeign({ stack, client, ...context }, asker) {
       [...words].join(' / '),
     ],
     [same, 'the same queries', `OTHER QUERIES ${JSON.stringify(queries)}`],
-    [untouched, 'Key HSM not asked'],
+    [untouched, 'Key HSM not asked', 'KEY HSM ASKED'],
     [unharmed, 'deposit unharmed'],
   )
 }

@@ -6,7 +6,7 @@ import { hostPidOf, isAlive, pidOf } from './lib/processes.mjs'
 
 const workers = 6
 const loadBeforeMs = 700
-const loadAfterMs = 4500
+const loadAfterMs = 4000
 const recoveryMs = 3000
 
 const expected =

@@ -217,7 +217,7 @@ async function getAndRead({ stack }, trustee, { ref, asksHsm }) {
   const code = await codeOf(trustee.get(ref))
   if (asksHsm) return `${code}, ${auditWords(stack, 'keyhsm', before.keyhsm)}`
   const untouched = lastSequence(stack, 'keyhsm') === before.keyhsm
-  return `${code}, ${auditWords(stack, 'keytrustee', before.keytrustee)}, ${facts([untouched, 'Key HSM not asked'])}`
+  return `${code}, ${auditWords(stack, 'keytrustee', before.keytrustee)}, ${facts([untouched, 'Key HSM not asked', 'KEY HSM ASKED'])}`
 }
 
 /** A change to a client's or organisation's row, and what that client then gets of its own deposit. */
@@ -235,7 +235,7 @@ function intruder(name, { change: changeOf, identity, before }) {
       const reply = await ask(stack, `/v1/deposits/${handles.plain}`, { tls })
       const untouched = lastSequence(stack, 'keyhsm') === sequences[0]
       restoreTables(stack)
-      return `${verdictOf(reply)}, ${auditWords(stack, 'keytrustee', sequences[1])}, ${facts([untouched, 'Key HSM not asked'])}`
+      return `${verdictOf(reply)}, ${auditWords(stack, 'keytrustee', sequences[1])}, ${facts([untouched, 'Key HSM not asked', 'KEY HSM ASKED'])}`
     },
   }
 }
