@@ -9,11 +9,11 @@ import { makeToken } from './token.mjs'
 import { Interrupted } from './measure.mjs'
 
 /**
- * Lengths of one cell in milliseconds, and of the warm-up before the first cell of an operation: a service that has just
+ * Lengths of one cell in milliseconds, and at most of the warm-up before the first cell of an operation: a service that has just
  * started runs several times slower until V8 has compiled what it uses.
  */
 const lengths = {
-  full: { raw: 1000, limit: 600, warm: 2500, backend: 1000, keyhsm: 1500, whole: 2000, starts: 3 },
+  full: { raw: 1000, limit: 600, warm: 4000, backend: 1000, keyhsm: 1500, whole: 2000, starts: 3 },
   quick: { raw: 150, limit: 100, warm: 100, backend: 150, keyhsm: 200, whole: 250, starts: 1 },
 }
 

@@ -2,9 +2,12 @@
  * One operation at each concurrency, between two readings of its raw limit: the machine's speed wanders, so only
  * figures that stand close together in time are compared.
  */
-import { measure } from './measure.mjs'
+import { measure, warmUp } from './measure.mjs'
 import { betweenCpu, readCpu } from './processes.mjs'
 import { askProbe } from './probes.mjs'
+
+/** After so many V8 has compiled what is used. */
+const warmOperations = 2000
 
 /**
  * @typedef {object} Block
@@ -22,7 +25,7 @@ import { askProbe } from './probes.mjs'
 
 /** @param {import('./bench.mjs').Bench} bench @param {Block} block */
 export async function measureBlock(bench, block) {
-  await warmUp(bench, block)
+  await warm(bench, block)
   const before = await readLimit(bench, block)
   const rows = []
   for (const concurrency of bench.concurrencies)
@@ -32,13 +35,13 @@ export async function measureBlock(bench, block) {
   for (const row of rows) bench.rows.push({ ...row, ...compare(block, row, limits) })
 }
 
-async function warmUp(bench, block) {
+async function warm(bench, block) {
   const { layer, kind, operation } = block
   const forMs = bench.lengths.warm
   bench.begin(`${layer}: warm up ${operation} ${kind}`, forMs)
   const concurrency = Math.min(8, Math.max(...bench.concurrencies))
   await withWorkers(block, concurrency, (work) =>
-    measure({ concurrency, forMs, warmMs: 0, signal: bench.signal }, work),
+    warmUp({ concurrency, forMs, operations: warmOperations, signal: bench.signal }, work),
   )
 }
 

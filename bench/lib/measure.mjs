@@ -4,6 +4,11 @@ import { createHistogram } from 'node:perf_hooks'
 /** Thrown when the run was interrupted: nothing is printed for the cell. */
 export class Interrupted extends Error {}
 
+/** Runs the operation until it was done `operations` times or `forMs` have passed. */
+export async function warmUp({ concurrency, forMs, operations, signal }, operation) {
+  await run({ concurrency, forMs, operations, signal }, operation)
+}
+
 /**
  * @param {{ concurrency: number, forMs: number, warmMs: number, signal: AbortSignal, onWarm?: () => Promise<void> }} how
  * @param {(worker: number) => Promise<unknown>} operation
@@ -14,13 +19,13 @@ export async function measure({ concurrency, forMs, warmMs, signal, onWarm }, op
   return await run({ concurrency, forMs, signal }, operation)
 }
 
-async function run({ concurrency, forMs, signal }, operation) {
+async function run({ concurrency, forMs, operations = Infinity, signal }, operation) {
   const histogram = createHistogram({ figures: 3 })
   const failures = new Map()
   const began = performance.now()
   let done = 0
   const worker = async (index) => {
-    for (let at = performance.now(); at - began < forMs; ) {
+    for (let at = performance.now(); at - began < forMs && done < operations; ) {
       if (signal.aborted) throw new Interrupted()
       try {
         await operation(index)
