@@ -34,11 +34,7 @@ describe('sealing and opening', () => {
         domain: workshop.partition.keys.domain,
         hsmKeyId: sealed.hsmKeyId,
       })
-      const opened = await openDeposit(
-        workshop,
-        caller,
-        openRequest(request, sealed.sealed),
-      )
+      const opened = await openDeposit(workshop, caller, openRequest(request, sealed.sealed))
       expect(opened.toString()).toBe('a secret')
     },
   )
