@@ -41,7 +41,14 @@ function usualHome(isOpenToAll) {
 /** Ctrl-C reaches the whole process group; the services ignore nothing, so they are simply asked to stop afterwards. */
 function waitForSignal() {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => resolve(signal))
+    // Waiting for a signal alone does not keep a process alive.
+    const alive = setInterval(() => {}, 60_000)
+    for (const signal of ['SIGINT', 'SIGTERM']) {
+      process.on(signal, () => {
+        clearInterval(alive)
+        resolve(signal)
+      })
+    }
   })
 }
 

@@ -32,6 +32,8 @@ export class Shell {
       const child = spawn('bash', ['-c', command], {
         cwd: this.cwd,
         env: { ...process.env, ...this.env },
+        // A group of its own: Ctrl-C is for us, who then stop the services, and not for the command that stops them.
+        detached: true,
       })
       const output = { stdout: [], stderr: [] }
       child.stdout.on('data', (chunk) => output.stdout.push(chunk))
