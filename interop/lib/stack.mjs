@@ -104,7 +104,7 @@ export class Stack {
 
   async setUpKeyHsm(extra = '') {
     await this.run(
-      `keyhsm setup softhsm --library ${softhsmModule} --token-label ${names.token} --pin-file ${this.pinFile} --port ${this.ports.keyhsm}${extra}`,
+      `keyhsm setup softhsm --library ${softhsmModule} --token-label ${names.token} --pin-file ${this.pinFile} --port ${this.ports.keyhsm} --management-port 0 --service-port 0${extra}`,
     )
   }
 

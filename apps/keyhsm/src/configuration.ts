@@ -2,6 +2,7 @@
 import { basename, join } from 'node:path'
 import { DomainError, SecretBytes, withSecret } from '@keyhsm/core'
 import {
+  type ParseOptions,
   parseSettings,
   readSettingLines,
   readSettingsKey,
@@ -15,6 +16,7 @@ import {
   commonSchema,
   type Hardware,
   hardwareNames,
+  type Pkcs11Hardware,
   pkcs11Schema,
   softTokenSchema,
 } from './settings.js'
@@ -24,10 +26,12 @@ export type CommonSettings = SettingsOf<typeof commonSchema>
 /** Which device to connect to; everything but the PIN may be shown. */
 export type DeviceSettings =
   | {
-      readonly hardware: Exclude<Hardware, 'soft-token'>
+      readonly hardware: Pkcs11Hardware
       readonly library: string
       /** Configuration file of the library, given to it by its own environment variable. */
       readonly config?: string
+      /** More environment variables of the library. */
+      readonly env: Readonly<Record<string, string>>
       readonly token: {
         readonly label?: string
         readonly serial?: string
@@ -48,9 +52,11 @@ export function settingsKeyPath(paths: Pick<Paths, 'keystore'>): string {
   return join(paths.keystore, 'settings.key')
 }
 
-/** The schema of a file for this hardware, in the order in which settings are shown. */
+/** The schema of a file for this hardware, in the order in which settings are shown: the old product's first. */
 export function schemaFor(hardware: Hardware): SettingsSchema {
-  return { ...commonSchema, ...deviceSchema(hardware) }
+  const { address, port, managementPort, servicePort, hardware: kind, ...others } = commonSchema
+  const known = { address, port, managementPort, servicePort, hardware: kind }
+  return { ...known, ...deviceSchema(hardware), ...others }
 }
 
 /**
@@ -101,17 +107,39 @@ export function parseConfiguration(text: string, file: string, key: SecretBytes)
     }
     return { settings, device, pin: toSecret(pin) }
   }
+  return parsePkcs11(text, file, { hardware, options })
+}
+
+function parsePkcs11(
+  text: string,
+  file: string,
+  { hardware, options }: { hardware: Pkcs11Hardware; options: ParseOptions },
+): Configuration {
   const schema = { ...commonSchema, ...pkcs11Schema(hardware) }
   const parsed = parseSettings(text, schema, file, options)
-  const { library, config, tokenLabel, tokenSerial, slot, pin, ...settings } = parsed
+  const { library, config, env, tokenLabel, tokenSerial, slot, pin, ...others } = parsed
+  const { nfastServerPort, username, ...settings } = others
   const token = {
     ...(tokenLabel === undefined ? {} : { label: tokenLabel }),
     ...(tokenSerial === undefined ? {} : { serial: tokenSerial }),
     ...(slot === undefined ? {} : { slot }),
   }
   if (Object.keys(token).length === 0) throw noToken(file, pkcs11Schema(hardware).tokenLabel.name)
-  const device = { hardware, library, token, ...(config === undefined ? {} : { config }) }
-  return { settings, device, pin: toSecret(pin) }
+  const device = {
+    hardware,
+    library,
+    token,
+    env: {
+      ...(nfastServerPort === undefined ? {} : { NFAST_SERVER_PORT: String(nfastServerPort) }),
+      ...env,
+    },
+    ...(config === undefined ? {} : { config }),
+  }
+  return {
+    settings,
+    device,
+    pin: toSecret(username === undefined ? pin : `${username}:${pin}`),
+  }
 }
 
 function deviceSchema(hardware: Hardware): SettingsSchema {

@@ -7,7 +7,7 @@ import { DomainError, type SecretBytes } from '@keyhsm/core'
 import type { Hsm, WrappingKind } from '@keyhsm/hsm'
 import type { Log } from '@keyhsm/service'
 import type { DeviceSettings } from './configuration.js'
-import type { Hardware } from './settings.js'
+import type { Hardware, Pkcs11Hardware } from './settings.js'
 
 export interface ConnectDeviceOptions {
   /** Copied where it is needed longer than the call; the caller wipes it. */
@@ -18,7 +18,6 @@ export interface ConnectDeviceOptions {
   readonly onLoginRefused: (error: DomainError) => void
 }
 
-type Pkcs11Hardware = Exclude<Hardware, 'soft-token'>
 type Pkcs11Device = Extract<DeviceSettings, { readonly library: string }>
 type SoftTokenDevice = Extract<DeviceSettings, { readonly directory: string }>
 
@@ -75,7 +74,7 @@ export async function ensureSoftToken(
 }
 
 async function connectLibrary(device: Pkcs11Device, options: ConnectDeviceOptions): Promise<Hsm> {
-  const { library, token, config, hardware } = device
+  const { library, token, config, hardware, env } = device
   const { profile, configVariable } = pkcs11Drivers[hardware]
   if (!(await isFile(library))) throw noLibrary(library)
   const { connectPkcs11 } = await import('@keyhsm/hsm-pkcs11')
@@ -88,7 +87,7 @@ async function connectLibrary(device: Pkcs11Device, options: ConnectDeviceOption
     wrap: options.wrap,
     log: options.log,
     onLoginRefused: options.onLoginRefused,
-    ...(named ? { env: { [configVariable]: config } } : {}),
+    env: { ...env, ...(named ? { [configVariable]: config } : {}) },
   })
 }
 

@@ -2,10 +2,21 @@
  * The names of `application.properties` and what may stand behind them. The part about the HSM is a union on
  * `keyhsm.hardware`: a file for a Luna cannot hold a setting of another vendor.
  */
-import { isIP } from 'node:net'
-import { invalidInput, parseBytes, parseDuration } from '@keyhsm/core'
+import { invalidInput } from '@keyhsm/core'
 import { wrappingKinds } from '@keyhsm/hsm'
 import { settingsSchema } from '@keyhsm/service'
+import {
+  duration,
+  integer,
+  oneOf,
+  parseAddress,
+  parseDomain,
+  parsePath,
+  parseVariable,
+  size,
+  text,
+  yesOrNo,
+} from './setting-values.js'
 
 /** Values of `keyhsm.hardware`. `ncipher` is what the old product wrote for a Thales nShield. */
 export const hardwareNames = ['softhsm', 'luna', 'ncipher', 'cloudhsm', 'soft-token'] as const
@@ -23,14 +34,8 @@ export const vendorPrefix: Readonly<Record<Hardware, string>> = {
   'soft-token': 'soft-token',
 }
 
-/** Settings of every hardware. */
+/** Settings of every hardware; the first five in the order in which the old product shows them. */
 export const commonSchema = settingsSchema({
-  hardware: {
-    name: 'keyhsm.hardware',
-    required: true,
-    parse: oneOf(hardwareNames),
-    describe: 'kind of HSM; written by setup',
-  },
   address: {
     name: 'keyhsm.management.address',
     default: '127.0.0.1',
@@ -47,13 +52,31 @@ export const commonSchema = settingsSchema({
     name: 'keyhsm.management.port',
     default: '9899',
     parse: integer(0, 65535),
-    describe: 'kept for files of the old product: management goes through the control socket',
+    describe: 'port of the management listener on 127.0.0.1; 0: the control socket alone',
   },
   servicePort: {
     name: 'keyhsm.service.port',
-    default: '0',
+    default: '19791',
     parse: integer(0, 65535),
-    describe: 'port of metrics and health on 127.0.0.1 (the old product had 19791); 0: not served',
+    describe: 'port of metrics and health; 0: not served',
+  },
+  hardware: {
+    name: 'keyhsm.hardware',
+    required: true,
+    parse: oneOf(hardwareNames),
+    describe: 'kind of HSM; written by setup',
+  },
+  serviceAddress: {
+    name: 'keyhsm.service.address',
+    default: '127.0.0.1',
+    parse: parseAddress,
+    describe: 'IP address of metrics and health',
+  },
+  passwordSet: {
+    name: 'keyhsm.keystore.password.set',
+    default: 'no',
+    parse: yesOrNo,
+    describe: 'yes: the next setup asks for the password of the keystore',
   },
   scope: {
     name: 'keyhsm.key.scope',
@@ -70,6 +93,12 @@ export const commonSchema = settingsSchema({
     name: 'keyhsm.key.limit',
     parse: integer(1, 1e9),
     describe: 'most keys in the partition; absent: what the device says',
+  },
+  pool: {
+    name: 'keyhsm.key.pool',
+    default: '0',
+    parse: integer(0, 10_000),
+    describe: 'HSM keys that are made ahead of need; 0: none',
   },
   recheckMs: {
     name: 'keyhsm.key.recheck',
@@ -127,8 +156,48 @@ export const commonSchema = settingsSchema({
   },
 })
 
+/** Hardware with a PKCS#11 library. */
+export type Pkcs11Hardware = Exclude<Hardware, 'soft-token'>
+
+/** The setting that holds each device's password, and what stands above it: the old product's words where they are known. */
+export const secretSettings: Readonly<
+  Record<Hardware, { readonly name: string; readonly comment: string; readonly formerly?: string }>
+> = {
+  softhsm: { name: 'softhsm.pin', comment: 'Token PIN' },
+  luna: { name: 'luna.pin', comment: 'Partition password' },
+  ncipher: {
+    name: 'thales.ocs_password',
+    comment: 'Module OCS Password',
+    formerly: 'thales.pin',
+  },
+  cloudhsm: { name: 'cloudhsm.password', comment: 'Crypto user password' },
+  'soft-token': { name: 'soft-token.pin', comment: 'Token PIN' },
+}
+
+/** Settings that one vendor alone has. */
+const vendorSpecs = settingsSchema({
+  nfastServerPort: {
+    name: 'thales.nfast_server_port',
+    parse: integer(1, 65535),
+    describe: 'TCP port of the hardserver where it is not 9000 (NFAST_SERVER_PORT)',
+  },
+  username: {
+    name: 'cloudhsm.username',
+    required: true,
+    parse: parseUserName,
+    describe: 'name of the crypto user (CU)',
+  },
+})
+
+const vendorSpecsOf: Readonly<Record<Pkcs11Hardware, Partial<typeof vendorSpecs>>> = {
+  softhsm: {},
+  luna: {},
+  ncipher: { nfastServerPort: vendorSpecs.nfastServerPort },
+  cloudhsm: { username: vendorSpecs.username },
+}
+
 /** Settings of a device with a PKCS#11 library: the same for all vendors, under each vendor's own names. */
-export function pkcs11Schema(hardware: Exclude<Hardware, 'soft-token'>) {
+export function pkcs11Schema(hardware: Pkcs11Hardware) {
   const prefix = vendorPrefix[hardware]
   return settingsSchema({
     library: {
@@ -157,7 +226,14 @@ export function pkcs11Schema(hardware: Exclude<Hardware, 'soft-token'>) {
       parse: parsePath,
       describe: 'configuration file of the library, where it is not found by itself',
     },
-    pin: pinSpec(prefix),
+    env: {
+      name: 'keyhsm.hsm.env.',
+      family: true,
+      parse: parseVariable,
+      describe: 'environment variable for the library, e.g. keyhsm.hsm.env.NFAST_HOME',
+    },
+    ...vendorSpecsOf[hardware],
+    pin: pinSpec(hardware),
   })
 }
 
@@ -177,74 +253,20 @@ export const softTokenSchema = settingsSchema({
   pin: pinSpec('soft-token'),
 })
 
-function pinSpec(prefix: string) {
+function pinSpec(hardware: Hardware) {
   return {
-    name: `${prefix}.pin`,
+    ...secretSettings[hardware],
     required: true,
     secret: true,
     parse: text(1, 4096),
-    describe: 'PIN, sealed; only setup writes it',
+    describe: 'password, sealed; only setup writes it',
   } as const
 }
 
-function oneOf<const Value extends string>(values: readonly Value[]) {
-  return (given: string, field: string): Value => {
-    const found = values.find((value) => value === given)
-    if (found === undefined) throw invalidInput(field, `must be one of ${values.join(', ')}`)
-    return found
+/** The PKCS#11 PIN is `user:password`, so that a name cannot hold a colon. */
+function parseUserName(given: string, field: string): string {
+  if (!/^[^:\p{Cc}]{1,64}$/u.test(given)) {
+    throw invalidInput(field, 'must be 1 to 64 printable characters without a colon')
   }
-}
-
-function integer(minimum: number, maximum: number) {
-  return (given: string, field: string): number => {
-    const value = /^\d{1,20}$/.test(given) ? Number(given) : Number.NaN
-    if (!(value >= minimum && value <= maximum)) {
-      throw invalidInput(field, `must be a whole number from ${minimum} to ${maximum}`)
-    }
-    return value
-  }
-}
-
-function duration(minimum: number, maximum: number) {
-  return (given: string, field: string): number => {
-    const value = parseDuration(given, field)
-    if (value < minimum || value > maximum) {
-      throw invalidInput(field, `must be from ${minimum / 1000} s to ${maximum / 1000} s`)
-    }
-    return value
-  }
-}
-
-function size(minimum: number, maximum: number) {
-  return (given: string, field: string): number => {
-    const value = parseBytes(given, field)
-    if (value < minimum || value > maximum) {
-      throw invalidInput(field, `must be from ${minimum} to ${maximum} bytes`)
-    }
-    return value
-  }
-}
-
-function text(minimum: number, maximum: number) {
-  return (given: string, field: string): string => {
-    if (given.length < minimum || given.length > maximum || /[\p{Cc}]/u.test(given)) {
-      throw invalidInput(field, `must be ${minimum} to ${maximum} printable characters`)
-    }
-    return given
-  }
-}
-
-function parseAddress(given: string, field: string): string {
-  if (isIP(given) === 0) throw invalidInput(field, 'must be an IP address, e.g. 127.0.0.1')
-  return given
-}
-
-function parsePath(given: string, field: string): string {
-  if (!given.startsWith('/')) throw invalidInput(field, 'must be an absolute path')
-  return given
-}
-
-function parseDomain(given: string, field: string): string {
-  if (!/^[0-9a-f]{32}$/.test(given)) throw invalidInput(field, 'must be 32 hex digits')
   return given
 }

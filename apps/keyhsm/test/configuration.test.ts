@@ -38,21 +38,56 @@ describe('application.properties', () => {
       hardware: 'softhsm',
       library: '/usr/lib/softhsm/libsofthsm2.so',
       token: { label: 'keyhsm' },
+      env: {},
     })
   })
 
+  const thales = [
+    'keyhsm.management.address = 172.19.1.2',
+    'keyhsm.server.port = 9090',
+    'keyhsm.management.port = 9899',
+    'keyhsm.service.port = 19791',
+    'keyhsm.hardware = ncipher',
+    'thales.library = /opt/nfast/toolkits/pkcs11/libcknfast.so',
+    'thales.slot = 1',
+  ]
+
   it('takes the names that the old product wrote for a Thales nShield', () => {
+    const lines = [...thales, `thales.ocs_password = ${pin('thales.ocs_password')}`]
+    const { device, settings } = parse(lines)
+    expect(device).toMatchObject({ hardware: 'ncipher', token: { slot: 1 }, env: {} })
+    expect(settings).toMatchObject({ managementPort: 9899, servicePort: 19791 })
+    const earlier = parse([...thales, `thales.pin = ${pin('thales.pin')}`])
+    expect(earlier.pin.expose((bytes) => bytes.toString())).toBe('1234')
+  })
+
+  it('hands the library its environment, the port of the hardserver included', () => {
     const { device } = parse([
-      'keyhsm.management.address = 172.19.1.2',
-      'keyhsm.server.port = 9090',
-      'keyhsm.management.port = 9899',
-      'keyhsm.service.port = 19791',
-      'keyhsm.hardware = ncipher',
-      'thales.library = /opt/nfast/toolkits/pkcs11/libcknfast.so',
-      'thales.slot = 1',
-      `thales.pin = ${pin('thales.pin')}`,
+      ...thales,
+      `thales.ocs_password = ${pin('thales.ocs_password')}`,
+      'thales.nfast_server_port = 11500',
+      'keyhsm.hsm.env.NFAST_HOME = /opt/nfast',
     ])
-    expect(device).toMatchObject({ hardware: 'ncipher', token: { slot: 1 } })
+    expect(device).toMatchObject({ env: { NFAST_SERVER_PORT: '11500', NFAST_HOME: '/opt/nfast' } })
+  })
+
+  it('makes the PIN of a CloudHSM of user and password', () => {
+    const lines = [
+      'keyhsm.hardware=cloudhsm',
+      'cloudhsm.library=/opt/cloudhsm/lib/libcloudhsm_pkcs11.so',
+      'cloudhsm.slot=0',
+      'cloudhsm.username=keyhsm',
+      `cloudhsm.password=${pin('cloudhsm.password')}`,
+    ]
+    expect(parse(lines).pin.expose((bytes) => bytes.toString())).toBe('keyhsm:1234')
+    expect(() => parse([...lines.slice(0, 3), 'cloudhsm.username=a:b'])).toThrow(
+      expect.objectContaining({
+        faults: [
+          expect.objectContaining({ field: 'cloudhsm.username', line: 4 }),
+          expect.objectContaining({ field: 'cloudhsm.password', rule: 'is missing' }),
+        ],
+      }),
+    )
   })
 
   it('tells every fault with its line, and another vendor’s settings are faults', () => {
@@ -82,6 +117,10 @@ describe('application.properties', () => {
     [[...softhsm, 'keyhsm.key.recheck=1ms'], /keyhsm.key.recheck must be from/],
     [[...softhsm, 'keyhsm.content.max-bytes=18M'], /keyhsm.content.max-bytes must be from/],
     [[...softhsm, 'keyhsm.partition.domain=x'], /must be 32 hex digits/],
+    [[...softhsm, 'thales.nfast_server_port=11500'], /is no setting/],
+    [[...softhsm, 'keyhsm.hsm.env.NODE_OPTIONS=x'], /does not end with the name of a variable/],
+    [[...softhsm, 'keyhsm.hsm.env.A-B=x'], /does not end with the name of a variable/],
+    [[...softhsm, 'keyhsm.keystore.password.set=true'], /must be yes or no/],
   ])('is refused: %#', (lines, message) => {
     expect(() => parse(lines)).toThrow(message)
   })

@@ -39,7 +39,12 @@ export function setUpOptions(
   { paths, tokenDirectory }: TestHome,
   { changes, ...more }: Partial<Omit<SetUpOptions, 'pin'>> & { pin?: string } = {},
 ): SetUpOptions {
-  const settings = { 'soft-token.directory': tokenDirectory, 'keyhsm.server.port': '0' }
+  const settings = {
+    'soft-token.directory': tokenDirectory,
+    'keyhsm.server.port': '0',
+    'keyhsm.management.port': '0',
+    'keyhsm.service.port': '0',
+  }
   return {
     paths,
     env: {},

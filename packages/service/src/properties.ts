@@ -6,6 +6,7 @@
 import { DomainError, type FieldFault } from '@keyhsm/core'
 import { Properties } from 'properties-file/parser'
 import { nearestName } from './nearest-name.js'
+import { isSealed } from './settings-cipher.js'
 
 /** One setting: its name in the file and what its text means. */
 export interface SettingSpec<Value> {
@@ -20,13 +21,25 @@ export interface SettingSpec<Value> {
   /** Stands in the file sealed (`sealed:v1:…`), written by set-up only; never shown. */
   readonly secret?: boolean
   readonly required?: boolean
+  /** Comment above the line, in the file that set-up writes and in what `settings` prints. */
+  readonly comment?: string
+  /** A name of earlier files that is read as this one. */
+  readonly formerly?: string
+  /** The name ends with a dot and stands for every name that begins with it; the value is a record by the rest of the name. */
+  readonly family?: true
 }
 
 export type SettingsSchema = Readonly<Record<string, SettingSpec<unknown>>>
 
 type Present = { readonly default: string } | { readonly required: true }
 type ValueOf<Spec> =
-  Spec extends SettingSpec<infer Value> ? (Spec extends Present ? Value : Value | undefined) : never
+  Spec extends SettingSpec<infer Value>
+    ? Spec extends { readonly family: true }
+      ? Readonly<Record<string, Value>>
+      : Spec extends Present
+        ? Value
+        : Value | undefined
+    : never
 
 /** What a schema makes of a file: each value parsed; undefined for one that is absent without a default. */
 export type SettingsOf<Schema extends SettingsSchema> = {
@@ -82,19 +95,33 @@ function lineFault(at: SettingLine, rule: string): FieldFault {
   return { field: at.name, rule, line: at.line }
 }
 
-function findStrangers(lines: readonly SettingLine[], names: readonly string[]): FieldFault[] {
+/** Whether a line of this name belongs to the setting. */
+function isNamed(spec: SettingSpec<unknown>, name: string): boolean {
+  if (spec.family) return name.startsWith(spec.name) && name.length > spec.name.length
+  return name === spec.name || name === spec.formerly
+}
+
+function findStrangers(
+  lines: readonly SettingLine[],
+  specs: readonly SettingSpec<unknown>[],
+): FieldFault[] {
+  const names = specs.map(({ name }) => name)
   return lines.flatMap((at) => {
-    if (names.includes(at.name)) return []
+    if (specs.some((spec) => isNamed(spec, at.name))) return []
     const nearest = nearestName(at.name, names)
     return [lineFault(at, `is no setting${nearest ? `; did you mean ${nearest}?` : ''}`)]
   })
 }
 
-function findRepeated(lines: readonly SettingLine[]): FieldFault[] {
+function findRepeated(
+  lines: readonly SettingLine[],
+  specs: readonly SettingSpec<unknown>[],
+): FieldFault[] {
   const first = new Map<string, number>()
   return lines.flatMap((at) => {
-    const before = first.get(at.name)
-    if (before === undefined) first.set(at.name, at.line)
+    const name = specs.find(({ formerly }) => formerly === at.name)?.name ?? at.name
+    const before = first.get(name)
+    if (before === undefined) first.set(name, at.line)
     return before === undefined ? [] : [lineFault(at, `stands in line ${before} already`)]
   })
 }
@@ -105,23 +132,47 @@ function ruleOf(error: unknown, name: string): string {
   return rule ?? error.message
 }
 
+type Parsed = { readonly value: unknown } | { readonly faults: readonly FieldFault[] }
+
 function parseValue(
   spec: SettingSpec<unknown>,
   at: SettingLine | undefined,
   options: ParseOptions,
-): { value: unknown } | { fault: FieldFault } {
-  const name = spec.name
-  if (at === undefined && spec.default === undefined) {
-    return spec.required ? { fault: { field: name, rule: 'is missing' } } : { value: undefined }
+): Parsed {
+  if (at === undefined) return parseAbsent(spec)
+  try {
+    const open = spec.secret ? options.openSecret : undefined
+    return { value: spec.parse(open ? open(at.name, at.text) : at.text, at.name) }
+  } catch (error) {
+    return { faults: [lineFault(at, ruleOf(error, at.name))] }
+  }
+}
+
+function parseAbsent(spec: SettingSpec<unknown>): Parsed {
+  const { name, default: text, required } = spec
+  if (text === undefined) {
+    return required ? { faults: [{ field: name, rule: 'is missing' }] } : { value: undefined }
   }
   try {
-    if (at === undefined) return { value: spec.parse(spec.default ?? '', name) }
-    const open = spec.secret ? options.openSecret : undefined
-    return { value: spec.parse(open ? open(name, at.text) : at.text, name) }
+    return { value: spec.parse(text, name) }
   } catch (error) {
-    const rule = ruleOf(error, name)
-    return { fault: at ? lineFault(at, rule) : { field: name, rule } }
+    return { faults: [{ field: name, rule: ruleOf(error, name) }] }
   }
+}
+
+function parseFamily(
+  spec: SettingSpec<unknown>,
+  lines: readonly SettingLine[],
+  options: ParseOptions,
+): Parsed {
+  const parsed = lines.map((at) => ({ at, result: parseValue(spec, at, options) }))
+  const faults = parsed.flatMap(({ result }) => ('faults' in result ? result.faults : []))
+  if (faults.length > 0) return { faults }
+  const entries = parsed.map(({ at, result }) => [
+    at.name.slice(spec.name.length),
+    'value' in result ? result.value : undefined,
+  ])
+  return { value: Object.fromEntries(entries) as unknown }
 }
 
 function settingsError(file: string, faults: readonly FieldFault[]): DomainError {
@@ -149,15 +200,14 @@ export function parseSettings<Schema extends SettingsSchema>(
 ): SettingsOf<Schema> {
   const read = readLines(text)
   if (read.faults.length > 0) throw settingsError(file, read.faults)
-  const specs = Object.entries(schema)
-  const names = specs.map(([, spec]) => spec.name)
-  const faults = [...findStrangers(read.lines, names), ...findRepeated(read.lines)]
+  const specs = Object.values(schema)
+  const faults = [...findStrangers(read.lines, specs), ...findRepeated(read.lines, specs)]
   const values: Record<string, unknown> = {}
-  for (const [key, spec] of specs) {
-    const at = read.lines.find((line) => line.name === spec.name)
-    const result = parseValue(spec, at, options)
-    if ('fault' in result) faults.push(result.fault)
-    else values[key] = result.value
+  for (const [key, spec] of Object.entries(schema)) {
+    const own = read.lines.filter(({ name }) => isNamed(spec, name))
+    const result = spec.family ? parseFamily(spec, own, options) : parseValue(spec, own[0], options)
+    if ('value' in result) values[key] = result.value
+    else faults.push(...result.faults)
   }
   if (faults.length > 0) throw settingsError(file, faults)
   return values as SettingsOf<Schema>
@@ -176,9 +226,11 @@ export function readSettingLines(text: string, file: string): readonly SettingLi
 /** A setting as `settings` commands print it. */
 export interface EffectiveSetting {
   readonly name: string
-  /** `[secret]` for a secret one; undefined when absent without a default. */
+  /** As it stands in the file; a secret only when it is sealed, else `[secret]`; undefined when absent without a default. */
   readonly text: string | undefined
   readonly isDefault: boolean
+  readonly secret: boolean
+  readonly comment?: string
 }
 
 /** Every setting of the schema in its order, with the text that holds. @throws ERR_SETTINGS for a malformed escape. */
@@ -188,13 +240,18 @@ export function listSettings(
   file: string,
 ): readonly EffectiveSetting[] {
   const lines = readSettingLines(text, file)
-  return Object.values(schema).map((spec) => {
-    const at = lines.find((line) => line.name === spec.name)
-    const held = at?.text ?? spec.default
-    return {
-      name: spec.name,
-      text: spec.secret && held !== undefined ? '[secret]' : held,
-      isDefault: at === undefined,
+  return Object.values(schema).flatMap((spec): readonly EffectiveSetting[] => {
+    const own = lines.filter(({ name }) => isNamed(spec, name))
+    const traits = {
+      secret: spec.secret ?? false,
+      ...(spec.comment === undefined ? {} : { comment: spec.comment }),
     }
+    if (own.length > 0) {
+      return own.map((at) => {
+        const shown = spec.secret && !isSealed(at.text) ? '[secret]' : at.text
+        return { name: at.name, text: shown, isDefault: false, ...traits }
+      })
+    }
+    return spec.family ? [] : [{ name: spec.name, text: spec.default, isDefault: true, ...traits }]
   })
 }

@@ -114,14 +114,71 @@ describe('parseSettings', () => {
 })
 
 describe('listSettings', () => {
-  it('marks defaults and hides secrets', () => {
+  it('marks defaults and shows secrets sealed or not at all', () => {
     const text = 'keyhsm.pin=sealed:v1:abc\nkeyhsm.server.host=a\n'
     expect(listSettings(text, schema, 'f')).toEqual([
-      { name: 'keyhsm.server.port', text: '9090', isDefault: true },
-      { name: 'keyhsm.server.host', text: 'a', isDefault: false },
-      { name: 'keyhsm.slot', text: undefined, isDefault: true },
-      { name: 'keyhsm.pin', text: '[secret]', isDefault: false },
+      { name: 'keyhsm.server.port', text: '9090', isDefault: true, secret: false },
+      { name: 'keyhsm.server.host', text: 'a', isDefault: false, secret: false },
+      { name: 'keyhsm.slot', text: undefined, isDefault: true, secret: false },
+      { name: 'keyhsm.pin', text: 'sealed:v1:abc', isDefault: false, secret: true },
     ])
+    expect(listSettings('keyhsm.pin=typed by hand', schema, 'f')[3]?.text).toBe('[secret]')
+  })
+})
+
+describe('a family of settings', () => {
+  const families = settingsSchema({
+    env: {
+      name: 'keyhsm.hsm.env.',
+      family: true,
+      comment: 'Environment of the library',
+      parse: (text, field) => {
+        if (text === '') throw invalidInput(field, 'must not be empty')
+        return text
+      },
+      describe: '',
+    },
+  })
+
+  it('is a record by the rest of the name, empty without lines', () => {
+    const { env } = parseSettings('keyhsm.hsm.env.A=1\nkeyhsm.hsm.env.B.c = 2', families, 'f')
+    expect(env).toEqual({ A: '1', 'B.c': '2' })
+    expect(parseSettings('', families, 'f').env).toEqual({})
+  })
+
+  it('has faults by line, and its bare name is no setting', () => {
+    const text = 'keyhsm.hsm.env.=1\nkeyhsm.hsm.env.A=\nkeyhsm.hsm.env.B=1\nkeyhsm.hsm.env.B=2'
+    expect(() => parseSettings(text, families, 'f')).toThrow(
+      expect.objectContaining({
+        faults: [
+          expect.objectContaining({ field: 'keyhsm.hsm.env.', line: 1 }),
+          expect.objectContaining({ field: 'keyhsm.hsm.env.A', line: 2 }),
+          expect.objectContaining({ field: 'keyhsm.hsm.env.B', line: 4 }),
+        ],
+      }),
+    )
+  })
+
+  it('is listed line by line, with its comment', () => {
+    const comment = 'Environment of the library'
+    expect(listSettings('keyhsm.hsm.env.A=1', families, 'f')).toEqual([
+      { name: 'keyhsm.hsm.env.A', text: '1', isDefault: false, secret: false, comment },
+    ])
+    expect(listSettings('', families, 'f')).toEqual([])
+  })
+})
+
+describe('a name of earlier files', () => {
+  const renamed = settingsSchema({
+    pin: { name: 'new.pin', formerly: 'old.pin', parse: (text) => text, describe: '' },
+  })
+
+  it('is read under its own name, and both at once are one too many', () => {
+    const openSecret = (name: string) => name
+    expect(parseSettings('old.pin=1', renamed, 'f').pin).toBe('1')
+    const secret = { pin: { ...renamed.pin, secret: true } }
+    expect(parseSettings('old.pin=1', secret, 'f', { openSecret }).pin).toBe('old.pin')
+    expect(() => parseSettings('old.pin=1\nnew.pin=2', renamed, 'f')).toThrow(/stands in line 1/)
   })
 })
 

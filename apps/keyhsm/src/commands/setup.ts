@@ -14,7 +14,7 @@ import { invalidInput, SecretBytes, systemClock } from '@keyhsm/core'
 import { configVariableOf, findLibrary } from '../drivers.js'
 import { readTextIfThere } from '../files.js'
 import { pathsIn } from '../paths.js'
-import { type Hardware, vendorPrefix } from '../settings.js'
+import { type Hardware, secretSettings, vendorPrefix } from '../settings.js'
 import { type SetUpResult, setUp } from '../setup/set-up.js'
 import type { Changes } from '../setup/settings-text.js'
 import { quietLog } from './quiet-log.js'
@@ -36,7 +36,9 @@ const pinSource = { fileFlag: 'pin-file', env: 'KEYHSM_PIN', prompt: 'HSM PIN' }
 const commonFlags: Readonly<Record<string, string>> = {
   address: 'keyhsm.management.address',
   port: 'keyhsm.server.port',
+  'management-port': 'keyhsm.management.port',
   'service-port': 'keyhsm.service.port',
+  'service-address': 'keyhsm.service.address',
   scope: 'keyhsm.key.scope',
   kind: 'keyhsm.key.kind',
   'key-limit': 'keyhsm.key.limit',
@@ -71,7 +73,9 @@ export const setupCommand: Command = {
     },
     { flag: 'address', value: 'A', describe: 'IP address to listen on (default 127.0.0.1)' },
     { flag: 'port', value: 'N', describe: 'port to listen on (default 9090)' },
-    { flag: 'service-port', value: 'N', describe: 'port of metrics and health on 127.0.0.1' },
+    { flag: 'management-port', value: 'N', describe: 'port of management (default 9899)' },
+    { flag: 'service-port', value: 'N', describe: 'port of metrics and health (default 19791)' },
+    { flag: 'service-address', value: 'A', describe: 'IP address of metrics and health' },
     { flag: 'scope', value: 'S', describe: 'deposit, organisation or service' },
     { flag: 'kind', value: 'K', describe: 'kind of new HSM keys' },
     { flag: 'key-limit', value: 'N', describe: 'most keys in the partition' },
@@ -159,7 +163,7 @@ async function readPin(
   settings: string | undefined,
   hardware: Hardware,
 ): Promise<SecretBytes | undefined> {
-  const stored = settings?.includes(`${vendorPrefix[hardware]}.pin`) ?? false
+  const stored = settings?.includes(secretSettings[hardware].name) ?? false
   const pin = stored ? findSecret(input, io, pinSource) : await readSecret(input, io, pinSource)
   return pin === undefined ? undefined : SecretBytes.own(Buffer.from(pin, 'utf8'))
 }

@@ -30,7 +30,7 @@ import { openDevice } from '../partition/open-partition.js'
 import type { Paths } from '../paths.js'
 import type { Environment } from '../service/live-state.js'
 import { findDeviceWarnings } from '../service/status.js'
-import { commonSchema, type Hardware, vendorPrefix } from '../settings.js'
+import { commonSchema, type Hardware, secretSettings } from '../settings.js'
 import { type Changes, toSettingsText } from './settings-text.js'
 
 export interface SetUpOptions {
@@ -140,6 +140,6 @@ function toResult({ hardware }: SetUpOptions, { device, warnings, partition }: P
 }
 
 function sealPin({ hardware, pin }: SetUpOptions, key: SecretBytes): Changes {
-  const name = `${vendorPrefix[hardware]}.pin`
+  const name = secretSettings[hardware].name
   return pin === undefined ? {} : { [name]: sealSetting(key, name, pin) }
 }

@@ -62,7 +62,8 @@ async function makeReadyHome(): Promise<TestHome> {
 }
 
 function setUp(home: TestHome, pin = testPin, ...more: string[]): Run {
-  const order = ['setup', 'soft-token', '--directory', home.tokenDirectory, '--port', '0']
+  const ports = ['--port', '0', '--management-port', '0', '--service-port', '0']
+  const order = ['setup', 'soft-token', '--directory', home.tokenDirectory, ...ports]
   return run(home, [...order, '--pin-file', '-', ...more], pin)
 }
 

@@ -39,7 +39,8 @@ export async function startKeyHsm(): Promise<RealKeyHsm> {
   }
   // A free port, and the same after a restart.
   const port = await freePort()
-  await command('setup', 'soft-token', '--pin-file', pinFile, '--port', String(port))
+  const ports = ['--port', String(port), '--management-port', '0', '--service-port', '0']
+  await command('setup', 'soft-token', '--pin-file', pinFile, ...ports)
   const certificate = await readFile(join(home, 'keyhsm', 'keystore', 'keyhsm.pem'), 'utf8')
   const hsm: RealKeyHsm = {
     url: `https://127.0.0.1:${port}`,
