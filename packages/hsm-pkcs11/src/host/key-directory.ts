@@ -147,9 +147,12 @@ export class KeyDirectory {
   }
 
   async #locate(id: HsmKeyId, control: CallControl): Promise<WholeKey> {
-    const handles = this.#entries.get(id)?.handles ?? (await this.look(id, control))
+    const cached = this.#entries.get(id)?.handles
+    // Half a pair in the cache is looked for again; what a look has just said is not.
+    const usable = cached && (isConflict(cached) || toWhole(cached) !== undefined)
+    const handles = usable ? cached : await this.look(id, control)
     ensureNoConflict(handles)
-    const key = toWhole(handles) ?? toWhole(await this.look(id, control))
+    const key = toWhole(handles)
     if (key) return key
     if (this.#settling(id)) throw notYetVisible()
     throw noSuchKey()

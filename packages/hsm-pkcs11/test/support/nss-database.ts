@@ -14,6 +14,9 @@ import { runTool } from './run-tool.js'
 export const nssLibrary = pkcs11Profiles.nss.libraryPaths.find((path) => existsSync(path))
 export const nssPassword = 'marked-nss-password'
 
+/** Passwords are stretched for seconds a test otherwise; read by NSS when it makes and uses a database. */
+const fastPassword = { NSS_MAX_MP_PBE_ITERATION_COUNT: '1' }
+
 const tool = fileURLToPath(new URL('./nss-tool.mjs', import.meta.url))
 
 export class NssDatabase {
@@ -30,7 +33,7 @@ export class NssDatabase {
     const directory = await mkdtemp(join(tmpdir(), 'keyhsm-nss-'))
     const passwordFile = join(directory, 'password')
     await writeFile(passwordFile, `${nssPassword}\n`, { mode: 0o600 })
-    await runTool('certutil', ['-N', '-d', `sql:${directory}`, '-f', passwordFile])
+    await runTool('certutil', ['-N', '-d', `sql:${directory}`, '-f', passwordFile], fastPassword)
     return new NssDatabase(directory)
   }
 
@@ -38,7 +41,8 @@ export class NssDatabase {
   options(more: Partial<Pkcs11Options> = {}): Pkcs11Options {
     const pin = SecretBytes.own(Buffer.from(nssPassword))
     const token = { label: 'NSS Certificate DB' }
-    return { profile: 'nss', token, pin, libraryParameters: this.libraryParameters, ...more }
+    const env = { ...fastPassword, ...more.env }
+    return { profile: 'nss', token, pin, libraryParameters: this.libraryParameters, ...more, env }
   }
 
   async remove(id: HsmKeyId): Promise<void> {
@@ -61,7 +65,8 @@ export class NssDatabase {
   #run(verb: string, id: HsmKeyId): Promise<string> {
     const args = [tool, nssLibrary ?? '', this.libraryParameters, verb, id]
     return new Promise((resolve, reject) => {
-      const child = execFile(process.execPath, args, (error, stdout) =>
+      const env = { ...process.env, ...fastPassword }
+      const child = execFile(process.execPath, args, { env }, (error, stdout) =>
         error ? reject(error) : resolve(stdout),
       )
       child.stdin?.end(nssPassword)

@@ -155,10 +155,19 @@ export class CaseContext {
     for (const second of this.#second.splice(0)) await second.close()
     const health = await within(this.recoveryMs, this.#hsm.probe(), 'probe').catch(() => undefined)
     if (health?.state !== 'ready') await this.reconnect()
-    for (const id of this.#created) {
-      await this.#hsm.destroyKey(id).catch(() => this.underTest.removeOutside?.(id))
-    }
+    const created = [...this.#created]
     this.#created.clear()
+    // At once: most of them are gone already, which a backend says after a pause.
+    const left = await Promise.all(created.map((id) => this.#destroys(id)))
+    for (const id of left) if (id !== undefined) await this.underTest.removeOutside?.(id)
+  }
+
+  /** The id when the backend does not destroy its key. */
+  async #destroys(id: HsmKeyId): Promise<HsmKeyId | undefined> {
+    return await this.#hsm.destroyKey(id).then(
+      () => undefined,
+      () => id,
+    )
   }
 
   /** After the last case. */

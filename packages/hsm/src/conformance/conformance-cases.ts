@@ -1,4 +1,4 @@
-import { wrappingKinds } from '../hsm.js'
+import { type WrappingKind, wrappingKinds } from '../hsm.js'
 import { authenticatingCases } from './cases/authenticating.js'
 import { destroyingCases } from './cases/destroying.js'
 import { identityCases, specificationCases } from './cases/identity.js'
@@ -27,3 +27,21 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...losingCases,
   ...secrecyCases,
 ]
+
+/** The kinds that stand for all others in {@link leanCases}: a pair and a secret key, as far as a backend has them. */
+export interface Representatives {
+  readonly pair: WrappingKind
+  readonly secret?: WrappingKind
+}
+
+/**
+ * The cases that tell everything the full grid can tell about a backend whose way depends on a kind only where the case
+ * says so: every rule once, and again for each kind that takes another way.
+ */
+export function leanCases({ pair, secret }: Representatives): readonly ConformanceCase[] {
+  const wrapping: readonly string[] = wrappingKinds
+  return conformanceCases.filter(({ kind, variesBy }) => {
+    const always = kind === undefined || !wrapping.includes(kind) || variesBy === 'kind'
+    return always || kind === pair || (variesBy === 'halves' && kind === secret)
+  })
+}

@@ -1,7 +1,7 @@
 /** The suite as vitest tests. Only this file knows vitest; nothing that runs in production imports it. */
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import type { Scope } from './conformance-case.js'
-import { conformanceCases } from './conformance-cases.js'
+import { conformanceCases, leanCases, type Representatives } from './conformance-cases.js'
 import { ConformanceRun, caseLimitMs } from './conformance-run.js'
 import type { HsmUnderTest } from './hsm-under-test.js'
 
@@ -23,14 +23,20 @@ declare module 'vitest' {
   }
 }
 
+/** `npm run conformance` sets it: every rule is then tried with every kind. */
+const full = process.env['KEYHSM_CONFORMANCE'] === 'full'
+
 /**
- * Describes one test for each rule of the contract, run on the token that `setup` gives.
+ * Describes one test for each rule of the contract, run on the token that `setup` gives. Unless the environment asks for
+ * the full grid, rules that do not depend on the kind of key are tried with the kinds of `representatives` only.
  * @param module names the backend in the report, e.g. `softhsm`
  */
 export function describeHsm(
   module: string,
   setup: () => Promise<HsmUnderTest> | HsmUnderTest,
+  representatives: Representatives = { pair: 'ec-p256', secret: 'aes-256' },
 ): void {
+  const cases = full ? conformanceCases : leanCases(representatives)
   describe(`conformance of ${module}`, { timeout: 2 * caseLimitMs }, () => {
     let run: ConformanceRun | undefined
 
@@ -42,7 +48,7 @@ export function describeHsm(
       await run?.close()
     }, caseLimitMs)
 
-    for (const each of conformanceCases) {
+    for (const each of cases) {
       test(each.name, async ({ task, skip }) => {
         if (!run) throw new Error('setup failed')
         const reason = run.skipReason(each)

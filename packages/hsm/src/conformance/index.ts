@@ -1,5 +1,5 @@
 export type { Scope, ConformanceCase } from './conformance-case.js'
-export { conformanceCases } from './conformance-cases.js'
+export { conformanceCases, leanCases, type Representatives } from './conformance-cases.js'
 export { ConformanceRun } from './conformance-run.js'
 export { type ConformanceMeta, describeHsm } from './describe-hsm.js'
 export { ConformanceFailure } from './failure.js'

@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { ConformanceCase } from '../../src/conformance/conformance-case.js'
-import { conformanceCases } from '../../src/conformance/conformance-cases.js'
+import { conformanceCases, leanCases } from '../../src/conformance/conformance-cases.js'
 import { ConformanceRun } from '../../src/conformance/conformance-run.js'
 import type { HsmUnderTest } from '../../src/conformance/hsm-under-test.js'
 import { softTokenUnderTest } from './soft-token-under-test.js'
@@ -22,6 +22,24 @@ describe('conformanceCases', () => {
   test('have names that differ', () => {
     const names = conformanceCases.map((each) => each.name)
     expect(new Set(names).size).toBe(names.length)
+  })
+})
+
+describe('leanCases', () => {
+  const lean = leanCases({ pair: 'ec-p256', secret: 'aes-256' })
+  const namesOf = (rule: string) =>
+    lean.filter(({ name }) => name.startsWith(rule)).map(({ kind }) => kind)
+
+  test('hold every rule', () => {
+    const rules = new Set(conformanceCases.map(({ name }) => name.split(' / ')[0]))
+    expect(new Set(lean.map(({ name }) => name.split(' / ')[0]))).toEqual(rules)
+  })
+
+  test('try all kinds, a pair and a secret key, or one kind, by what the rule depends on', () => {
+    expect(namesOf('one flipped bit')).toEqual(['ec-p256', 'rsa-2048', 'rsa-3072', 'aes-256'])
+    expect(namesOf('a destroyed key')).toEqual(['ec-p256', 'aes-256'])
+    expect(namesOf('scope service')).toEqual(['ec-p256'])
+    expect(namesOf('a MAC is the same')).toEqual(['hmac-sha256', 'cmac-aes-256'])
   })
 })
 

@@ -4,6 +4,7 @@ import type { CaseContext, WrappedEntry } from '../case-context.js'
 import type { ConformanceCase } from '../conformance-case.js'
 import { ensure, ensureEqual } from '../failure.js'
 
+const variesBy = 'halves'
 const binding = Buffer.from('header and context')
 /** How long a key removed outside may still open after a recheck. */
 const noticedWithinMs = 1000
@@ -11,10 +12,11 @@ const noticedWithinMs = 1000
 /** The rules about keys of this kind that go. */
 export function destroyingCases(kind: WrappingKind): ConformanceCase[] {
   return [
-    { name: `a destroyed key is gone at once / ${kind}`, kind, run: destroyed },
+    { name: `a destroyed key is gone at once / ${kind}`, kind, variesBy, run: destroyed },
     {
       name: `a key removed outside stops opening / ${kind}`,
       kind,
+      variesBy,
       needs: ['removeOutside'],
       run: removedOutside,
     },

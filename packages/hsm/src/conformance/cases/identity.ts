@@ -17,10 +17,16 @@ export function identityCases(kind: WrappingKind): ConformanceCase[] {
     {
       name: `two keys with one id are a conflict / ${kind}`,
       kind,
+      variesBy: 'halves',
       needs: ['plantDuplicate', 'removeOutside'],
       run: twoKeys,
     },
-    { name: `a wrapping key neither authenticates nor signs / ${kind}`, kind, run: confined },
+    {
+      name: `a wrapping key neither authenticates nor signs / ${kind}`,
+      kind,
+      variesBy: 'kind',
+      run: confined,
+    },
   ]
 
   async function unknownId(context: CaseContext): Promise<void> {

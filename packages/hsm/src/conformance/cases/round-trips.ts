@@ -9,20 +9,31 @@ import type { CaseContext } from '../case-context.js'
 import type { ConformanceCase } from '../conformance-case.js'
 import { ensure, ensureEqual } from '../failure.js'
 
+const variesBy = 'kind'
 const bindings = [Buffer.alloc(0), Buffer.from('header and context'), Buffer.alloc(4096, 0xa5)]
 
 /** The rules about making a key of this kind and using it well. */
 export function roundTripCases(kind: WrappingKind): ConformanceCase[] {
   const cases: ConformanceCase[] = [
-    { name: `a new key is found and listed as it was asked for / ${kind}`, kind, run: newKey },
-    { name: `a content key comes back / ${kind}`, kind, run: comesBack },
-    { name: `another binding is refused where the algorithm binds / ${kind}`, kind, run: binds },
+    {
+      name: `a new key is found and listed as it was asked for / ${kind}`,
+      kind,
+      variesBy,
+      run: newKey,
+    },
+    { name: `a content key comes back / ${kind}`, kind, variesBy, run: comesBack },
+    {
+      name: `another binding is refused where the algorithm binds / ${kind}`,
+      kind,
+      variesBy,
+      run: binds,
+    },
     { name: `a content key of another length is refused / ${kind}`, kind, run: length },
   ]
   // A secret key has no public half to wrap with.
   if (kind === 'aes-256') return cases
   const name = `a content key wrapped in software comes back / ${kind}`
-  return [...cases, { name, kind, run: software }]
+  return [...cases, { name, kind, variesBy, run: software }]
 
   async function newKey(context: CaseContext): Promise<void> {
     const spec = context.newSpec(kind)
