@@ -213,6 +213,7 @@ const commandOf = {
   iproute2: 'ss',
   procps: 'ps',
   'libnss3-tools': 'certutil',
+  opencryptoki: 'pkcsslotd',
 }
 
 function hasCommandOf(name) {

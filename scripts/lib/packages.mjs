@@ -15,6 +15,7 @@ export const demoPackages = {
 export const testPackages = {
   libnss3: 'NSS softoken, a second independent PKCS#11 library',
   'libnss3-tools': 'certutil, makes the NSS database',
+  opencryptoki: 'a third independent PKCS#11 library; its daemon runs in namespaces of the test',
   'python3-cryptography': 'the independent opener of sealed deposits',
   git: 'the checks of the repository',
 }

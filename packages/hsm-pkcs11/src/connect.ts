@@ -37,6 +37,7 @@ export async function connectPkcs11(options: Pkcs11Options): Promise<Pkcs11Hsm> 
       sharing: tokenSharing(profile, environment, options),
     },
     environment,
+    launcher: options.launcher ?? [],
     pin: SecretBytes.own(options.pin.expose((bytes) => Buffer.from(bytes))),
     log: options.log ?? silent,
     onLoginRefused: options.onLoginRefused ?? (() => undefined),

@@ -30,6 +30,11 @@ export interface Pkcs11Options {
   readonly recheckMs?: number
   /** More environment for the library, over what the profile lets through. */
   readonly env?: Readonly<Record<string, string>>
+  /**
+   * Program and first arguments that start the host process in surroundings the library needs, e.g. `preload` of nShield
+   * for a K of N card set. It must end by becoming the host process (exec).
+   */
+  readonly launcher?: readonly string[]
   /** Threads with a session each; the profile's number by default. */
   readonly workers?: number
   readonly log?: Pkcs11Log

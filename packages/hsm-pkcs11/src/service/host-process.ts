@@ -8,6 +8,13 @@ import { createInterface } from 'node:readline'
 import type { CallTuple, HostMessage, ServiceMessage, StartMessage } from '../messages.js'
 import type { Environment } from './host-environment.js'
 
+/** What the host process is started in. */
+export interface HostSurroundings {
+  readonly environment: Environment
+  /** Put before the host's own command; empty without one. */
+  readonly launcher: readonly string[]
+}
+
 export interface HostEvents {
   readonly onMessage: (message: HostMessage) => void
   readonly onExit: (how: string) => void
@@ -30,8 +37,8 @@ export class HostProcess {
   readonly #child: ChildProcess
   #calls: CallTuple[] = []
 
-  constructor(start: StartMessage, environment: Environment, events: HostEvents) {
-    this.#child = spawnHost(environment)
+  constructor(start: StartMessage, surroundings: HostSurroundings, events: HostEvents) {
+    this.#child = spawnHost(surroundings)
     this.#child.on('message', (message) => events.onMessage(message as HostMessage))
     this.#child.once('error', (error) => events.onExit(`not started: ${error.name}`))
     this.#child.once('exit', (code, signal) => events.onExit(signal ?? `exit status ${code}`))
@@ -69,7 +76,7 @@ export class HostProcess {
   }
 }
 
-function spawnHost(environment: Environment): ChildProcess {
+function spawnHost({ environment, launcher }: HostSurroundings): ChildProcess {
   const entry = new URL('../host/host-main.js', import.meta.url)
   const limited = existsSync(shell)
   return fork(entry, [], {
@@ -78,7 +85,7 @@ function spawnHost(environment: Environment): ChildProcess {
     env: { ...environment },
     execPath: limited ? shell : process.execPath,
     execArgv: limited
-      ? ['-c', withoutCoreDumps, process.execPath, ...nodeOptions]
+      ? ['-c', withoutCoreDumps, ...launcher, process.execPath, ...nodeOptions]
       : [...nodeOptions],
   })
 }

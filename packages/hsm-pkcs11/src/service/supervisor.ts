@@ -18,6 +18,7 @@ import { RestartPolicy } from './restart-policy.js'
 export interface HostSetup {
   readonly start: Omit<StartMessage, 'pin' | 'findings' | 'type'>
   readonly environment: Environment
+  readonly launcher: readonly string[]
   readonly pin: SecretBytes
   readonly log: Pkcs11Log
   readonly onLoginRefused: (error: DomainError) => void
@@ -122,7 +123,7 @@ export class Supervisor {
     this.#state = 'starting'
     this.#attempts += 1
     this.#loginBegun = false
-    const { start, environment, pin } = this.#setup
+    const { start, environment, launcher, pin } = this.#setup
     const copy = pin.expose((bytes) => Buffer.from(bytes))
     const message: StartMessage = {
       type: 'start',
@@ -131,13 +132,17 @@ export class Supervisor {
       pin: copy,
       findings: this.#connected?.findings,
     }
-    const host: HostProcess = new HostProcess(message, environment, {
-      onMessage: (received) => host === this.#host && this.#take(received),
-      onExit: (how) => host === this.#host && this.#exited(how),
-      onOutput: (line) => {
-        if (host === this.#host && this.#state !== 'closed') this.#logOutput(line)
+    const host: HostProcess = new HostProcess(
+      message,
+      { environment, launcher },
+      {
+        onMessage: (received) => host === this.#host && this.#take(received),
+        onExit: (how) => host === this.#host && this.#exited(how),
+        onOutput: (line) => {
+          if (host === this.#host && this.#state !== 'closed') this.#logOutput(line)
+        },
       },
-    })
+    )
     copy.fill(0)
     this.#host = host
     this.#timer = setTimeout(

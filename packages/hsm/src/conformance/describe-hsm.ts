@@ -60,3 +60,17 @@ export function describeHsm(
     }
   })
 }
+
+/** Reports a module that cannot be tried here, with the reason, in the place of its tests. */
+export function skipHsm(module: string, reason: string): void {
+  const conformance = {
+    module,
+    case: 'every rule',
+    kind: 'any',
+    scope: 'any',
+    skipped: reason,
+  } as const
+  describe(`conformance of ${module}`, () => {
+    test.skip(`not tried: ${reason}`, { meta: { conformance } }, () => undefined)
+  })
+}

@@ -1,6 +1,6 @@
 export type { Scope, ConformanceCase } from './conformance-case.js'
 export { conformanceCases, leanCases, type Representatives } from './conformance-cases.js'
 export { ConformanceRun } from './conformance-run.js'
-export { type ConformanceMeta, describeHsm } from './describe-hsm.js'
+export { type ConformanceMeta, describeHsm, skipHsm } from './describe-hsm.js'
 export { ConformanceFailure } from './failure.js'
 export type { HookName, HsmUnderTest, Repair, WrongPin } from './hsm-under-test.js'

@@ -45,7 +45,7 @@ const rules = {
   hung: 'a hung device costs a caller no more than the deadline',
   sixtyFour: '64 operations at once all succeed',
   twoConnections: 'two connections see what the other makes and destroys',
-  bothMake: 'two connections make 16 keys each at once',
+  bothMake: 'two connections make keys at once',
   oneWins: 'of two connections that make one id at once, one wins',
   lostSession: 'a lost session is unavailable, then works again',
   lostLibrary: 'a library that is gone is unavailable, then works again',
