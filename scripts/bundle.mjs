@@ -46,6 +46,7 @@ await build({
   // A CommonJS build gives a dynamic import no names.
   mainFields: ['module', 'main'],
   minifySyntax: true,
+  minifyWhitespace: true,
   keepNames: true,
   legalComments: 'linked',
   external: ['pkcs11js', 'pg-native'],
@@ -53,7 +54,7 @@ await build({
   banner: {
     js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);",
   },
-  plugins: [mirroredUrls(), metadataFirst()],
+  plugins: [mirroredUrls(), metadataFirst(), connectionsOnly()],
   logLevel: 'warning',
 })
 copyManifests()
@@ -85,6 +86,30 @@ function metadataFirst() {
         const text = readFileSync(path, 'utf8')
         return { contents: `import 'reflect-metadata'\n${text}`, loader: 'js' }
       })
+    },
+  }
+}
+
+/**
+ * Of undici only what `packages/client` uses: pools, connecting, and the `request` that undici's index adds to every
+ * dispatcher. The whole index also loads fetch, caches, WebSockets and mocks, which costs each command 60 ms; being
+ * CommonJS, it cannot be shaken. Another import from undici fails the bundle until it is named here.
+ */
+function connectionsOnly() {
+  const contents = `
+    import Dispatcher from 'undici/lib/dispatcher/dispatcher.js'
+    import request from 'undici/lib/api/api-request.js'
+    Object.assign(Dispatcher.prototype, { request })
+    export { default as Pool } from 'undici/lib/dispatcher/pool.js'
+    export { default as buildConnector } from 'undici/lib/core/connect.js'`
+  return {
+    name: 'connections-only',
+    setup(bundler) {
+      bundler.onResolve({ filter: /^undici$/ }, () => ({ path: 'undici', namespace: 'parts' }))
+      bundler.onLoad({ filter: /^undici$/, namespace: 'parts' }, () => ({
+        contents,
+        resolveDir: root,
+      }))
     },
   }
 }

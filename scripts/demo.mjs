@@ -9,7 +9,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { runMain, say, Stop } from './lib/say.mjs'
 import { setUp } from './set-up.mjs'
@@ -149,7 +149,7 @@ async function depositMany(stack) {
     writeFileSync(join(folder, name), special[i] ?? randomBytes(i * 37), { mode: 0o600 })
     contents.set(name, digest(join(folder, name)))
   }
-  await stack.run(`for f in ${folder}/*; do keytrustee put "$(basename "$f")" "$f" || exit; done`, {
+  await stack.run(`cd ${folder} && ls | xargs -P 2 -I {} keytrustee put {} {}`, {
     timeoutMs: 120_000,
   })
   return contents
@@ -157,14 +157,17 @@ async function depositMany(stack) {
 
 async function checkMany(stack, contents, gone) {
   const wanted = [...contents].filter(([name]) => !gone.includes(name))
+  const copies = join(stack.home, 'copies')
+  rmSync(copies, { recursive: true, force: true })
+  mkdirSync(copies, { mode: 0o700 })
   const list = wanted.map(([name]) => name).join(' ')
-  const command = `for h in ${list}; do keytrustee get $h | sha256sum | cut -d' ' -f1; done`
-  const result = await stack.run(command, { quiet: true, timeoutMs: 120_000 })
-  const digests = result.stdout.trim().split('\n')
-  const equal = wanted.filter(([, expected], index) => digests[index] === expected).length
+  const command = `printf '%s\\n' ${list} | xargs -P 2 -I {} keytrustee get {} -o ${copies}/{}`
+  await stack.run(command, { quiet: true, timeoutMs: 120_000 })
+  const equal = wanted.filter(([name, expected]) => digest(join(copies, name)) === expected).length
   console.log(
-    `$ for h in …; do keytrustee get $h | sha256sum; done\n  ${equal} of ${wanted.length} identical`,
+    `$ printf '%s\\n' … | xargs -P 2 -I {} keytrustee get {} -o ${copies}/{}; sha256sum ${copies}/*`,
   )
+  console.log(`  ${equal} of ${wanted.length} identical`)
   if (equal !== wanted.length) throw new Stop('demo: a deposit came back changed')
 }
 

@@ -96,7 +96,7 @@ async function sealed(content: Buffer, { client, handle, plain }: SealOrder): Pr
     organisation: settings.organisation,
     handle,
     writer: keys.identityKey,
-    recipients: [keys.recipient],
+    recipients: [await keys.recipient()],
     writtenAt: new Date(),
   })
 }

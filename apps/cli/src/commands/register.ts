@@ -177,7 +177,7 @@ async function enrol(order: Enrolling, keys: ClientKeys): Promise<Enrolment> {
       clientName: order.clientName,
       certificateRequest: await makeCertificateRequest(keys.tlsKey, order.clientName),
       identityKey: formatWriterKey(keys.identityKey),
-      recipient: keys.recipient,
+      recipient: await keys.recipient(),
     })
     checkEnrolment(enrolment, keys)
     return enrolment

@@ -12,9 +12,12 @@ export interface ClientKeys {
   readonly identityKey: KeyObject
   /** age identity, post-quantum hybrid; opens what was sealed for this client. */
   readonly ageIdentity: string
-  /** Its public half. */
-  readonly recipient: string
+  /** Its public half. Computed (some 50 ms) when asked for: a retrieval does without. @throws ERR_SETTINGS */
+  readonly recipient: () => Promise<string>
 }
+
+/** Bech32 of 32 bytes, upper case; its checksum is checked when it is used. @see https://age-encryption.org/v1 */
+const identityShape = /^AGE-SECRET-KEY-(PQ-)?1[02-9AC-HJ-NP-Z]{58}$/
 
 const keyFiles = {
   tls: { name: 'client.key', make: makeTlsKey },
@@ -37,15 +40,20 @@ export async function readClientKeys(folder: string): Promise<ClientKeys> {
   const ageIdentity = (await readKeyFile(folder, keyFiles.age.name)).trim()
   const tlsKey = await readKeyFile(folder, keyFiles.tls.name)
   asKey(tlsKey, 'ec', keyFiles.tls.name)
-  const recipient = await findRecipient(ageIdentity)
-  if (recipient === undefined) throw unusable(keyFiles.age.name)
+  if (!identityShape.test(ageIdentity)) throw unusable(keyFiles.age.name)
   const identityText = await readKeyFile(folder, keyFiles.identity.name)
   return {
     tlsKey,
     identityKey: asKey(identityText, 'ed25519', keyFiles.identity.name),
     ageIdentity,
-    recipient,
+    recipient: () => readRecipient(ageIdentity),
   }
+}
+
+async function readRecipient(ageIdentity: string): Promise<string> {
+  const recipient = await findRecipient(ageIdentity)
+  if (recipient === undefined) throw unusable(keyFiles.age.name)
+  return recipient
 }
 
 async function readKeyFile(folder: string, name: string): Promise<string> {

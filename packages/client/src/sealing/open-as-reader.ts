@@ -20,7 +20,7 @@ export interface OpenedContent {
 
 /**
  * @throws ERR_INTEGRITY when this reader cannot open it, when it was changed, when it belongs to another handle or
- * organisation, or when its writer is not one of `writers`.
+ * organisation, or when its writer is not one of `writers`. ERR_SETTINGS when an identity of ours is none.
  */
 export async function openAsReader(
   sealed: Uint8Array,
@@ -41,9 +41,15 @@ export async function openAsReader(
 
 async function decrypt(sealed: Uint8Array, identities: readonly string[]): Promise<Buffer> {
   const { Decrypter } = await import('age-encryption')
+  const decrypter = new Decrypter()
   try {
-    const decrypter = new Decrypter()
     for (const identity of identities) decrypter.addIdentity(identity)
+  } catch (error) {
+    throw new DomainError('ERR_SETTINGS', 'the age identity of this client is not usable', {
+      cause: error,
+    })
+  }
+  try {
     const bytes = await decrypter.decrypt(sealed)
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   } catch (error) {

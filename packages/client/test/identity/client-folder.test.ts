@@ -54,7 +54,7 @@ describe('makeClientKeys', () => {
       expect(statSync(join(folder, name)).mode & 0o777).toBe(0o600)
     expect(createPrivateKey(keys.tlsKey).asymmetricKeyDetails).toEqual({ namedCurve: 'prime256v1' })
     expect(keys.identityKey.asymmetricKeyType).toBe('ed25519')
-    expect(keys.recipient).toMatch(/^age1pq1/)
+    expect(await keys.recipient()).toMatch(/^age1pq1/)
     const again = await makeClientKeys(folder)
     expect([again.tlsKey, again.ageIdentity]).toEqual([keys.tlsKey, keys.ageIdentity])
   })
