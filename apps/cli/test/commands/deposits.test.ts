@@ -336,7 +336,7 @@ async function sealAs(writer: TestClient, text: string): Promise<Buffer> {
     organisation: parseUuid(kept('a').deposit.organisation),
     handle: parseHandle('a'),
     writer: identityKey,
-    recipients: [recipient],
+    recipients: [await recipient()],
     writtenAt: new Date(),
   })
 }

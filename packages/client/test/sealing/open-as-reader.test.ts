@@ -56,10 +56,12 @@ describe('openAsReader', () => {
     })
   })
 
-  it('says the same when the reader has no usable key', async () => {
+  it('says that the identity is broken when it is ours that is none', async () => {
     const sealed = Buffer.from(vectors.opens[0]?.sealed ?? '', 'base64')
-    await expect(
-      openAsReader(sealed, { ...order, identities: ['nonsense'] }),
-    ).rejects.toMatchObject({ code: 'ERR_INTEGRITY', message: refusals['not-ours'] })
+    const mistyped = vectors.reader.replace(/.$/, (last) => (last === 'Q' ? 'P' : 'Q'))
+    for (const identity of ['nonsense', mistyped])
+      await expect(
+        openAsReader(sealed, { ...order, identities: [identity] }),
+      ).rejects.toMatchObject({ code: 'ERR_SETTINGS' })
   })
 })
