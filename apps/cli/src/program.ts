@@ -5,10 +5,12 @@ import { join } from 'node:path'
 import { homeIn, type Program } from '@keyhsm/command-line'
 import { getCommand } from './commands/get.js'
 import { listCommand } from './commands/list.js'
+import { purgeCommand } from './commands/purge.js'
 import { putCommand } from './commands/put.js'
 import { registerCommand } from './commands/register.js'
 import { removeCommand } from './commands/remove.js'
 import { statusCommand } from './commands/status.js'
+import { undeleteCommand } from './commands/undelete.js'
 
 const manifest = new URL('../package.json', import.meta.url)
 const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }
@@ -17,6 +19,15 @@ export const program: Program = {
   name: 'keytrustee',
   version,
   summary: 'Deposit keys and other small secrets with a Key Trustee Server, and get them back.',
-  commands: [registerCommand, putCommand, getCommand, listCommand, removeCommand, statusCommand],
+  commands: [
+    registerCommand,
+    putCommand,
+    getCommand,
+    listCommand,
+    removeCommand,
+    undeleteCommand,
+    purgeCommand,
+    statusCommand,
+  ],
   defaultHome: (env) => homeIn(join(env['HOME'] || homedir(), '.keytrustee')),
 }

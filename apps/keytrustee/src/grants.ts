@@ -17,7 +17,7 @@ export type DepositColumns = Omit<Deposit, 'grant'>
 export type Part = string | number | Uint8Array | undefined
 
 /** What each MAC of this server is for: one sub-key a purpose, so that none can stand in for another. */
-export type MacPurpose = 'grant' | 'request' | 'revision' | 'pass-through' | 'report'
+export type MacPurpose = 'grant' | 'request' | 'revision' | 'pass-through' | 'report' | 'revocation'
 
 export interface Grants {
   organisation(columns: OrganisationColumns): Organisation
@@ -36,7 +36,14 @@ export interface Grants {
 /** Length of `grant.key` in bytes. */
 export const grantKeyBytes = 32
 
-const purposes: readonly MacPurpose[] = ['grant', 'request', 'revision', 'pass-through', 'report']
+const purposes: readonly MacPurpose[] = [
+  'grant',
+  'request',
+  'revision',
+  'pass-through',
+  'report',
+  'revocation',
+]
 
 /** Takes the bytes of `grant.key` for the life of the process. */
 export function openGrants(key: SecretBytes): Grants {

@@ -18,6 +18,8 @@ export interface Paths {
   readonly auditKey: string
   readonly auditPublicKey: string
   readonly join: string
+  /** Deposits that must stay unreadable, whatever the database says. */
+  readonly revocations: string
   readonly administrators: string
   readonly run: string
   readonly controlSocket: string
@@ -46,6 +48,7 @@ export function pathsIn(root: string): Paths {
     auditKey: join(root, 'audit.key'),
     auditPublicKey: join(root, 'audit.pub'),
     join: join(root, 'join.json'),
+    revocations: join(root, 'revocations.log'),
     administrators: join(root, 'admin'),
     run,
     controlSocket: join(run, 'control.sock'),

@@ -2,6 +2,7 @@
 import type { Clock } from '@keyhsm/core'
 import type { Audit } from '@keyhsm/service'
 import type { DepositQueue } from './deposits/deposit-queue.js'
+import type { RevocationLog } from './deposits/revocation-log.js'
 import type { Grants } from './grants.js'
 import type { Sealing } from './sealing/sealer.js'
 import type { Client, Organisation, Store } from './store/store.js'
@@ -26,6 +27,7 @@ export interface Trustee {
   readonly audit: Pick<Audit, 'append'>
   readonly sealing: Sealing
   readonly queue: DepositQueue
+  readonly revocations: RevocationLog
   readonly clock: Clock
   readonly limits: Limits
 }

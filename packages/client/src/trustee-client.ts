@@ -8,16 +8,19 @@ import {
   getDepositRoute,
   listDepositsRoute,
   putBatchRoute,
+  purgeDepositRoute,
   putDepositRoute,
   type ReplyOf,
   removeDepositRoute,
   selfRoute,
+  undeleteDepositRoute,
 } from '@keyhsm/protocol'
 import { patient, type RetryPolicy, withRetry } from './retry.js'
 import type { Transport } from './transport/transport.js'
 
 export type Deposit = ReplyOf<typeof getDepositRoute>['deposit']
 export type Enrolment = ReplyOf<typeof enrolRoute>
+export type Purged = ReplyOf<typeof purgeDepositRoute>
 export type Self = ReplyOf<typeof selfRoute>
 export type PutScope = NonNullable<BodyOf<typeof putDepositRoute>['scope']>
 
@@ -108,6 +111,18 @@ export class TrusteeClient {
 
   async remove(ref: string): Promise<Deposit> {
     return await this.#again(() => this.#transport.call(removeDepositRoute, { params: { ref } }))
+  }
+
+  /** Undoes a removal within its window. @throws ERR_DISABLED after it. */
+  async undelete(ref: string): Promise<Deposit> {
+    const options = { params: { ref }, body: {} }
+    return await this.#again(() => this.#transport.call(undeleteDepositRoute, options))
+  }
+
+  /** Makes a deposit with all its revisions unreadable for ever; state `purging` means: as soon as the HSM answers. */
+  async purge(ref: string): Promise<Purged> {
+    const options = { params: { ref }, body: {} }
+    return await this.#again(() => this.#transport.call(purgeDepositRoute, options))
   }
 
   async close(): Promise<void> {

@@ -19,7 +19,10 @@ export const depositSteps = [
   'put:outcome-audited',
 ] as const
 
-export type DepositStep = (typeof depositSteps)[number]
+/** Every named step of a purge, in order. */
+export const purgeSteps = ['purge:begun', 'purge:revoked'] as const
+
+export type DepositStep = (typeof depositSteps)[number] | (typeof purgeSteps)[number]
 
 const steps = channel('keyhsm:step')
 

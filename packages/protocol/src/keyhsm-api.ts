@@ -98,12 +98,16 @@ export const revokeRoute = defineRoute({
       requestId: RequestIdField,
       hsmKeyId: HsmKeyIdField,
       canary: FingerprintField,
-      /** `discard`: the deposit was certainly not stored; `prune`: an orphan; `revoke`: an administrator's order. */
+      /**
+       * `discard`: the deposit was certainly not stored; `prune`: an orphan; `purge`: the deposit it serves alone is to be
+       * unreadable; `revoke`: an administrator's order, the only one that hits shared keys.
+       */
       reason: Type.Union([
         Type.Literal('discard'),
         Type.Literal('prune'),
         Type.Literal('revoke'),
         Type.Literal('test'),
+        Type.Literal('purge'),
       ]),
     },
     { additionalProperties: false },

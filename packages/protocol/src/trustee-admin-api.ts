@@ -5,9 +5,16 @@
  */
 import Type from 'typebox'
 import { defineRoute, type RouteSpec } from './route.js'
-import { FingerprintField, HandleField, InstantField, NameField, UuidField } from './schemas.js'
+import {
+  FingerprintField,
+  HandleField,
+  HsmKeyIdField,
+  InstantField,
+  NameField,
+  UuidField,
+} from './schemas.js'
 import { adminDefaults, exact } from './trustee-admin-defaults.js'
-import { DepositField } from './trustee-api.js'
+import { DepositField, PurgedField } from './trustee-api.js'
 import { trusteeHsmKeyRoutes } from './trustee-hsm-keys-api.js'
 
 export const OrganisationField = Type.Object({
@@ -180,6 +187,54 @@ export const listAllDepositsRoute = defineRoute({
   summary: 'list deposits of everybody, never their content',
 })
 
+/** A deposit's uuid, or a handle that one client has. */
+const DepositRef = Type.Object({ ref: Type.String({ maxLength: 128 }) }, exact)
+
+export const undeleteAnyDepositRoute = defineRoute({
+  ...adminDefaults,
+  method: 'POST',
+  path: '/v1/admin/deposits/:ref/undelete',
+  params: DepositRef,
+  reply: DepositField,
+  summary: 'undo the removal of anybody’s deposit within its window',
+})
+
+export const purgeAnyDepositRoute = defineRoute({
+  ...adminDefaults,
+  method: 'POST',
+  path: '/v1/admin/deposits/:ref/purge',
+  params: DepositRef,
+  reply: PurgedField,
+  deadlineMs: 60_000,
+  summary: 'make anybody’s deposit unreadable for ever',
+})
+
+export const listRevocationsRoute = defineRoute({
+  ...adminDefaults,
+  method: 'GET',
+  path: '/v1/admin/revocations',
+  query: Type.Object(
+    { limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })) },
+    exact,
+  ),
+  reply: Type.Object({
+    revocations: Type.Array(
+      Type.Object({
+        deposit: UuidField,
+        organisation: UuidField,
+        handle: HandleField,
+        hsmKeyIds: Type.Array(HsmKeyIdField),
+        sharedRevisions: Type.Integer(),
+        orderedBy: Type.String(),
+        orderedAt: InstantField,
+        /** Absent: the HSM could not be asked yet. */
+        doneAt: Type.Optional(InstantField),
+      }),
+    ),
+  }),
+  summary: 'list the purges of deposits, newest first',
+})
+
 const PartHealth = Type.Object({
   healthy: Type.Boolean(),
   /** One line for the operator. */
@@ -247,6 +302,9 @@ export const trusteeAdminRoutes: readonly RouteSpec[] = [
   setClientStateRoute,
   joinRoute,
   listAllDepositsRoute,
+  undeleteAnyDepositRoute,
+  purgeAnyDepositRoute,
+  listRevocationsRoute,
   ...trusteeHsmKeyRoutes,
   statusRoute,
 ]

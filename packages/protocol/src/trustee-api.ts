@@ -22,7 +22,13 @@ export const DepositField = Type.Object({
   handle: HandleField,
   organisation: UuidField,
   owner: UuidField,
-  state: Type.Union([Type.Literal('active'), Type.Literal('disabled')]),
+  /** `purging` and `purged` are for ever. */
+  state: Type.Union([
+    Type.Literal('active'),
+    Type.Literal('disabled'),
+    Type.Literal('purging'),
+    Type.Literal('purged'),
+  ]),
   /** Newest revision, counted from 1. */
   revision: Type.Integer(),
   /** Uuid of that revision: an earlier revision stays retrievable by its own. */
@@ -204,6 +210,43 @@ export const removeDepositRoute = defineRoute({
   summary: 'remove a deposit; it can be undone until `undeleteUntil`',
 })
 
+export const undeleteDepositRoute = defineRoute({
+  method: 'POST',
+  path: '/v1/deposits/:ref/undelete',
+  access: 'client',
+  params: Type.Object({ ref: Type.String() }, { additionalProperties: false }),
+  query: NoFields,
+  body: NoFields,
+  reply: DepositField,
+  success: 200,
+  maxBodyBytes: 4096,
+  deadlineMs: 10_000,
+  summary: 'undo the removal of a deposit, until `undeleteUntil`',
+})
+
+/** What became of a purge. */
+export const PurgedField = Type.Object({
+  /** `purged`; or `purging` with status 202: unreadable already, its HSM keys are revoked as soon as the HSM answers. */
+  deposit: DepositField,
+  revokedKeys: Type.Integer(),
+  /** Revisions whose HSM key other deposits share, or that have none: older backups of the database still open. */
+  sharedRevisions: Type.Integer(),
+})
+
+export const purgeDepositRoute = defineRoute({
+  method: 'POST',
+  path: '/v1/deposits/:ref/purge',
+  access: 'client',
+  params: Type.Object({ ref: Type.String() }, { additionalProperties: false }),
+  query: NoFields,
+  body: NoFields,
+  reply: PurgedField,
+  success: 200,
+  maxBodyBytes: 4096,
+  deadlineMs: 60_000,
+  summary: 'make a deposit, all its revisions, unreadable for ever and free its handle',
+})
+
 export const trusteeRoutes = [
   enrolRoute,
   selfRoute,
@@ -212,6 +255,8 @@ export const trusteeRoutes = [
   getDepositRoute,
   listDepositsRoute,
   removeDepositRoute,
+  undeleteDepositRoute,
+  purgeDepositRoute,
 ] as const
 
 /** Fingerprints shown at first contact are SHA-256 over the certificate's DER. */

@@ -1,10 +1,28 @@
 /** `ktadmin deposit`: what is stored, never its content. */
-import { type Command, type Io, optionText, printTable } from '@keyhsm/command-line'
+import {
+  type Command,
+  type Io,
+  optionGiven,
+  optionText,
+  printLine,
+  printTable,
+} from '@keyhsm/command-line'
 import { invalidInput, parseHandle, parseShortName, parseUuid } from '@keyhsm/core'
-import { listAllDepositsRoute, type ReplyOf } from '@keyhsm/protocol'
+import {
+  listAllDepositsRoute,
+  listRevocationsRoute,
+  purgeAnyDepositRoute,
+  type ReplyOf,
+  undeleteAnyDepositRoute,
+} from '@keyhsm/protocol'
+import { confirmFinal } from './confirm-final.js'
 import { asOption, callServer } from './control.js'
 
 type Page = ReplyOf<typeof listAllDepositsRoute>
+type Purged = ReplyOf<typeof purgeAnyDepositRoute>
+type Revocation = ReplyOf<typeof listRevocationsRoute>['revocations'][number]
+
+const refArgument = { name: 'ref', describe: 'uuid, or handle that one client has' }
 
 export const depositCommands: readonly Command[] = [
   {
@@ -69,7 +87,63 @@ export const depositCommands: readonly Command[] = [
       if (next !== undefined) io.hint(`there are more: --after ${next}`)
     },
   },
+  {
+    name: 'deposit undelete',
+    summary: 'undo the removal of a deposit',
+    arguments: [refArgument],
+    options: [asOption],
+    run: (input) =>
+      callServer(input, undeleteAnyDepositRoute, { params: { ref: input.args['ref'] ?? '' } }),
+    print: ({ handle, state }: Page['deposits'][number], io: Io) =>
+      printLine(`${handle} is ${state}`, io),
+  },
+  {
+    name: 'deposit purge',
+    summary: 'make a deposit with all its revisions unreadable for ever',
+    arguments: [refArgument],
+    options: [{ flag: 'yes', short: 'y', describe: 'do not ask' }, asOption],
+    async run(input, io): Promise<Purged> {
+      const ref = input.args['ref'] ?? ''
+      await confirmFinal(`Purge ${ref} for ever? [y/N] `, optionGiven(input, 'yes'), io)
+      return callServer(input, purgeAnyDepositRoute, { params: { ref } })
+    },
+    print: printPurged,
+  },
+  {
+    name: 'deposit purges',
+    summary: 'list deposits that were purged, newest first',
+    options: [
+      { flag: 'limit', value: 'N', describe: 'at most so many (default 100)', check: parseLimit },
+      asOption,
+    ],
+    async run(input): Promise<Revocation[]> {
+      const query = { limit: parseLimit(optionText(input, 'limit') ?? '100') }
+      return (await callServer(input, listRevocationsRoute, { query })).revocations
+    },
+    print(revocations: readonly Revocation[], io: Io) {
+      const rows = revocations.map(({ hsmKeyIds, doneAt, ...row }) => ({
+        ...row,
+        ordered: row.orderedAt,
+        by: row.orderedBy,
+        done: doneAt ?? 'waits for the HSM',
+        keys: hsmKeyIds.length,
+        'in older backups': row.sharedRevisions > 0 ? 'still opens' : 'no',
+      }))
+      const columns = ['handle', 'deposit', 'ordered', 'by', 'done', 'keys', 'in older backups']
+      printTable(rows, columns, io)
+    },
+  },
 ]
+
+function printPurged({ deposit, revokedKeys, sharedRevisions }: Purged, io: Io): void {
+  const { handle, state } = deposit
+  if (state === 'purged') printLine(`${handle} is purged, ${revokedKeys} HSM keys are revoked`, io)
+  else printLine(`${handle} is unreadable; its HSM keys are revoked when the HSM answers`, io)
+  if (sharedRevisions > 0)
+    io.words('warning: copies of it in older backups of the database still open, see the hint')
+  if (sharedRevisions > 0)
+    io.hint('their HSM key serves other deposits too: ktadmin hsm-keys revoke ends all of them')
+}
 
 function parseLimit(text: string): number {
   const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0

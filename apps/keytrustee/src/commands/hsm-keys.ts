@@ -1,6 +1,6 @@
 /** `ktadmin hsm-keys`: this realm's keys in the HSM. */
 import { type Command, type Io, optionGiven, printFields, printTable } from '@keyhsm/command-line'
-import { DomainError, invalidInput, newUuid } from '@keyhsm/core'
+import { invalidInput, newUuid } from '@keyhsm/core'
 import {
   listHsmKeyUsesRoute,
   pruneConfirmRoute,
@@ -9,6 +9,7 @@ import {
   revokeHsmKeyRoute,
 } from '@keyhsm/protocol'
 import type { HsmKeyUse } from '../hsm-keys/list-hsm-keys.js'
+import { confirmFinal } from './confirm-final.js'
 import { asOption, callServer } from './control.js'
 
 type Reported = ReplyOf<typeof pruneReportRoute>
@@ -64,7 +65,8 @@ export const hsmKeyCommands: readonly Command[] = [
     options: [{ flag: 'yes', short: 'y', describe: 'do not ask' }, asOption],
     async run(input, io): Promise<Revoked> {
       const key = input.args['key'] ?? ''
-      await confirm(key, optionGiven(input, 'yes'), io)
+      const question = `Revoke ${key} for ever, with every deposit sealed under it? [y/N] `
+      await confirmFinal(question, optionGiven(input, 'yes'), io)
       return callServer(input, revokeHsmKeyRoute, { body: { requestId: newUuid(), key } })
     },
     print({ key, outcome }: Revoked, io: Io) {
@@ -109,15 +111,4 @@ function parseReport(file: Buffer): Reported['report'] {
   } catch {
     throw invalidInput('--confirm', 'must name a report file written by ktadmin hsm-keys prune')
   }
-}
-
-async function confirm(key: string, yes: boolean, io: Io): Promise<void> {
-  if (yes) return
-  if (!io.isTerminal)
-    throw new DomainError('ERR_INVALID_INPUT', 'revoking is final: say --yes', {
-      faults: [{ field: '--yes', rule: 'is needed where nobody can be asked' }],
-    })
-  const answer = await io.ask(`Revoke ${key} for ever, with every deposit sealed under it? [y/N] `)
-  if (!/^y(es)?$/i.test(answer.trim()))
-    throw new DomainError('ERR_NOT_ALLOWED', 'nothing was revoked')
 }

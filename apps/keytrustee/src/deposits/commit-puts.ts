@@ -55,7 +55,7 @@ export function commitPuts(trustee: Trustee, caller: Caller, commit: Commit): Pr
 
 /** The row of a removed deposit; one that was removed before stays as it is. */
 export function removedRow(trustee: Trustee, before: Deposit, now: Date): Deposit {
-  if (before.state === 'disabled') return before
+  if (before.state !== 'active') return before
   const undeleteUntil = new Date(now.getTime() + trustee.limits.undeleteMs)
   return trustee.grants.deposit({ ...before, state: 'disabled', updatedAt: now, undeleteUntil })
 }

@@ -11,7 +11,7 @@ export interface Found {
 }
 
 export interface Lookup {
-  readonly operation: 'get' | 'remove'
+  readonly operation: 'get' | 'remove' | 'undelete' | 'purge'
   readonly requestId: Uuid
   /** A handle, a deposit's uuid or a revision's uuid, as the caller wrote it. */
   readonly ref: string

@@ -1,7 +1,7 @@
 /** Quotas, checked inside the reservation's transaction under the organisation's lock, before the HSM is touched. */
-import { DomainError } from '@keyhsm/core'
+import { DomainError, type Uuid } from '@keyhsm/core'
 import type { Transaction, Usage } from '../store/store.js'
-import type { Caller, Limits } from '../trustee.js'
+import type { Limits } from '../trustee.js'
 
 /** The window in which new HSM keys are counted. */
 export const hsmKeyWindowMs = 3600_000
@@ -11,7 +11,7 @@ export interface Demand {
   readonly newHsmKeys: number
 }
 
-/** What the caller and its organisation use now. */
+/** What a client and its organisation use now. */
 export interface Usages {
   readonly client: Usage
   readonly organisation: Usage
@@ -20,13 +20,13 @@ export interface Usages {
 /** Asks for both at once: the caller holds the organisation's lock. */
 export async function readUsages(
   transaction: Transaction,
-  caller: Caller,
+  of: { readonly client: Uuid; readonly organisation: Uuid },
   now: Date,
 ): Promise<Usages> {
   const since = new Date(now.getTime() - hsmKeyWindowMs)
   const [client, organisation] = await Promise.all([
-    transaction.readUsage({ client: caller.client.uuid }, since),
-    transaction.readUsage({ organisation: caller.organisation.uuid }, since),
+    transaction.readUsage({ client: of.client }, since),
+    transaction.readUsage({ organisation: of.organisation }, since),
   ])
   return { client, organisation }
 }

@@ -18,7 +18,7 @@ export async function removeDeposit(
   const { deposit: before, revision } = found
   // A revision's uuid retrieves that revision; what is removed is always the whole deposit.
   if (revision.revision !== before.revision) throw noSuchDeposit()
-  if (before.state === 'disabled') return toDepositReply(before, revision)
+  if (before.state !== 'active') return toDepositReply(before, revision)
   const removed = removedRow(trustee, before, trustee.clock.now())
   const { uuid: deposit, handle, organisation } = before
   const operation = {

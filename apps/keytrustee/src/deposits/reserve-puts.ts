@@ -42,7 +42,8 @@ export function reservePuts(
   { request, hash }: { readonly request: StoreRequest; readonly hash: Fingerprint },
 ): Promise<RequestResult | Reservation> {
   return trustee.store.withTransaction(async (transaction) => {
-    await transaction.lockOrganisation(caller.organisation.uuid)
+    const of = { client: caller.client.uuid, organisation: caller.organisation.uuid }
+    await transaction.lockOrganisation(of.organisation)
     const find = (handle: Handle) => findOwn(trustee, transaction, caller, handle)
     const now = trustee.clock.now()
     // Asked at once: each answer that is waited for alone is a round trip during which no other put of the organisation
@@ -50,7 +51,7 @@ export function reservePuts(
     const [answer, found, usages] = await Promise.allSettled([
       findAnswer(transaction, caller, { request, hash }),
       Promise.all(request.puts.map(({ handle }) => find(handle))),
-      readUsages(transaction, caller, now),
+      readUsages(transaction, of, now),
     ])
     const answered = valueOf(answer)
     if (answered) return answered
@@ -62,7 +63,6 @@ export function reservePuts(
     const demand = demandOf(puts, sealer)
     requireQuota(valueOf(usages), demand, trustee.limits)
     await takePlaces(transaction, caller, { puts, requestId: request.requestId, now })
-    const of = { client: caller.client.uuid, organisation: caller.organisation.uuid }
     if (demand.newHsmKeys > 0) await transaction.recordHsmKeys(of, demand.newHsmKeys, now)
     return { puts, removes }
   })
@@ -103,7 +103,7 @@ function planPut(order: PutOrder, before: Deposit | undefined): ReservedPut {
 }
 
 function requireConditions(order: PutOrder, before: Deposit | undefined): void {
-  if (before?.state === 'disabled') throw removedDeposit(before)
+  if (before && before.state !== 'active') throw removedDeposit(before)
   if (before && order.onlyNew)
     throw new DomainError('ERR_ALREADY_EXISTS', `the handle ${order.handle} is taken`)
   if (order.replaces !== undefined && order.replaces !== before?.revision)

@@ -23,7 +23,8 @@ export async function retrieveDeposit(
 ): Promise<Retrieved> {
   const found = await findOwn(trustee, caller, { ...lookup, operation: 'get' })
   const operation = operationOf(caller, lookup, found)
-  const decision = decide({ client: caller.client, deposit: found.deposit })
+  const revoked = trustee.revocations.has(found.deposit.uuid)
+  const decision = decide({ client: caller.client, deposit: found.deposit, revoked })
   if (!decision.allowed) {
     await auditRefusal(trustee.audit, operation, 'refused', decision.reason)
     throw refusal(decision.reason, found.deposit)

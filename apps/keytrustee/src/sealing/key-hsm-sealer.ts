@@ -53,6 +53,9 @@ export function createKeyHsmSealer(
     async discard(requestId, hsmKeyId) {
       await calls.revoke({ requestId, hsmKeyId, canary, reason: 'discard' }).catch(translate)
     },
+    async revoke(requestId, hsmKeyId) {
+      await calls.revoke({ requestId, hsmKeyId, canary, reason: 'purge' }).catch(translate)
+    },
   }
 }
 

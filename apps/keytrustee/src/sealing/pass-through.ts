@@ -37,5 +37,6 @@ export function createPassThroughSealer(grants: Grants): Sealer {
       return content
     },
     discard: () => Promise.resolve(),
+    revoke: () => Promise.resolve(),
   }
 }

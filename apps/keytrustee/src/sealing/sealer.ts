@@ -46,6 +46,8 @@ export interface Sealer {
   open(order: OpenOrder): Promise<Buffer>
   /** Revokes a key just made for a deposit that was certainly not stored. */
   discard(requestId: Uuid, key: HsmKeyId): Promise<void>
+  /** Makes the key of a purged deposit unusable for ever; one that is gone is. @throws as {@link seal}; ERR_HSM_REFUSED. */
+  revoke(requestId: Uuid, key: HsmKeyId): Promise<void>
 }
 
 export interface Sealing {

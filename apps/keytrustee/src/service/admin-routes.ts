@@ -7,18 +7,24 @@ import {
   listClientsRoute,
   listHsmKeyUsesRoute,
   listOrganisationsRoute,
+  listRevocationsRoute,
   pruneConfirmRoute,
   pruneReportRoute,
+  purgeAnyDepositRoute,
   type ReplyOf,
   revokeHsmKeyRoute,
   setAuthRoute,
   setClientStateRoute,
   setOrganisationStateRoute,
   statusRoute,
+  undeleteAnyDepositRoute,
 } from '@keyhsm/protocol'
 import { type BoundRoute, bindRoute, type Identity } from '@keyhsm/service'
 import { changeClientState } from '../clients/change-client-state.js'
+import { findAny } from '../deposits/find-any.js'
 import { believedPage, defaultPageSize } from '../deposits/list-deposits.js'
+import { purgeDeposit } from '../deposits/purge-deposit.js'
+import { undeleteDeposit } from '../deposits/undelete-deposit.js'
 import { listHsmKeys } from '../hsm-keys/list-hsm-keys.js'
 import { pruneReported, reportOrphans } from '../hsm-keys/prune-hsm-keys.js'
 import { revokeHsmKey } from '../hsm-keys/revoke-hsm-key.js'
@@ -31,9 +37,10 @@ import {
 import { type JoinDesk, type JoinResult, joinKeyHsm } from '../sealing/join-key-hsm.js'
 import type { KeyHsmLink } from '../sealing/key-hsm-link.js'
 import { notJoined } from '../sealing/sealing-state.js'
-import type { Client, Organisation } from '../store/store.js'
+import type { Client, Organisation, Revocation } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
 import { administratorOf } from './identify.js'
+import { toPurgeReply } from './purge-reply.js'
 
 export interface AdminRoutesOptions {
   readonly trustee: Trustee
@@ -48,6 +55,7 @@ export function adminRoutes(o: AdminRoutesOptions): readonly BoundRoute[] {
   return [
     ...organisationRoutes(o),
     ...identityRoutes(o),
+    ...depositRoutes(o),
     ...sealingRoutes(o),
     ...hsmKeyRoutes(o),
     bindRoute(statusRoute, () => o.status()),
@@ -96,6 +104,24 @@ function identityRoutes({ trustee }: AdminRoutesOptions): BoundRoute[] {
       const organisation = await store.findOrganisation({ uuid: client.organisation })
       const names = new Map([[client.organisation, organisation?.name ?? 'unknown']])
       return { client: toClientReply(client, names) }
+    }),
+  ]
+}
+
+function depositRoutes({ trustee }: AdminRoutesOptions): BoundRoute[] {
+  const { store } = trustee
+  return [
+    bindRoute(undeleteAnyDepositRoute, async ({ params, ...by }) => {
+      const { uuid } = await findAny(store, params.ref)
+      return undeleteDeposit(trustee, orderOf(by), uuid)
+    }),
+    bindRoute(purgeAnyDepositRoute, async ({ params, ...by }) => {
+      const { uuid } = await findAny(store, params.ref)
+      return toPurgeReply(await purgeDeposit(trustee, orderOf(by), uuid))
+    }),
+    bindRoute(listRevocationsRoute, async ({ query }) => {
+      const revocations = await store.listRevocations(query.limit ?? defaultPageSize)
+      return { revocations: revocations.map(toRevocationReply) }
     }),
     bindRoute(listAllDepositsRoute, async ({ query, ...by }) => {
       const { organisation, owner, after, limit = defaultPageSize } = query
@@ -169,6 +195,18 @@ function toOrganisationReply(
     hasAuthSecret: row.authHash !== undefined,
     contacts: [...row.contacts],
     createdAt: row.createdAt.toISOString(),
+  }
+}
+
+function toRevocationReply(
+  row: Revocation,
+): ReplyOf<typeof listRevocationsRoute>['revocations'][number] {
+  const { orderedAt, doneAt, hsmKeyIds, ...rest } = row
+  return {
+    ...rest,
+    hsmKeyIds: [...hsmKeyIds],
+    orderedAt: orderedAt.toISOString(),
+    ...(doneAt === undefined ? {} : { doneAt: doneAt.toISOString() }),
   }
 }
 

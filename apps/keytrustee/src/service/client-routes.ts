@@ -8,23 +8,29 @@ import {
   getDepositRoute,
   listDepositsRoute,
   putBatchRoute,
+  purgeDepositRoute,
   putDepositRoute,
   removeDepositRoute,
   selfRoute,
   testHsmRoute,
+  undeleteDepositRoute,
 } from '@keyhsm/protocol'
 import { type BoundRoute, bindRoute, TextReply } from '@keyhsm/service'
 import { type EnrolmentDesk, enrolClient } from '../clients/enrol-client.js'
 import { parseEnrolment } from '../clients/enrolment-request.js'
+import { findOwn } from '../deposits/find-own.js'
 import { listDeposits } from '../deposits/list-deposits.js'
+import { purgeDeposit } from '../deposits/purge-deposit.js'
 import { putBatch } from '../deposits/put-batch.js'
 import { putDeposit } from '../deposits/put-deposit.js'
 import { removeDeposit } from '../deposits/remove-deposit.js'
 import { retrieveDeposit } from '../deposits/retrieve-deposit.js'
+import { undeleteDeposit } from '../deposits/undelete-deposit.js'
 import type { HsmTest } from '../sealing/test-hsm.js'
 import type { Trustee } from '../trustee.js'
 import { clientOf } from './identify.js'
 import { formatKeyFingerprint } from './key-fingerprint.js'
+import { toPurgeReply } from './purge-reply.js'
 
 export interface ClientRoutesOptions {
   readonly trustee: Trustee
@@ -35,7 +41,7 @@ export interface ClientRoutesOptions {
 }
 
 export function clientRoutes(o: ClientRoutesOptions): readonly BoundRoute[] {
-  return [...openRoutes(o), ...depositRoutes(o)]
+  return [...openRoutes(o), ...depositRoutes(o), ...removalRoutes(o)]
 }
 
 /** Without an identity: first contact, and the two pages of the old product. */
@@ -96,8 +102,26 @@ function depositRoutes({ trustee }: ClientRoutesOptions): BoundRoute[] {
       const { deposits, next } = await listDeposits(trustee, clientOf(identity).caller, page)
       return { deposits: [...deposits], ...(next === undefined ? {} : { next }) }
     }),
+  ]
+}
+
+function removalRoutes({ trustee }: ClientRoutesOptions): BoundRoute[] {
+  return [
     bindRoute(removeDepositRoute, ({ identity, requestId, params }) =>
       removeDeposit(trustee, clientOf(identity).caller, { requestId, ref: params.ref }),
     ),
+    bindRoute(undeleteDepositRoute, async ({ identity, requestId, params: { ref } }) => {
+      const { caller } = clientOf(identity)
+      const order = { operation: 'undelete', requestId, ref } as const
+      const { deposit } = await findOwn(trustee, caller, order)
+      return undeleteDeposit(trustee, { requestId, actor: caller.client.uuid }, deposit.uuid)
+    }),
+    bindRoute(purgeDepositRoute, async ({ identity, requestId, params: { ref } }) => {
+      const { caller } = clientOf(identity)
+      const order = { operation: 'purge', requestId, ref } as const
+      const { deposit } = await findOwn(trustee, caller, order)
+      const by = { requestId, actor: caller.client.uuid }
+      return toPurgeReply(await purgeDeposit(trustee, by, deposit.uuid))
+    }),
   ]
 }

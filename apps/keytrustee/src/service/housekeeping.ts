@@ -2,6 +2,7 @@
 import { toDomainError } from '@keyhsm/core'
 import type { Log } from '@keyhsm/service'
 import { hsmKeyWindowMs } from '../deposits/quotas.js'
+import { resumePurges, reviveRevocations } from '../deposits/purge-deposit.js'
 import { sweepPendingPuts } from '../deposits/release-reservation.js'
 import type { Trustee } from '../trustee.js'
 import { describeParts, isHealthy, type Parts } from './health.js'
@@ -12,6 +13,7 @@ const requestMemoryMs = 7 * 86400_000
 const abandonedAfterMs = 15 * 60_000
 const healthEveryMs = 5_000
 const sweepEveryMs = 60_000
+const purgeEveryMs = 5_000
 
 export interface HousekeepingOptions {
   readonly trustee: Trustee
@@ -29,8 +31,11 @@ export function startHousekeeping(o: HousekeepingOptions): () => Promise<void> {
     else if (now !== line) o.log.warn({}, `health: ${now}`)
     line = now
   }
-  const sweep = () => sweepOnce(o)
-  const stops = [every(healthEveryMs, watch, o.log), every(sweepEveryMs, sweep, o.log)]
+  const stops = [
+    every(healthEveryMs, watch, o.log),
+    every(sweepEveryMs, () => sweepOnce(o), o.log),
+    every(purgeEveryMs, purgeRounds(o), o.log),
+  ]
   return async () => {
     await Promise.all(stops.map((stop) => stop()))
   }
@@ -44,6 +49,21 @@ async function sweepOnce({ trustee, log }: HousekeepingOptions): Promise<void> {
     await transaction.deleteRequestsBefore(new Date(now - requestMemoryMs))
     await transaction.deleteHsmKeyCountsBefore(new Date(now - 2 * hsmKeyWindowMs))
   })
+}
+
+/** The first round also looks whether the database was restored from before a purge. */
+function purgeRounds({ trustee, log }: HousekeepingOptions): () => Promise<void> {
+  let revived = false
+  let waiting = 0
+  return async () => {
+    if (!revived) await reviveRevocations(trustee)
+    revived = true
+    const { done, left } = await resumePurges(trustee)
+    if (done > 0) log.info({ count: done }, 'purges that were cut off are finished')
+    if (left > 0 && left !== waiting)
+      log.warn({ count: left }, 'purges wait: their HSM keys cannot be revoked now')
+    waiting = left
+  }
 }
 
 /** One round after the other, each a pause after the one before; a failed round is logged and tried again. */

@@ -2,6 +2,7 @@
 import { type Clock, DomainError, newUuid, SecretBytes } from '@keyhsm/core'
 import { type Audit, type Log, openAudit } from '@keyhsm/service'
 import { createDepositQueue } from '../deposits/deposit-queue.js'
+import { openRevocationLog } from '../deposits/revocation-log.js'
 import { sweepPendingPuts } from '../deposits/release-reservation.js'
 import { readPrivateText } from '../files.js'
 import { type Grants, grantKeyBytes, openGrants } from '../grants.js'
@@ -64,6 +65,7 @@ export async function openTrustee(
     audit,
     sealing,
     queue: createDepositQueue(),
+    revocations: await openRevocationLog(paths.revocations, grants),
     clock,
     get limits() {
       return live().limits

@@ -51,7 +51,8 @@ export interface Deposit extends Granted {
   readonly organisation: Uuid
   readonly owner: Uuid
   readonly handle: Handle
-  readonly state: 'active' | 'disabled'
+  /** `purging`: no longer opened, its HSM keys are being revoked; `purged`: they are, and the bytes are gone. */
+  readonly state: 'active' | 'disabled' | 'purging' | 'purged'
   /** Newest revision. */
   readonly revision: number
   readonly createdAt: Date
@@ -75,6 +76,21 @@ export interface Revision {
 }
 
 export type RevisionMeta = Omit<Revision, 'stored'>
+
+/** That a deposit was ordered to be unreadable for ever. Kept for ever; it grants nothing. */
+export interface Revocation {
+  readonly deposit: Uuid
+  readonly organisation: Uuid
+  readonly handle: Handle
+  /** HSM keys of this deposit alone, over all its revisions. */
+  readonly hsmKeyIds: readonly HsmKeyId[]
+  /** Revisions whose HSM key serves other deposits too, or that have none: copies in older backups still open. */
+  readonly sharedRevisions: number
+  readonly orderedBy: string
+  readonly orderedAt: Date
+  /** When the keys were revoked and the bytes dropped. */
+  readonly doneAt: Date | undefined
+}
 
 /** A put between its reservation and its commit; counted by quotas and by prune. */
 export interface PendingPut {
@@ -139,7 +155,7 @@ export interface Reader {
     readonly organisation?: Uuid
     readonly state?: Client['state']
   }): Promise<readonly Client[]>
-  /** By handle within one owner's deposits. */
+  /** By handle within one owner's deposits; a purged one has given its handle back. */
   findDeposit(by: { readonly owner: Uuid; readonly handle: Handle }): Promise<Deposit | undefined>
   /** By the deposit's uuid or one of its revisions' uuids, whoever owns it. */
   findDepositByUuid(
@@ -154,8 +170,17 @@ export interface Reader {
     owner: Uuid,
     ref: { readonly handle: Handle } | { readonly uuid: Uuid },
   ): Promise<{ readonly deposit: Deposit; readonly revision: Revision } | undefined>
+  /** Every revision of a deposit without its bytes, oldest first. */
+  listRevisions(deposit: Uuid): Promise<readonly RevisionMeta[]>
+  /** All deposits with this handle that are not purged, whoever owns them: at most `limit`. */
+  listByHandle(handle: Handle, limit: number): Promise<readonly Deposit[]>
+  /** Deposits in state `purging`. */
+  listPurging(): Promise<readonly Deposit[]>
+  findRevocation(deposit: Uuid): Promise<Revocation | undefined>
+  /** Newest order first. */
+  listRevocations(limit: number): Promise<readonly Revocation[]>
   /**
-   * In the byte order of handles. A page ends between handles, never within one: it is longer than `limit` when several
+   * Purged ones are left out. In the byte order of handles. A page ends between handles, never within one: it is longer than `limit` when several
    * owners share its last handle, and `next` may lead to an empty page in that case.
    */
   listDeposits(filter: {
@@ -167,7 +192,7 @@ export interface Reader {
   /** Active ones. */
   countDeposits(): Promise<number>
   /**
-   * Which of these HSM keys some revision of some deposit needs, with its deposits: all of them, or at most `usesPerKey`
+   * Which of these HSM keys some revision of some deposit that is not purged needs, with its deposits: all of them, or at most `usesPerKey`
    * (a key of scope `service` may be needed by millions).
    */
   findHsmKeyUses(
@@ -215,10 +240,19 @@ export interface Transaction extends Reader {
   deleteHsmKeyCountsBefore(instant: Date): Promise<void>
   /** @throws ERR_ALREADY_EXISTS when the owner has this handle, in whatever state; ERR_NOT_FOUND without its owner. */
   insertDeposit(deposit: Deposit, first: Revision): Promise<void>
-  /** Compare-and-swap on the revision before. @throws ERR_CONFLICT when it is another meanwhile. */
+  /** Compare-and-swap on the revision before. @throws ERR_CONFLICT when it is another meanwhile, or not active. */
   appendRevision(deposit: Deposit, next: Revision): Promise<void>
-  /** Changes state columns of a deposit whose revision is still `deposit.revision`. @throws ERR_CONFLICT */
+  /**
+   * Changes state columns of a deposit whose revision is still `deposit.revision`. There is no way back from `purging`
+   * and `purged`. @throws ERR_CONFLICT
+   */
   updateDeposit(deposit: Deposit): Promise<void>
+  /** Removes what puts under way have reserved for this deposit: they can no longer commit. */
+  deletePendingPutsOf(deposit: Uuid): Promise<void>
+  /** Empties the stored bytes of every revision. */
+  dropStored(deposit: Uuid): Promise<void>
+  /** Inserts or replaces; an end once written stays. */
+  saveRevocation(revocation: Revocation): Promise<void>
   /** @throws ERR_ALREADY_EXISTS when this client's request has its answer; waits for a racing transaction's end. */
   insertRequest(result: RequestResult): Promise<void>
   deleteRequestsBefore(instant: Date): Promise<number>

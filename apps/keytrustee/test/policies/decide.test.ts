@@ -13,7 +13,7 @@ const deposit = {
 
 describe('decide', () => {
   test('the active owner of an active deposit may', () => {
-    expect(decide({ client, deposit })).toEqual({ allowed: true })
+    expect(decide({ client, deposit, revoked: false })).toEqual({ allowed: true })
   })
 
   test.each([
@@ -22,6 +22,8 @@ describe('decide', () => {
     ['another client', { uuid: newUuid() }, {}, 'not-owner', 'ERR_NOT_FOUND'],
     ['another organisation', { organisation: newUuid() }, {}, 'not-owner', 'ERR_NOT_FOUND'],
     ['a removed deposit', {}, { state: 'disabled' }, 'removed', 'ERR_DISABLED'],
+    ['one that is being purged', {}, { state: 'purging' }, 'purged', 'ERR_IRRETRIEVABLE'],
+    ['a purged deposit', {}, { state: 'purged' }, 'purged', 'ERR_IRRETRIEVABLE'],
     [
       'another’s removed deposit',
       { uuid: newUuid() },
@@ -34,9 +36,15 @@ describe('decide', () => {
     const facts = {
       client: { ...client, ...changedClient } as Client,
       deposit: { ...deposit, ...changedDeposit } as Deposit,
+      revoked: false,
     }
     expect(decide(facts)).toEqual({ allowed: false, reason })
     expect(refusal(reason, facts.deposit).code).toBe(code)
+  })
+
+  test('nobody may what was ordered to be unreadable, whatever the row says', () => {
+    const decision = decide({ client, deposit, revoked: true })
+    expect(decision).toEqual({ allowed: false, reason: 'purged' })
   })
 
   test('a removed deposit says until when it can come back', () => {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe } from 'vitest'
 import type { Store } from '../../src/store/store.js'
 import { describeDeposits } from './contract/deposits.js'
 import { describeIdentities } from './contract/identities.js'
+import { describePurges } from './contract/purges.js'
 import { describePuts } from './contract/puts.js'
 import { describeQuotas } from './contract/quotas.js'
 import { describeTransactions } from './contract/transactions.js'
@@ -19,6 +20,7 @@ export function describeStore(name: string, open: () => Promise<Store>): void {
       describeIdentities,
       describeDeposits,
       describePuts,
+      describePurges,
       describeQuotas,
       describeTransactions,
     ]

@@ -7,6 +7,7 @@ import { newUuid, SecretBytes, type Uuid } from '@keyhsm/core'
 import { type Audit, openAudit } from '@keyhsm/service'
 import { onTestFinished } from 'vitest'
 import { createDepositQueue } from '../../src/deposits/deposit-queue.js'
+import { openRevocationLog } from '../../src/deposits/revocation-log.js'
 import { type Grants, openGrants } from '../../src/grants.js'
 import { createKeyHsmSealer } from '../../src/sealing/key-hsm-sealer.js'
 import { createPassThroughSealer } from '../../src/sealing/pass-through.js'
@@ -90,8 +91,9 @@ export async function makeSurroundings(options: SurroundingsOptions = {}): Promi
   if ((options.sealing ?? 'hsm') === 'hsm')
     sealing.join(createKeyHsmSealer(keyHsm, { canary }, 'deposit'))
   const queue = createDepositQueue()
+  const revocations = await openRevocationLog(join(directory, 'revocations.log'), grants)
   const all = { ...limits, ...options.limits }
-  const trustee = { store, grants, audit, sealing, queue, clock, limits: all }
+  const trustee = { store, grants, audit, sealing, queue, revocations, clock, limits: all }
   const auditLines = () => readAudit(join(directory, 'audit', 'audit.log'))
   return { trustee, store, grants, clock, keyHsm, directory, auditLines }
 }

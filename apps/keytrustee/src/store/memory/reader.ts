@@ -10,6 +10,7 @@ import type {
   RequestResult,
   Revision,
   RevisionMeta,
+  Revocation,
   Usage,
 } from '../store.js'
 import { detached, type HsmKeyUses, requestKey, type Tables } from './tables.js'
@@ -72,7 +73,8 @@ export class MemoryReader implements Reader {
     readonly handle: Handle
   }): Promise<Deposit | undefined> {
     return [...this.current().deposits.values()].find(
-      ({ owner, handle }) => owner === by.owner && handle === by.handle,
+      ({ owner, handle, state }) =>
+        owner === by.owner && handle === by.handle && state !== 'purged',
     )
   }
 
@@ -108,6 +110,33 @@ export class MemoryReader implements Reader {
     return { deposit, revision: detached(revision) }
   }
 
+  async listRevisions(deposit: Uuid): Promise<readonly RevisionMeta[]> {
+    return [...this.current().revisions.values()]
+      .filter((row) => row.deposit === deposit)
+      .sort((a, b) => a.revision - b.revision)
+      .map(toMeta)
+  }
+
+  async listByHandle(handle: Handle, limit: number): Promise<readonly Deposit[]> {
+    return [...this.current().deposits.values()]
+      .filter((row) => row.handle === handle && row.state !== 'purged')
+      .slice(0, limit)
+  }
+
+  async listPurging(): Promise<readonly Deposit[]> {
+    return [...this.current().deposits.values()].filter(({ state }) => state === 'purging')
+  }
+
+  async findRevocation(deposit: Uuid): Promise<Revocation | undefined> {
+    return this.current().revocations.get(deposit)
+  }
+
+  async listRevocations(limit: number): Promise<readonly Revocation[]> {
+    return [...this.current().revocations.values()]
+      .sort((a, b) => b.orderedAt.getTime() - a.orderedAt.getTime())
+      .slice(0, limit)
+  }
+
   async listDeposits(filter: {
     readonly owner?: Uuid
     readonly organisation?: Uuid
@@ -116,7 +145,8 @@ export class MemoryReader implements Reader {
   }): Promise<DepositPage> {
     const matching = [...this.current().deposits.values()]
       .filter(
-        ({ owner, organisation, handle }) =>
+        ({ owner, organisation, handle, state }) =>
+          state !== 'purged' &&
           owner === (filter.owner ?? owner) &&
           organisation === (filter.organisation ?? organisation) &&
           (filter.after === undefined || handle > filter.after),
@@ -139,8 +169,9 @@ export class MemoryReader implements Reader {
     const wanted = new Set(ids)
     const uses: HsmKeyUses = new Map()
     for (const { hsmKeyId, deposit, revision } of revisions.values()) {
-      const handle = deposits.get(deposit)?.handle
+      const { handle, state = 'purged' } = deposits.get(deposit) ?? {}
       if (hsmKeyId === undefined || handle === undefined || !wanted.has(hsmKeyId)) continue
+      if (state === 'purged') continue
       const known = uses.get(hsmKeyId) ?? []
       if (known.length < usesPerKey) known.push({ deposit, handle, revision })
       uses.set(hsmKeyId, known)

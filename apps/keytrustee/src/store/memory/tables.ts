@@ -9,6 +9,7 @@ import type {
   PendingPut,
   RequestResult,
   Revision,
+  Revocation,
 } from '../store.js'
 
 export interface HsmKeyCount {
@@ -25,6 +26,7 @@ export interface Tables {
   readonly revisions: Map<Uuid, Revision>
   readonly pendingPuts: Map<string, PendingPut>
   readonly requests: Map<string, RequestResult>
+  readonly revocations: Map<Uuid, Revocation>
   readonly hsmKeyCounts: HsmKeyCount[]
   readonly join: Join[]
 }
@@ -37,6 +39,7 @@ export function emptyTables(): Tables {
     revisions: new Map(),
     pendingPuts: new Map(),
     requests: new Map(),
+    revocations: new Map(),
     hsmKeyCounts: [],
     join: [],
   }
@@ -51,6 +54,7 @@ export function copyTables(tables: Tables): Tables {
     revisions: new Map(tables.revisions),
     pendingPuts: new Map(tables.pendingPuts),
     requests: new Map(tables.requests),
+    revocations: new Map(tables.revocations),
     hsmKeyCounts: [...tables.hsmKeyCounts],
     join: [...tables.join],
   }

@@ -7,6 +7,7 @@ import type {
   PendingPut,
   RequestResult,
   Revision,
+  Revocation,
   Transaction,
 } from '../store.js'
 import { MemoryReader, toMinute } from './reader.js'
@@ -86,15 +87,34 @@ export class MemoryTransaction extends MemoryReader implements Transaction {
 
   async appendRevision(deposit: Deposit, next: Revision): Promise<void> {
     const before = this.tables.deposits.get(deposit.uuid)
-    if (before?.revision !== next.revision - 1) throw changedMeanwhile()
+    if (before?.revision !== next.revision - 1 || before.state !== 'active')
+      throw changedMeanwhile()
     this.tables.deposits.set(deposit.uuid, withChangeable(before, deposit))
     insert(this.tables.revisions, next.uuid, detached(next))
   }
 
   async updateDeposit(deposit: Deposit): Promise<void> {
     const before = this.tables.deposits.get(deposit.uuid)
-    if (before?.revision !== deposit.revision) throw changedMeanwhile()
+    if (before?.revision !== deposit.revision || !leadsTo(before.state, deposit.state))
+      throw changedMeanwhile()
     this.tables.deposits.set(deposit.uuid, withChangeable(before, deposit))
+  }
+
+  async deletePendingPutsOf(deposit: Uuid): Promise<void> {
+    for (const [key, row] of this.tables.pendingPuts)
+      if (row.deposit === deposit) this.tables.pendingPuts.delete(key)
+  }
+
+  async dropStored(deposit: Uuid): Promise<void> {
+    for (const [uuid, row] of this.tables.revisions)
+      if (row.deposit === deposit)
+        this.tables.revisions.set(uuid, { ...row, stored: Buffer.alloc(0) })
+  }
+
+  async saveRevocation(revocation: Revocation): Promise<void> {
+    const before = this.tables.revocations.get(revocation.deposit)
+    const doneAt = before?.doneAt ?? revocation.doneAt
+    this.tables.revocations.set(revocation.deposit, { ...revocation, doneAt })
   }
 
   async insertRequest(result: RequestResult): Promise<void> {
@@ -129,6 +149,12 @@ export class MemoryTransaction extends MemoryReader implements Transaction {
 function insert<Key, Row>(table: Map<Key, Row>, key: Key, row: Row): void {
   if (table.has(key)) throw taken('row')
   table.set(key, row)
+}
+
+/** A purge goes on to its end and never back. */
+function leadsTo(before: Deposit['state'], after: Deposit['state']): boolean {
+  if (before === 'purging') return after === 'purged' || after === 'purging'
+  return before !== 'purged'
 }
 
 /** Identity, owner, handle and creation of a deposit never change. */

@@ -1,20 +1,11 @@
 import type { Handle, Uuid } from '@keyhsm/core'
-import type { Deposit, DepositPage, Revision } from '../store.js'
-import {
-  type Columns,
-  findAll,
-  findOne,
-  type Queries,
-  type Statement,
-  type Value,
-} from './queries.js'
+import type { Deposit, Revision } from '../store.js'
+import { type Columns, findOne, type Queries, type Statement, type Value } from './queries.js'
 import {
   insertColumns as revisionColumns,
   joinedColumns,
-  joinedMetaColumns,
   revisionValues,
   toRevision,
-  toRevisionMeta,
 } from './revisions.js'
 import { changedMeanwhile } from './rules.js'
 
@@ -30,12 +21,13 @@ const names = [
   'undelete_until',
   'grant_mac',
 ]
-const columns = names.map((name) => `deposits.${name}`).join(', ')
+export const columns = names.map((name) => `deposits.${name}`).join(', ')
 const newest = 'revisions.deposit = deposits.uuid and revisions.revision = deposits.revision'
 
 const byHandle = {
   name: 'deposits_by_handle',
-  text: `select ${columns} from deposits where owner = $1 and handle = $2`,
+  text: `select ${columns} from deposits
+    where owner = $1 and handle = $2 and state <> 'purged'`,
 }
 const byUuid = {
   name: 'deposits_by_uuid',
@@ -47,7 +39,7 @@ const byUuid = {
 const forRetrievalByHandle = {
   name: 'deposits_for_retrieval_by_handle',
   text: `select ${columns}, ${joinedColumns} from deposits join revisions on ${newest}
-    where deposits.owner = $1 and deposits.handle = $2`,
+    where deposits.owner = $1 and deposits.handle = $2 and deposits.state <> 'purged'`,
 }
 const forRetrievalByUuid = {
   name: 'deposits_for_retrieval_by_uuid',
@@ -74,7 +66,7 @@ const append = {
   name: 'deposits_append',
   text: `with before as (
       select uuid, organisation, owner, state from deposits
-      where uuid = $1 and revision = $2 - 1 for update
+      where uuid = $1 and revision = $2 - 1 and state = 'active' for update
     ), after as (
       update deposits
       set state = $3, revision = $2, updated_at = $4, undelete_until = $5, grant_mac = $6
@@ -90,7 +82,9 @@ const update = {
   name: 'deposits_update',
   text: `with before as (
       select uuid, organisation, owner, state from deposits
-      where uuid = $1 and revision = $2 for update
+      where uuid = $1 and revision = $2
+        and (state in ('active', 'disabled') or state = 'purging' and $3 in ('purging', 'purged'))
+      for update
     ), after as (
       update deposits set state = $3, updated_at = $4, undelete_until = $5, grant_mac = $6
       from before where deposits.uuid = before.uuid
@@ -98,28 +92,9 @@ const update = {
     select organisation, owner, state from before`,
 }
 
-/** `with ties` keeps the deposits of several owners under the last handle together. */
-function listStatement(name: string, condition: string) {
-  return {
-    name: `deposits_list_${name}`,
-    text: `select page.*, ${joinedMetaColumns} from (
-        select ${columns} from deposits where ${condition} and handle > $1
-        order by handle fetch first $2 rows with ties
-      ) as page
-      join revisions on revisions.deposit = page.uuid and revisions.revision = page.revision
-      order by page.handle, page.owner`,
-  }
-}
-const lists = {
-  all: listStatement('all', 'true'),
-  owner: listStatement('owner', 'owner = $3'),
-  organisation: listStatement('organisation', 'organisation = $3'),
-  both: listStatement('both', 'owner = $3 and organisation = $4'),
-}
+export const states = ['active', 'disabled', 'purging', 'purged'] as const
 
-const states = ['active', 'disabled'] as const
-
-function toDeposit(row: Columns): Deposit {
+export function toDeposit(row: Columns): Deposit {
   return {
     uuid: row.uuid('uuid'),
     organisation: row.uuid('organisation'),
@@ -164,35 +139,6 @@ export function findForRetrieval(
 
 export async function countDeposits(queries: Queries): Promise<number> {
   return (await findOne(queries, count, [], (row) => row.count('deposits'))) ?? 0
-}
-
-interface DepositFilter {
-  readonly owner?: Uuid
-  readonly organisation?: Uuid
-  readonly after?: Handle
-  readonly limit: number
-}
-
-export async function listDeposits(queries: Queries, filter: DepositFilter): Promise<DepositPage> {
-  // One row more than asked for says whether there is a next page; no handle sorts before ''.
-  const cursor = [filter.after ?? '', filter.limit + 1]
-  const { statement, values } = listFor(filter)
-  const found = await findAll(queries, statement, [...cursor, ...values], (row) => ({
-    ...toDeposit(row),
-    latest: toRevisionMeta(row),
-  }))
-  const last = found[filter.limit - 1]?.handle
-  if (last === undefined || found.length <= filter.limit)
-    return { deposits: found, next: undefined }
-  return { deposits: found.filter(({ handle }) => handle <= last), next: last }
-}
-
-function listFor({ owner, organisation }: DepositFilter) {
-  if (owner !== undefined && organisation !== undefined)
-    return { statement: lists.both, values: [owner, organisation] }
-  if (owner !== undefined) return { statement: lists.owner, values: [owner] }
-  if (organisation !== undefined) return { statement: lists.organisation, values: [organisation] }
-  return { statement: lists.all, values: [] }
 }
 
 export async function insertDeposit(

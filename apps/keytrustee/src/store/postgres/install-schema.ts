@@ -97,7 +97,7 @@ async function refuseNewer(client: pg.Client, known: readonly Migration[]): Prom
 async function grantTo(client: pg.Client, role: string): Promise<void> {
   const to = pg.escapeIdentifier(role)
   const writable =
-    'organisations, clients, deposits, revisions, pending_puts, requests, joins, usages, hsm_key_counts'
+    'organisations, clients, deposits, revisions, revocations, pending_puts, requests, joins, usages, hsm_key_counts'
   await inTransaction(client, async () => {
     await client.query('select pg_advisory_xact_lock($1)', [installLock])
     await client.query('set local search_path = keytrustee, pg_temp')

@@ -19,6 +19,11 @@ const remove = {
     returning ${columns}`,
 }
 
+const removeOf = {
+  name: 'pending_puts_delete_of_deposit',
+  text: `delete from pending_puts where deposit = $1 returning ${columns}`,
+}
+
 function toPendingPut(row: Columns): PendingPut {
   return {
     requestId: row.uuid('request_id'),
@@ -48,4 +53,12 @@ export function deletePendingPut(
   key: { readonly requestId: Uuid; readonly client: Uuid; readonly handle: Handle },
 ): Promise<PendingPut | undefined> {
   return findOne(queries, remove, [key.requestId, key.client, key.handle], toPendingPut)
+}
+
+/** Gives the rows it removed. */
+export function deletePendingPutsOf(
+  queries: Queries,
+  deposit: Uuid,
+): Promise<readonly PendingPut[]> {
+  return findAll(queries, removeOf, [deposit], toPendingPut)
 }

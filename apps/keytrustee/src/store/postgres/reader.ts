@@ -1,19 +1,15 @@
 import type { Fingerprint, Handle, HsmKeyId, Uuid } from '@keyhsm/core'
 import type { Reader, Usage } from '../store.js'
 import { findClient, listClients } from './clients.js'
-import {
-  countDeposits,
-  findDeposit,
-  findDepositByUuid,
-  findForRetrieval,
-  listDeposits,
-} from './deposits.js'
+import { countDeposits, findDeposit, findDepositByUuid, findForRetrieval } from './deposits.js'
+import { listByHandle, listDeposits, listPurging } from './deposit-lists.js'
 import { findJoin } from './joins.js'
 import { findOrganisation, listOrganisations } from './organisations.js'
 import { listPendingPuts } from './pending-puts.js'
 import type { Queries } from './queries.js'
 import { findRequest } from './requests.js'
-import { findHsmKeyUses, findRevision } from './revisions.js'
+import { findHsmKeyUses, findRevision, listRevisions } from './revisions.js'
+import { findRevocation, listRevocations } from './revocations.js'
 import { readUsage } from './usages.js'
 
 type Filter<Verb extends keyof Reader> = Parameters<Reader[Verb]>[0]
@@ -60,6 +56,26 @@ export class PostgresReader implements Reader {
 
   listDeposits(filter: Filter<'listDeposits'>) {
     return listDeposits(this.queries, filter)
+  }
+
+  listRevisions(deposit: Uuid) {
+    return listRevisions(this.queries, deposit)
+  }
+
+  listByHandle(handle: Handle, limit: number) {
+    return listByHandle(this.queries, handle, limit)
+  }
+
+  listPurging() {
+    return listPurging(this.queries)
+  }
+
+  findRevocation(deposit: Uuid) {
+    return findRevocation(this.queries, deposit)
+  }
+
+  listRevocations(limit: number) {
+    return listRevocations(this.queries, limit)
   }
 
   countDeposits() {

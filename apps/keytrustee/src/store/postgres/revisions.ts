@@ -1,6 +1,6 @@
 import type { Handle, HsmKeyId, Uuid } from '@keyhsm/core'
 import type { HsmKeyUse, Revision, RevisionMeta } from '../store.js'
-import { type Columns, findAll, findOne, type Queries, type Value } from './queries.js'
+import { type Columns, change, findAll, findOne, type Queries, type Value } from './queries.js'
 
 const metaNames = [
   'uuid',
@@ -46,16 +46,24 @@ const byNumber = {
   name: 'revisions_by_number',
   text: `select ${joinedColumns} from revisions where deposit = $1 and revision = $2`,
 }
+const all = {
+  name: 'revisions_all',
+  text: `select ${joinedMetaColumns} from revisions where deposit = $1 order by revision`,
+}
+const drop = {
+  name: 'revisions_drop_stored',
+  text: `update revisions set stored = '' where deposit = $1 and stored <> ''`,
+}
 /** The lateral part stops at its limit: a key of scope `service` may have millions of uses. */
 const hsmKeyUses = {
   name: 'revisions_hsm_key_uses',
-  text: `select use.hsm_key_id, use.deposit, deposits.handle, use.revision
+  text: `select use.*
     from unnest($1::text[]) as wanted (hsm_key_id)
     cross join lateral (
-      select hsm_key_id, deposit, revision from revisions
-      where revisions.hsm_key_id = wanted.hsm_key_id limit $2
-    ) as use
-    join deposits on deposits.uuid = use.deposit`,
+      select revisions.hsm_key_id, revisions.deposit, deposits.handle, revisions.revision
+      from revisions join deposits on deposits.uuid = revisions.deposit
+      where revisions.hsm_key_id = wanted.hsm_key_id and deposits.state <> 'purged' limit $2
+    ) as use`,
 }
 
 export function toRevisionMeta(row: Columns): RevisionMeta {
@@ -83,6 +91,14 @@ export function findRevision(
   revision: number,
 ): Promise<Revision | undefined> {
   return findOne(queries, byNumber, [deposit, revision], toRevision)
+}
+
+export function listRevisions(queries: Queries, deposit: Uuid): Promise<readonly RevisionMeta[]> {
+  return findAll(queries, all, [deposit], toRevisionMeta)
+}
+
+export async function dropStored(queries: Queries, deposit: Uuid): Promise<void> {
+  await change(queries, drop, [deposit])
 }
 
 export async function findHsmKeyUses(

@@ -31,7 +31,7 @@ CREATE TABLE keytrustee.deposits (
     undelete_until timestamp with time zone,
     grant_mac text NOT NULL,
     CONSTRAINT deposits_revision_check CHECK ((revision >= 1)),
-    CONSTRAINT deposits_state_check CHECK ((state = ANY (ARRAY['active'::text, 'disabled'::text])))
+    CONSTRAINT deposits_state_check CHECK ((state = ANY (ARRAY['active'::text, 'disabled'::text, 'purging'::text, 'purged'::text])))
 )
 WITH (fillfactor='90');
 CREATE TABLE keytrustee.hsm_key_counts (
@@ -98,6 +98,17 @@ CREATE TABLE keytrustee.revisions (
     CONSTRAINT revisions_sealing_check CHECK ((sealing = ANY (ARRAY['hsm'::text, 'pass-through'::text])))
 );
 ALTER TABLE ONLY keytrustee.revisions ALTER COLUMN stored SET STORAGE EXTERNAL;
+CREATE TABLE keytrustee.revocations (
+    deposit uuid NOT NULL,
+    organisation uuid NOT NULL,
+    handle keytrustee.handle NOT NULL,
+    hsm_key_ids text[] NOT NULL,
+    shared_revisions integer NOT NULL,
+    ordered_by text NOT NULL,
+    ordered_at timestamp with time zone NOT NULL,
+    done_at timestamp with time zone,
+    CONSTRAINT revocations_shared_revisions_check CHECK ((shared_revisions >= 0))
+);
 CREATE TABLE keytrustee.schema_migrations (
     version integer NOT NULL,
     name text NOT NULL,
@@ -117,8 +128,6 @@ ALTER TABLE ONLY keytrustee.clients
 ALTER TABLE ONLY keytrustee.clients
     ADD CONSTRAINT clients_uuid_organisation_key UNIQUE (uuid, organisation);
 ALTER TABLE ONLY keytrustee.deposits
-    ADD CONSTRAINT deposits_owner_handle_key UNIQUE (owner, handle);
-ALTER TABLE ONLY keytrustee.deposits
     ADD CONSTRAINT deposits_pkey PRIMARY KEY (uuid);
 ALTER TABLE ONLY keytrustee.hsm_key_counts
     ADD CONSTRAINT hsm_key_counts_pkey PRIMARY KEY (subject, minute_at);
@@ -136,15 +145,20 @@ ALTER TABLE ONLY keytrustee.revisions
     ADD CONSTRAINT revisions_deposit_revision_key UNIQUE (deposit, revision);
 ALTER TABLE ONLY keytrustee.revisions
     ADD CONSTRAINT revisions_pkey PRIMARY KEY (uuid);
+ALTER TABLE ONLY keytrustee.revocations
+    ADD CONSTRAINT revocations_pkey PRIMARY KEY (deposit);
 ALTER TABLE ONLY keytrustee.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
 ALTER TABLE ONLY keytrustee.usages
     ADD CONSTRAINT usages_pkey PRIMARY KEY (subject);
 CREATE INDEX deposits_by_handle ON keytrustee.deposits USING btree (handle);
 CREATE INDEX deposits_by_organisation ON keytrustee.deposits USING btree (organisation, handle);
+CREATE UNIQUE INDEX deposits_owner_handle ON keytrustee.deposits USING btree (owner, handle) WHERE (state <> 'purged'::text);
+CREATE INDEX deposits_purging ON keytrustee.deposits USING btree (uuid) WHERE (state = 'purging'::text);
 CREATE INDEX hsm_key_counts_by_minute ON keytrustee.hsm_key_counts USING btree (minute_at);
 CREATE INDEX requests_by_creation ON keytrustee.requests USING btree (created_at);
 CREATE INDEX revisions_by_hsm_key ON keytrustee.revisions USING btree (hsm_key_id) WHERE (hsm_key_id IS NOT NULL);
+CREATE INDEX revocations_by_order ON keytrustee.revocations USING btree (ordered_at);
 ALTER TABLE ONLY keytrustee.clients
     ADD CONSTRAINT clients_organisation_fkey FOREIGN KEY (organisation) REFERENCES keytrustee.organisations(uuid);
 ALTER TABLE ONLY keytrustee.deposits

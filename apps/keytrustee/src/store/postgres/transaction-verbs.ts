@@ -7,6 +7,7 @@ import type {
   PendingPut,
   RequestResult,
   Revision,
+  Revocation,
   Transaction,
   Usage,
 } from '../store.js'
@@ -14,9 +15,11 @@ import { insertClient, updateClient } from './clients.js'
 import { appendRevision, type DepositBefore, insertDeposit, updateDeposit } from './deposits.js'
 import { saveJoin } from './joins.js'
 import { insertOrganisation, lockOrganisation, updateOrganisation } from './organisations.js'
-import { deletePendingPut, insertPendingPut } from './pending-puts.js'
+import { deletePendingPut, deletePendingPutsOf, insertPendingPut } from './pending-puts.js'
 import { PostgresReader, subjectOf } from './reader.js'
 import { deleteRequestsBefore, insertRequest } from './requests.js'
+import { dropStored } from './revisions.js'
+import { saveRevocation } from './revocations.js'
 import { deleteHsmKeyCountsBefore, readUsage, recordHsmKeys, UsageChanges } from './usages.js'
 
 /**
@@ -100,6 +103,19 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
   async updateDeposit(deposit: Deposit): Promise<void> {
     const before = await updateDeposit(this.queries, deposit)
     this.countDeposit(before, countOf(deposit.state) - countOf(before.state))
+  }
+
+  async deletePendingPutsOf(deposit: Uuid): Promise<void> {
+    for (const removed of await deletePendingPutsOf(this.queries, deposit))
+      this.usage.add(removed, -countOfPending(removed))
+  }
+
+  async dropStored(deposit: Uuid): Promise<void> {
+    this.sendUnchecked(dropStored(this.queries, deposit))
+  }
+
+  async saveRevocation(revocation: Revocation): Promise<void> {
+    this.sendUnchecked(saveRevocation(this.queries, revocation))
   }
 
   async insertRequest(result: RequestResult): Promise<void> {

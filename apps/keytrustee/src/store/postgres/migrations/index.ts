@@ -1,7 +1,8 @@
 import { firstSchema } from './0001-first-schema.js'
+import { purges } from './0002-purges.js'
 import type { Migration } from './migration.js'
 
 export type { Migration } from './migration.js'
 
 /** Every migration in order; the last one's version is the schema this code runs on. */
-export const migrations: readonly Migration[] = [firstSchema]
+export const migrations: readonly Migration[] = [firstSchema, purges]
