@@ -169,9 +169,10 @@ export class MemoryReader implements Reader {
     const wanted = new Set(ids)
     const uses: HsmKeyUses = new Map()
     for (const { hsmKeyId, deposit, revision } of revisions.values()) {
-      const { handle, state = 'purged' } = deposits.get(deposit) ?? {}
-      if (hsmKeyId === undefined || handle === undefined || !wanted.has(hsmKeyId)) continue
-      if (state === 'purged') continue
+      if (hsmKeyId === undefined || !wanted.has(hsmKeyId)) continue
+      const row = deposits.get(deposit)
+      if (!row || row.state === 'purged') continue
+      const { handle } = row
       const known = uses.get(hsmKeyId) ?? []
       if (known.length < usesPerKey) known.push({ deposit, handle, revision })
       uses.set(hsmKeyId, known)
