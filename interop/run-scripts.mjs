@@ -5,6 +5,7 @@
  *   # comment                    shown with a failure
  *   @stack                       brings up token, Key HSM, Trustee Server, organisation and client
  *   @token                       only a token and an empty home
+ *   @keyhsm                      a token and a Key HSM that is set up, not started
  *   $ command                    must exit 0
  *   ![2] command                 must exit 2
  *   > text or /regular expression/   must be in the output (stdout and stderr) of the command before
@@ -73,7 +74,10 @@ async function runLines(stack, lines) {
     }
     if (line === '@stack') await stack.bringUp()
     else if (line === '@token') await stack.makeToken()
-    else if (line.startsWith('$ ')) last = await runCommand(stack, line.slice(2), 0, fail)
+    else if (line === '@keyhsm') {
+      await stack.makeToken()
+      await stack.setUpKeyHsm()
+    } else if (line.startsWith('$ ')) last = await runCommand(stack, line.slice(2), 0, fail)
     else if (/^!\[\d+\] /.test(line)) {
       last = await runCommand(
         stack,
@@ -94,6 +98,7 @@ async function runCommand(stack, command, exit, fail) {
   Object.assign(stack.shell.env, {
     URL: stack.url,
     KEYHSM_PORT: String(stack.ports.keyhsm),
+    MANAGEMENT_PORT: String(stack.ports.management),
     TRUSTEE_PORT: String(stack.ports.trustee),
     PIN_FILE: stack.pinFile,
     AUTH_FILE: stack.authFile,

@@ -1,4 +1,4 @@
-/** Row 14: another user of the machine knocks at the private database and at the control sockets. */
+/** Row 14: another user of the machine knocks at the private database, at the management port of Key HSM and at the control socket. */
 import { join } from 'node:path'
 import { spawnSync } from 'node:child_process'
 import { facts } from './lib/case.mjs'
@@ -7,12 +7,6 @@ import { psql, sql } from './lib/database.mjs'
 const needsRoot = () => (process.getuid() === 0 ? undefined : 'needs root to become another user')
 
 const sockets = [
-  {
-    name: 'control socket of Key HSM',
-    path: 'keyhsm/run/keyhsm.sock',
-    owner: 'keyhsm',
-    route: '/v1/status',
-  },
   {
     name: 'control socket of the Trustee Server',
     path: 'keytrustee/run/control.sock',
@@ -78,6 +72,25 @@ const cases = [
       return facts([addresses[0] === 'listens at: ', 'nothing listens', addresses[0]])
     },
   },
+  ...['nobody', 'keytrustee', 'keyhsm'].map((user) => ({
+    row: 14,
+    name: `management port of Key HSM: user ${user}, without an administrator’s signature`,
+    expected: '401 ERR_NOT_AUTHENTICATED',
+    skip: needsRoot,
+    run: async ({ stack }) => {
+      const url = `http://127.0.0.1:${stack.ports.management}/v1/status`
+      return answerOf(as(user, ['curl', '-s', '-m', '5', url]))
+    },
+  })),
+  {
+    row: 14,
+    name: 'management port of Key HSM: from another address of this machine',
+    expected: 'cannot connect',
+    run: async ({ stack }) => {
+      const url = `http://127.0.0.2:${stack.ports.management}/v1/status`
+      return answerOf(spawnSync('curl', ['-s', '-m', '5', url], { encoding: 'utf8' }))
+    },
+  },
   ...sockets.flatMap(({ name, path, owner, route }) => [
     ...['nobody', owner === 'keyhsm' ? 'keytrustee' : 'keyhsm'].map((user) => ({
       row: 14,
@@ -132,6 +145,10 @@ function knock(stack, { path, route }, user) {
   const result = user
     ? as(user, command)
     : spawnSync(command[0], command.slice(1), { encoding: 'utf8' })
+  return answerOf(result)
+}
+
+function answerOf(result) {
   // "Couldn't connect to server", which permissions are one reason for. @see curl(1)
   if (result.status === 7) return 'cannot connect'
   const { status, code } = JSON.parse(result.stdout)

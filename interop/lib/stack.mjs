@@ -35,7 +35,7 @@ export class Stack {
   /**
    * Takes free ports; `usualPorts` the ones that users know, where they are free (tests run side by side with others).
    * @param {{ home?: string, print?: (line: string) => void, env?: Record<string, string>, usualPorts?: boolean,
-   *   ports?: { keyhsm?: number, trustee?: number } }} options
+   *   ports?: { keyhsm?: number, management?: number, trustee?: number } }} options
    */
   static async create({ home, print, env = {}, ports = {}, usualPorts = false } = {}) {
     const folder = home ?? mkdtempSync(join(tmpdir(), 'keyhsm-'))
@@ -43,6 +43,7 @@ export class Stack {
     chmodSync(folder, 0o755)
     const chosen = {
       keyhsm: ports.keyhsm ?? (await freePort(usualPorts ? 9090 : 0)),
+      management: ports.management ?? (await freePort(usualPorts ? 9899 : 0)),
       trustee: ports.trustee ?? (await freePort(usualPorts ? 11371 : 0)),
     }
     return new Stack(folder, chosen, { print, env })
@@ -104,7 +105,7 @@ export class Stack {
 
   async setUpKeyHsm(extra = '') {
     await this.run(
-      `keyhsm setup softhsm --library ${softhsmModule} --token-label ${names.token} --pin-file ${this.pinFile} --port ${this.ports.keyhsm} --management-port 0 --service-port 0${extra}`,
+      `keyhsm setup softhsm --library ${softhsmModule} --token-label ${names.token} --pin-file ${this.pinFile} --port ${this.ports.keyhsm} --management-port ${this.ports.management} --service-port 0${extra}`,
     )
   }
 

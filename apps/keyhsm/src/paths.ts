@@ -23,6 +23,8 @@ export interface Paths {
   readonly run: string
   readonly pidFile: string
   readonly socket: string
+  /** While the service runs with a management port: that port. */
+  readonly management: string
   /** There after a refused login, until a person acts. */
   readonly latch: string
   readonly log: string
@@ -44,6 +46,7 @@ export function pathsIn(home: string): Paths {
     run,
     pidFile: join(run, 'keyhsm.pid'),
     socket: join(run, 'keyhsm.sock'),
+    management: join(run, 'management.port'),
     latch: join(run, 'login-refused'),
     log,
     logFile: join(log, 'keyhsm.log'),

@@ -1,15 +1,17 @@
 /** The `keyhsm` program: its table of commands. */
-import type { Program } from '@keyhsm/command-line'
+import { completionCommand, type Program } from '@keyhsm/command-line'
 import { auditPublicKeyCommand, auditVerifyCommand } from './commands/audit.js'
 import { keysListCommand, keysRevokeCommand, keysShowCommand } from './commands/keys.js'
 import { loginResetCommand } from './commands/login-reset.js'
 import { reloadCommand } from './commands/reload.js'
+import { restartCommand } from './commands/restart.js'
 import { settingsCommand } from './commands/settings.js'
 import { setupCommand } from './commands/setup.js'
-import { startCommand } from './commands/start.js'
+import { debugCommand, startCommand } from './commands/start.js'
 import { statusCommand } from './commands/status.js'
 import { stopCommand } from './commands/stop.js'
 import { trustCommand } from './commands/trust.js'
+import { usageCommand } from './commands/usage.js'
 import { validateCommand } from './commands/validate.js'
 import { installed } from './paths.js'
 import { version } from './version.js'
@@ -22,6 +24,7 @@ export const program: Program = {
   groups: { keys: 'HSM keys of the partition', audit: 'the audit of this Key HSM' },
   defaultHome: () => installed,
   commands: [
+    usageCommand(() => program),
     setupCommand,
     trustCommand,
     validateCommand,
@@ -30,11 +33,14 @@ export const program: Program = {
     statusCommand,
     stopCommand,
     reloadCommand,
+    restartCommand,
+    debugCommand,
     keysListCommand,
     keysShowCommand,
     keysRevokeCommand,
     auditVerifyCommand,
     auditPublicKeyCommand,
     loginResetCommand,
+    completionCommand(() => program),
   ],
 }

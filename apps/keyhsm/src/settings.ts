@@ -52,7 +52,7 @@ export const commonSchema = settingsSchema({
     name: 'keyhsm.management.port',
     default: '9899',
     parse: integer(0, 65535),
-    describe: 'port of the management listener on 127.0.0.1; 0: the control socket alone',
+    describe: 'port of the management listener on 127.0.0.1; 0: a control socket in its place',
   },
   servicePort: {
     name: 'keyhsm.service.port',

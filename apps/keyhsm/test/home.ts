@@ -10,7 +10,11 @@ import { onTestFinished } from 'vitest'
 import { quietLog } from '../src/commands/quiet-log.js'
 import { readKeystore } from '../src/keystore.js'
 import { type Paths, pathsIn } from '../src/paths.js'
-import { type RunningKeyHsm, startKeyHsm } from '../src/service/start-key-hsm.js'
+import {
+  type KeyHsmOptions,
+  type RunningKeyHsm,
+  startKeyHsm,
+} from '../src/service/start-key-hsm.js'
 import { type SetUpOptions, setUp } from '../src/setup/set-up.js'
 import { addTrusted } from '../src/trust/trust-list.js'
 import { parseCandidate } from '../src/trust/trusted-certificate.js'
@@ -77,9 +81,12 @@ export async function trust({ paths }: TestHome, pem: string, realm = 'prod'): P
 }
 
 /** The service of this home, stopped when the test ends. */
-export async function startService({ paths }: TestHome): Promise<RunningKeyHsm> {
+export async function startService(
+  { paths }: TestHome,
+  more: Pick<KeyHsmOptions, 'requestStop'> = {},
+): Promise<RunningKeyHsm> {
   const log: OpenLog = openLog({ name: 'keyhsm', file: paths.logFile })
-  const service = await startKeyHsm({ paths, env: {}, log, clock: systemClock })
+  const service = await startKeyHsm({ paths, env: {}, log, clock: systemClock, ...more })
   onTestFinished(async () => {
     await service.stop(1000)
     await log.close()

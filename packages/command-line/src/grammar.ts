@@ -27,7 +27,7 @@ interface Tree {
 }
 
 /** Options that every command of every program has. */
-const commonOptions: readonly Option[] = [
+export const commonOptions: readonly Option[] = [
   { flag: 'home', value: 'DIR', describe: 'directory of this installation (or KEYHSM_HOME)' },
   { flag: 'json', describe: 'print data and errors as JSON' },
 ]
@@ -38,8 +38,8 @@ export function parseCommandLine(program: Program, argv: readonly string[]): Par
   try {
     tree.root.parse(argv, { from: 'user' })
   } catch (error) {
-    if (error instanceof CommanderError) return translate(error, tree)
-    throw error
+    if (!(error instanceof CommanderError)) throw error
+    return callBare(program, tree, error) ?? translate(error, tree)
   }
   if (tree.called) return { kind: 'run', call: tree.called }
   return { kind: 'help', text: tree.root.helpInformation(), asked: false }
@@ -49,6 +49,15 @@ export function parseCommandLine(program: Program, argv: readonly string[]): Par
 export function formatHelp(program: Program, words: readonly string[]): string {
   const parsed = parseCommandLine(program, [...words, '--help'])
   return parsed.kind === 'help' ? parsed.text : ''
+}
+
+/** The command without a name, where nothing but common options was given. Commander then asks to print the help. */
+function callBare(program: Program, tree: Tree, error: CommanderError): Parsed | undefined {
+  const command = program.commands.find(({ name }) => name === '')
+  const text = tree.printed.join('')
+  if (!command || error.code !== 'commander.help' || error.exitCode === 0) return undefined
+  if (text !== tree.root.helpInformation()) return undefined
+  return { kind: 'run', call: readCall(tree.root, command, []) }
 }
 
 function growTree(program: Program): Tree {
@@ -66,6 +75,8 @@ function growTree(program: Program): Tree {
   const tree: Tree = { root, printed }
   addOptions(root, commonOptions)
   for (const command of program.commands) {
+    // Told apart when nothing else was given: an action of the root would swallow mistyped commands.
+    if (command.name === '' && program.commands.length > 1) continue
     const names = [command.name, ...(command.aliases ?? [])]
     names.forEach((name, place) => addCommand(tree, program, { name, hidden: place > 0, command }))
   }

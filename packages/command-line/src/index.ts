@@ -1,4 +1,5 @@
 export { type Account, findAccount } from './accounts.js'
+export { completionCommand, formatCompletion } from './completion.js'
 export { formatReference } from './format-reference.js'
 export { formatHelp } from './grammar.js'
 export { homeIn } from './home.js'

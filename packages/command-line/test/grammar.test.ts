@@ -87,6 +87,20 @@ describe('parseCommandLine', () => {
     )
   })
 
+  it('calls the command without a name when nothing else is given, and still knows mistyped ones', () => {
+    const bare = echoCommand({ name: '' })
+    const withBare = programOf(list, bare)
+    for (const argv of [[], ['--json', '--home', 'H']]) {
+      expect(parseCommandLine(withBare, argv)).toMatchObject({
+        kind: 'run',
+        call: { command: bare, json: argv.length > 0 },
+      })
+    }
+    expect(parseCommandLine(withBare, ['keys'])).toMatchObject({ kind: 'help', asked: false })
+    expect(parseCommandLine(withBare, ['--help'])).toMatchObject({ kind: 'help', asked: true })
+    expect(() => parseCommandLine(withBare, ['kyes'])).toThrow("unknown command 'kyes'")
+  })
+
   it('tells a help that was asked for from a missing command', () => {
     expect(parseCommandLine(program, ['--help'])).toMatchObject({ kind: 'help', asked: true })
     expect(parseCommandLine(program, ['help', 'keys'])).toMatchObject({ kind: 'help', asked: true })

@@ -217,9 +217,10 @@ export class Pkcs11Hsm implements Hsm {
     detail: string,
     answered?: { keys: number; startedAt: number },
   ): HsmHealth {
-    const { workers, profile } = this.#parts
+    const { workers, profile, supervisor } = this.#parts
     return {
       state,
+      breaker: supervisor.breaker,
       roundTripMs: answered && performance.now() - answered.startedAt,
       detail,
       // One session a worker, and the anchor that holds the login.

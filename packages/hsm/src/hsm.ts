@@ -77,6 +77,8 @@ export interface HsmHealth {
   /** One line for the operator: library, token, what is wrong. No PIN. */
   readonly detail: string
   readonly sessions: number
+  /** `open`: the library died so often that it is left alone for a while. Absent where nothing can die. */
+  readonly breaker?: 'closed' | 'open'
   readonly keys: number | undefined
   /** The device's own limit on keys where it tells one. */
   readonly keyLimit: number | undefined

@@ -1,6 +1,7 @@
 /**
- * What the `keyhsm` command asks of the running service: JSON over the control socket (`run/keyhsm.sock`, in a directory
- * that only its user enters), each request signed with an administrator's key. Nothing here opens a deposit.
+ * What the `keyhsm` command asks of the running service: JSON over the management listener (127.0.0.1, `keyhsm.management.port`; or a
+ * control socket in a directory that only its user enters), each request signed with an administrator's key. Nothing here
+ * opens a deposit.
  */
 import Type from 'typebox'
 import { defineRoute } from './route.js'
@@ -26,15 +27,27 @@ export const KeyHsmStatusField = Type.Object({
   pid: Type.Integer(),
   startedAt: InstantField,
   now: InstantField,
+  uptimeSeconds: Type.Integer(),
   listener: Type.String(),
+  /** Where administrators ask: `127.0.0.1:9899` or the path of the control socket. */
+  management: Type.String(),
   /** SHA-256 of the TLS certificate's DER: what `ktadmin keyhsm --fingerprint` expects. */
   certificateFingerprint: FingerprintField,
+  certificateExpiresAt: InstantField,
   hardware: Type.String(),
   profile: Type.String(),
   device: Type.String(),
   state: HsmStateField,
   detail: Type.String(),
   roundTripMs: Type.Optional(Type.Number()),
+  /** Sessions that the backend holds on the device. */
+  sessions: Type.Integer(),
+  /** `open`: the device or its library failed so often that it is left alone for a while. */
+  breaker: Type.Union([Type.Literal('closed'), Type.Literal('open')]),
+  /** The last fault of this service or its HSM, not a caller's. */
+  lastError: Type.Optional(
+    Type.Object({ at: InstantField, code: Type.String(), message: Type.String() }),
+  ),
   keys: Type.Integer(),
   /** Absent: neither the setting nor the device names one. */
   keyLimit: Type.Optional(Type.Integer()),
@@ -47,6 +60,8 @@ export const KeyHsmStatusField = Type.Object({
   auditHealthy: Type.Boolean(),
   auditDetail: Type.String(),
   auditSequence: Type.Integer(),
+  /** Where the log is written and from which level on; `debug` until a restart after `start --debug`. */
+  log: Type.Object({ file: Type.String(), level: Type.String(), debug: Type.Boolean() }),
   /** What an operator must know and would not expect: a software token, keys that are not durable. */
   warnings: Type.Array(Type.String()),
   memoryBytes: Type.Integer(),
@@ -150,6 +165,26 @@ export const reloadKeyHsmRoute = defineRoute({
   summary: 'take over changed settings and trusted certificates; on failure the old ones stay',
 })
 
+/** Longest time that a stop may wait for requests under way. */
+export const maxDrainMs = 600_000
+
+export const stopKeyHsmRoute = defineRoute({
+  method: 'POST',
+  path: '/v1/stop',
+  access: 'administrator',
+  params: NoFields,
+  query: NoFields,
+  body: Type.Object(
+    { drainMs: Type.Integer({ minimum: 0, maximum: maxDrainMs }) },
+    { additionalProperties: false },
+  ),
+  reply: Type.Object({ pid: Type.Integer(), inFlight: Type.Integer() }),
+  success: 202,
+  maxBodyBytes: 4096,
+  deadlineMs: 5000,
+  summary: 'stop: no new requests, those under way may finish within a limit',
+})
+
 export const checkpointRoute = defineRoute({
   method: 'POST',
   path: '/v1/audit/checkpoint',
@@ -174,6 +209,7 @@ export const keyHsmAdminRoutes = [
   administeredKeysRoute,
   revokeAdministeredKeyRoute,
   reloadKeyHsmRoute,
+  stopKeyHsmRoute,
   checkpointRoute,
 ] as const
 

@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8'
-import { type Command, type Input, type Io, optionGiven } from '@keyhsm/command-line'
-import { DomainError, systemClock, toDomainError } from '@keyhsm/core'
+import { type Command, type Input, type Io, type Option, optionGiven } from '@keyhsm/command-line'
+import { DomainError, invalidInput, systemClock, toDomainError } from '@keyhsm/core'
 import { daemonState, openLog, runInForeground, startDaemon } from '@keyhsm/service'
 import { type CommonSettings, readConfiguration } from '../configuration.js'
 import { makePrivateDirectory } from '../files.js'
@@ -9,42 +9,100 @@ import { startKeyHsm } from '../service/start-key-hsm.js'
 
 const readyTimeoutMs = 60_000
 
-interface StartResult {
-  readonly ready?: string
-  readonly pid?: number
+/** A service that is ready in the background. */
+export interface Started {
+  readonly ready: string
+  readonly pid: number
+}
+
+interface StartResult extends Partial<Started> {
   /** Exit status of a run in the foreground. */
   readonly status: number
+}
+
+/** For every command that starts the service. */
+export const debugOption: Option = {
+  flag: 'debug',
+  describe: 'log everything, until it is started again without this',
+}
+
+const foregroundOption: Option = {
+  flag: 'foreground',
+  describe: 'run here until SIGTERM or SIGINT, for service managers',
 }
 
 /** Starts the service in the background and returns when it accepts requests, or runs it here. */
 export const startCommand: Command = {
   name: 'start',
   summary: 'start the Key HSM proxy server',
-  options: [
-    { flag: 'foreground', describe: 'run here until SIGTERM or SIGINT, for service managers' },
+  arguments: [
+    {
+      name: 'debug',
+      describe: 'the word debug: the same as --debug',
+      optional: true,
+      check: requireDebug,
+    },
   ],
-  async run(input, io): Promise<StartResult> {
-    const paths = pathsIn(input.home.keyhsm)
-    const { settings, pin } = await readConfiguration(paths)
-    pin.wipe()
-    requireStopped(paths)
-    for (const folder of [paths.run, paths.log]) await makePrivateDirectory(folder)
-    if (optionGiven(input, 'foreground')) return { status: await serve(paths, settings, io) }
-    const { pid, text } = await startDaemon({
-      name: 'keyhsm',
-      entry: new URL('../main.js', import.meta.url).pathname,
-      args: ['start', '--foreground', ...homeArguments(input)],
-      pidFile: paths.pidFile,
-      logFile: paths.daemonLog,
-      readyTimeoutMs,
-      env: daemonEnvironment(process.env),
-    })
-    return { ready: text, pid, status: 0 }
-  },
-  print({ ready, pid }: StartResult, io) {
-    if (ready !== undefined) io.words(`${ready.replace(/^keyhsm /, '')} (pid ${pid})`)
-  },
+  options: [foregroundOption, debugOption],
+  run: (input, io) =>
+    start(input, io, optionGiven(input, debugOption.flag) || input.args['debug'] !== undefined),
+  print: printStarted,
   exitCode: ({ status }: StartResult) => status,
+}
+
+/** The old product's own word for `start --debug`. */
+export const debugCommand: Command = {
+  name: 'debug',
+  summary: 'start the Key HSM proxy server in debug mode',
+  options: [foregroundOption],
+  run: (input, io) => start(input, io, true),
+  print: printStarted,
+  exitCode: ({ status }: StartResult) => status,
+}
+
+async function start(input: Input, io: Io, debug: boolean): Promise<StartResult> {
+  const paths = pathsIn(input.home.keyhsm)
+  if (!optionGiven(input, foregroundOption.flag)) {
+    return { ...(await startInBackground(input, paths, debug)), status: 0 }
+  }
+  const settings = await prepare(paths)
+  return { status: await serve({ paths, settings, io, debug }) }
+}
+
+/** @throws ERR_ALREADY_EXISTS when it runs; ERR_SETTINGS and what else the service fails with. */
+export async function startInBackground(
+  input: Pick<Input, 'home'>,
+  paths: Paths,
+  debug: boolean,
+): Promise<Started> {
+  await prepare(paths)
+  const { pid, text } = await startDaemon({
+    name: 'keyhsm',
+    entry: new URL('../main.js', import.meta.url).pathname,
+    args: ['start', '--foreground', ...(debug ? ['--debug'] : []), ...homeArguments(input)],
+    pidFile: paths.pidFile,
+    logFile: paths.daemonLog,
+    readyTimeoutMs,
+    env: daemonEnvironment(process.env),
+  })
+  return { ready: text, pid }
+}
+
+/** What can be refused before a process is made. */
+async function prepare(paths: Paths): Promise<CommonSettings> {
+  const { settings, pin } = await readConfiguration(paths)
+  pin.wipe()
+  requireStopped(paths)
+  for (const folder of [paths.run, paths.log]) await makePrivateDirectory(folder)
+  return settings
+}
+
+function printStarted({ ready, pid }: StartResult, io: Io): void {
+  if (ready !== undefined) io.words(`${ready.replace(/^keyhsm /, '')} (pid ${pid})`)
+}
+
+function requireDebug(text: string): void {
+  if (text !== 'debug') throw invalidInput('debug', 'is the only word that may stand here')
 }
 
 /**
@@ -64,19 +122,27 @@ function requireStopped({ pidFile }: Paths): void {
   if (running) throw new DomainError('ERR_ALREADY_EXISTS', `keyhsm is already running (pid ${pid})`)
 }
 
-async function serve(paths: Paths, settings: CommonSettings, io: Io): Promise<number> {
+interface Serving {
+  readonly paths: Paths
+  readonly settings: CommonSettings
+  readonly io: Io
+  readonly debug: boolean
+}
+
+async function serve({ paths, settings, io, debug }: Serving): Promise<number> {
   setFlagsFromString(heapGrowth)
   const log = openLog({
     name: 'keyhsm',
     file: paths.logFile,
-    level: settings.logLevel,
+    level: debug ? 'debug' : settings.logLevel,
     maxBytes: settings.logBytes,
     keep: settings.logFiles,
   })
   let failure: DomainError | undefined
-  const start = async () => {
+  const startService = async (requestStop: (drainMs: number) => void) => {
     try {
-      const service = await startKeyHsm({ paths, env: io.env, log, clock: systemClock })
+      const o = { paths, env: io.env, log, clock: systemClock, debug, requestStop }
+      const service = await startKeyHsm(o)
       io.words(service.ready.replace(/^keyhsm /, ''))
       return service
     } catch (error) {
@@ -84,8 +150,9 @@ async function serve(paths: Paths, settings: CommonSettings, io: Io): Promise<nu
       throw failure
     }
   }
+  const { pidFile } = paths
   try {
-    const status = await runInForeground({ name: 'keyhsm', pidFile: paths.pidFile, start, log })
+    const status = await runInForeground({ name: 'keyhsm', pidFile, start: startService, log })
     if (failure) throw toDomainError(failure)
     return status
   } finally {
@@ -93,6 +160,6 @@ async function serve(paths: Paths, settings: CommonSettings, io: Io): Promise<nu
   }
 }
 
-function homeArguments({ home }: Input): string[] {
+function homeArguments({ home }: Pick<Input, 'home'>): string[] {
   return home.keyhsm === installed.keyhsm ? [] : ['--home', home.root]
 }

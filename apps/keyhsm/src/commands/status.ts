@@ -25,14 +25,37 @@ export const statusCommand: Command = {
   },
   print(result: StatusResult, io) {
     const { warnings, ...fields } = result
-    printFields(
-      { ...fields, ...('realms' in fields ? { realms: fields.realms.join(', ') } : {}) },
-      io,
-    )
+    printFields(fields.running ? toLines(fields) : fields, io)
     for (const warning of warnings) io.words(`warning: ${warning}`)
   },
   exitCode(result: StatusResult) {
     const serves = result.running && result.state === 'ready' && result.auditHealthy
     return serves ? 0 : errorTraits.ERR_UNAVAILABLE.exit
   },
+}
+
+/** What is a record or a list in JSON is one line for people. */
+function toLines(status: Omit<Status, 'warnings'> & { readonly running: true }) {
+  const { realms, log, lastError, uptimeSeconds, ...fields } = status
+  return {
+    ...fields,
+    uptime: formatUptime(uptimeSeconds),
+    realms: realms.join(', '),
+    log: `${log.file}, level ${log.level}${log.debug ? ' until a restart without --debug' : ''}`,
+    lastError: lastError && `${lastError.at} ${lastError.code}: ${lastError.message}`,
+  }
+}
+
+function formatUptime(seconds: number): string {
+  const parts = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'min'],
+    [seconds % 60, 's'],
+  ] as const
+  const from = parts.findIndex(([count]) => count > 0)
+  return parts
+    .slice(from < 0 ? -1 : from)
+    .map(([count, unit]) => `${count} ${unit}`)
+    .join(' ')
 }

@@ -1,17 +1,32 @@
-import type { Command } from '@keyhsm/command-line'
+import { type Command, type Input, type Option, optionText } from '@keyhsm/command-line'
+import { invalidInput, parseDuration } from '@keyhsm/core'
+import { maxDrainMs, stopKeyHsmRoute } from '@keyhsm/protocol'
 import { stopDaemon } from '@keyhsm/service'
-import { pathsIn } from '../paths.js'
+import { type Paths, pathsIn } from '../paths.js'
+import { withService } from './with-service.js'
 
-const timeoutMs = 20_000
+const defaultDrain = '10s'
+/** What closing the HSM and the audit may take after draining, before the process is killed. */
+const closingMs = 10_000
+
+export type StopOutcome = 'stopped' | 'not-running' | 'killed'
 
 interface StopResult {
-  readonly outcome: 'stopped' | 'not-running' | 'killed'
+  readonly outcome: StopOutcome
 }
 
-const words: Readonly<Record<StopResult['outcome'], string>> = {
+export const stopWords: Readonly<Record<StopOutcome, string>> = {
   stopped: 'stopped',
   'not-running': 'is not running',
   killed: 'did not stop in time and was killed',
+}
+
+/** For every command that stops the service. */
+export const drainOption: Option = {
+  flag: 'drain',
+  value: 'TIME',
+  describe: `how long requests under way may take to finish (default: ${defaultDrain})`,
+  check: parseDrain,
 }
 
 /** Stops the service; one that does not run is as good as stopped. */
@@ -19,9 +34,31 @@ export const stopCommand: Command = {
   name: 'stop',
   summary: 'force Key HSM server to shut down',
   aliases: ['shutdown'],
-  async run({ home }): Promise<StopResult> {
-    const { pidFile } = pathsIn(home.keyhsm)
-    return { outcome: await stopDaemon({ name: 'keyhsm', pidFile, timeoutMs }) }
-  },
-  print: ({ outcome }: StopResult, io) => io.words(words[outcome]),
+  options: [drainOption],
+  run: async (input): Promise<StopResult> => ({
+    outcome: await stopService(pathsIn(input.home.keyhsm), readDrain(input)),
+  }),
+  print: ({ outcome }: StopResult, io) => io.words(stopWords[outcome]),
+}
+
+/** The limit that {@link drainOption} gives, milliseconds. */
+export function readDrain(input: Input): number {
+  return parseDrain(optionText(input, drainOption.flag) ?? defaultDrain)
+}
+
+/** Asks over the management listener; a service that does not answer there gets SIGTERM, and at last SIGKILL. */
+export async function stopService(paths: Paths, drainMs: number): Promise<StopOutcome> {
+  return await stopDaemon({
+    name: 'keyhsm',
+    pidFile: paths.pidFile,
+    timeoutMs: drainMs + closingMs,
+    ask: () =>
+      withService(paths, (service) => service.call(stopKeyHsmRoute, { body: { drainMs } })),
+  })
+}
+
+function parseDrain(text: string): number {
+  const drainMs = parseDuration(text, '--drain')
+  if (drainMs > maxDrainMs) throw invalidInput('--drain', `must be at most ${maxDrainMs / 1000}s`)
+  return drainMs
 }

@@ -1,8 +1,9 @@
-/** How commands reach the running service: signed requests over its control socket. */
+/** How commands reach the running service: signed requests to its management listener. */
 import type { Transport } from '@keyhsm/client'
 import { daemonState } from '@keyhsm/service'
 import { readLocalAdministrator } from '../local-administrator.js'
 import type { Paths } from '../paths.js'
+import { findManagementDoor } from '../service/management.js'
 
 /** Whether the service of this home runs. */
 export function isRunning(paths: Pick<Paths, 'pidFile'>): boolean {
@@ -17,7 +18,8 @@ export async function withService<Result>(
   const signer = await readLocalAdministrator(paths.admin)
   // The service itself never needs the client's libraries: they are loaded by the commands that do.
   const client = await import('@keyhsm/client')
-  const service = new client.Transport({ socketPath: paths.socket, signer, connections: 1 })
+  const door = await findManagementDoor(paths)
+  const service = new client.Transport({ ...door, signer, connections: 1 })
   try {
     return await use(service)
   } finally {

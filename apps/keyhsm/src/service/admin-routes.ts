@@ -1,4 +1,4 @@
-/** What administrators ask over the control socket, and the two pages of the service port. */
+/** What administrators ask over the management listener, and the two pages of the service port. */
 import type { HsmKeyId, Uuid } from '@keyhsm/core'
 import { DomainError, hasCode } from '@keyhsm/core'
 import {
@@ -10,6 +10,7 @@ import {
   type ReplyOf,
   reloadKeyHsmRoute,
   revokeAdministeredKeyRoute,
+  stopKeyHsmRoute,
 } from '@keyhsm/protocol'
 import {
   type AuditSigner,
@@ -35,6 +36,8 @@ export interface Administered {
   readonly signer: AuditSigner | undefined
   readonly status: () => Promise<Status>
   readonly reload: () => Promise<Reloaded>
+  /** Ends the service after this request is answered; says how many others are under way. */
+  readonly stop: (drainMs: number) => number
 }
 
 export function makeAdminRoutes(service: Administered): BoundRoute[] {
@@ -52,6 +55,9 @@ export function makeAdminRoutes(service: Administered): BoundRoute[] {
       }),
     })),
     bindRoute(reloadKeyHsmRoute, () => service.reload().catch(showSettingsFault)),
+    bindRoute(stopKeyHsmRoute, ({ body }) => {
+      return Promise.resolve({ pid: process.pid, inFlight: service.stop(body.drainMs) })
+    }),
     bindRoute(checkpointRoute, async () => {
       const { audit } = service.workshop()
       await audit.checkpoint()

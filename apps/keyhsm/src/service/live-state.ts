@@ -51,6 +51,7 @@ export function findRestartNeeds(before: LiveState, after: LiveState): string[] 
   const names: Readonly<Partial<Record<keyof CommonSettings, string>>> = {
     address: 'keyhsm.management.address',
     port: 'keyhsm.server.port',
+    managementPort: 'keyhsm.management.port',
     servicePort: 'keyhsm.service.port',
     domain: 'keyhsm.partition.domain',
     wrap: 'keyhsm.wrap',

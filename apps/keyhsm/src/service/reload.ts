@@ -50,8 +50,10 @@ export async function reloadLiveState(o: ReloadOptions): Promise<ReloadResult> {
 
 /** The new state, but for what only a restart changes. */
 function keepFixed(before: LiveState, read: LiveState): LiveState {
-  const { address, port, servicePort, domain, hardware, wrap, logBytes, logFiles } = before.settings
-  const fixed = { address, port, servicePort, domain, hardware, wrap, logBytes, logFiles }
+  const { address, port, managementPort, servicePort, domain, hardware, wrap, logBytes, logFiles } =
+    before.settings
+  const ports = { address, port, managementPort, servicePort }
+  const fixed = { ...ports, domain, hardware, wrap, logBytes, logFiles }
   return { ...read, device: before.device, settings: { ...read.settings, ...fixed } }
 }
 

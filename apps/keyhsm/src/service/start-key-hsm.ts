@@ -26,6 +26,7 @@ import { toAuditSigner } from './audit-signer.js'
 import { Closers } from './closers.js'
 import { AdministratorCheck, identifyService } from './identify.js'
 import { type Environment, type LiveState, readLiveState, toTlsServing } from './live-state.js'
+import { describeDoor, openManagement } from './management.js'
 import { startRecheckTimer } from './recheck-timer.js'
 import { reloadLiveState } from './reload.js'
 import { makeServiceRoutes } from './routes.js'
@@ -36,6 +37,10 @@ export interface KeyHsmOptions {
   readonly env: Environment
   readonly log: OpenLog
   readonly clock: Clock
+  /** `start --debug`: everything is logged until a restart without it, whatever a reload finds in the settings. */
+  readonly debug?: boolean
+  /** Ends the process as SIGTERM does; absent where only the caller may end the service. */
+  readonly requestStop?: (drainMs: number) => void
 }
 
 export interface RunningKeyHsm extends RunningService {
@@ -55,6 +60,8 @@ interface Running {
   live: LiveState
   openRate: OpenRate
   listener?: HttpServer
+  management?: HttpServer
+  lastError?: NonNullable<Status['lastError']>
 }
 
 /**
@@ -72,7 +79,7 @@ export async function startKeyHsm(o: KeyHsmOptions): Promise<RunningKeyHsm> {
         partition,
         log: o.log,
         everyMs: () => running.live.settings.recheckMs,
-        onError: (error) => noticeLogin(running, error),
+        onError: (error) => noticeFault(running, error),
       }),
     )
     await note(running, 'start')
@@ -122,19 +129,19 @@ async function listen(running: Running, closers: Closers): Promise<HttpServer> {
   const workshop = () => toWorkshop(running)
   const administrators = new AdministratorCheck(o.clock)
   const status = () => readRunningStatus(running)
-  const control = await startHttpServer({
-    listen: { socketPath: o.paths.socket },
+  running.management = await openManagement(o.paths, live.settings.managementPort, {
     routes: makeAdminRoutes({
       workshop,
       live: () => running.live,
       signer: toAuditSigner(running.partition),
       status,
       reload: () => reload(running),
+      stop: (drainMs) => requestStop(running, drainMs),
     }),
     identify: (peer) => administrators.identify(peer, running.live.administrators),
     onError,
   })
-  closers.add(() => control.close())
+  closers.add(() => running.management?.close())
   const { servicePort, address, port } = live.settings
   if (servicePort > 0) {
     const pages = await startHttpServer({
@@ -176,7 +183,7 @@ async function reload(running: Running) {
   running.live = next
   const { openRate } = next.settings
   if (openRate !== running.openRate.perSecond) running.openRate = new OpenRate(openRate, o.clock)
-  o.log.setLevel(next.settings.logLevel)
+  if (o.debug !== true) o.log.setLevel(next.settings.logLevel)
   o.log.reopen()
   o.log.info({ applied, needsRestart }, 'settings and trust were taken over')
   return { applied, needsRestart }
@@ -184,27 +191,40 @@ async function reload(running: Running) {
 
 async function stop(running: Running, closers: Closers, timeoutMs: number): Promise<void> {
   await running.listener?.drain(timeoutMs)
+  await running.management?.drain(1000)
   await note(running, 'stop').catch(() => undefined)
   await closers.closeAll()
 }
 
-function readRunningStatus({ o, partition, audit, live, startedAt, listener }: Running) {
+/** After the answer has left: whoever asked shall hear that it worked. */
+function requestStop({ o, listener }: Running, drainMs: number): number {
+  setImmediate(() => o.requestStop?.(drainMs))
+  return listener?.inFlight() ?? 0
+}
+
+function readRunningStatus(running: Running) {
+  const { o, listener, management } = running
   const address = listener?.address
   const place = address && 'host' in address ? formatAddress(address) : 'starting'
-  return readStatus({ partition, audit, live, clock: o.clock, startedAt, listener: place })
+  const door = management ? describeDoor(management) : 'starting'
+  const log = { file: o.paths.logFile, debug: o.debug === true }
+  return readStatus({ ...running, clock: o.clock, listener: place, management: door, log })
 }
 
 function toErrorLog(running: Running) {
   return (error: DomainError, about: { requestId: string; route: string; status: number }) => {
-    noticeLogin(running, error)
     const { requestId, route, status } = about
+    if (status >= 500) noticeFault(running, error)
     if (status >= 500) running.o.log.error({ error, requestId, route }, 'request failed')
     else running.o.log.info({ code: error.code, requestId, route }, error.message)
   }
 }
 
-/** A login can also be refused while the service runs, when the backend had to start again. */
-function noticeLogin({ o }: Running, error: DomainError): void {
+/** Kept for `status`. A login can also be refused while the service runs, when the backend had to start again. */
+function noticeFault(running: Running, error: DomainError): void {
+  const { o } = running
+  const { code, message } = error
+  running.lastError = { at: o.clock.now().toISOString(), code, message }
   if (hasCode(error, 'ERR_HSM_LOGIN')) latchLogin(o.paths.latch, o.clock.now())
 }
 

@@ -18,23 +18,30 @@ export interface StatusSources {
   readonly startedAt: Date
   /** `host:port` as it listens. */
   readonly listener: string
+  readonly management: string
+  readonly log: { readonly file: string; readonly debug: boolean }
+  readonly lastError?: NonNullable<Status['lastError']>
 }
 
 const probeDeadlineMs = 5000
 
 export async function readStatus(sources: StatusSources): Promise<Status> {
-  const { partition, audit, live, clock, startedAt, listener } = sources
+  const { partition, audit, live, clock, startedAt, listener, management, lastError } = sources
   const { hsm, keys } = partition
   const health = await hsm.probe({ deadlineMs: probeDeadlineMs })
   const capacity = partition.capacity.state()
   const auditState = audit.state()
+  const certificate = new X509Certificate(live.keystore.certificate)
   return {
     version,
     pid: process.pid,
     startedAt: startedAt.toISOString(),
     now: clock.now().toISOString(),
+    uptimeSeconds: Math.floor((clock.now().getTime() - startedAt.getTime()) / 1000),
     listener,
-    certificateFingerprint: fingerprintOf(live.keystore),
+    management,
+    certificateFingerprint: certificateFingerprint(certificate),
+    certificateExpiresAt: new Date(certificate.validTo).toISOString(),
     hardware: live.settings.hardware,
     profile: hsm.profile,
     device: hsm.description,
@@ -43,6 +50,9 @@ export async function readStatus(sources: StatusSources): Promise<Status> {
     ...(health.roundTripMs === undefined
       ? {}
       : { roundTripMs: Math.round(health.roundTripMs * 100) / 100 }),
+    sessions: health.sessions,
+    breaker: health.breaker ?? 'closed',
+    ...(lastError === undefined ? {} : { lastError }),
     keys: capacity.keys,
     ...(capacity.limit === undefined ? {} : { keyLimit: capacity.limit }),
     capacity: capacity.level,
@@ -54,13 +64,14 @@ export async function readStatus(sources: StatusSources): Promise<Status> {
     auditHealthy: auditState.healthy,
     auditDetail: auditState.detail,
     auditSequence: audit.head().sequence,
+    log: toLogState(sources),
     warnings: findWarnings(partition, live),
     memoryBytes: process.memoryUsage.rss(),
   }
 }
 
-function fingerprintOf({ certificate }: LiveState['keystore']) {
-  return certificateFingerprint(new X509Certificate(certificate))
+function toLogState({ log, live }: StatusSources): Status['log'] {
+  return { ...log, level: log.debug ? 'debug' : live.settings.logLevel }
 }
 
 function toState(health: HsmHealth, partition: Partition): Status['state'] {

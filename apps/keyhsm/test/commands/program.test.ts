@@ -6,7 +6,14 @@ import { PassThrough, Readable } from 'node:stream'
 import { findAccount, runProgram } from '@keyhsm/command-line'
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { program } from '../../src/program.js'
-import { makeClientCertificate, makeRoot, makeSoftToken, type TestHome, testPin } from '../home.js'
+import {
+  makeClientCertificate,
+  makeHome,
+  makeRoot,
+  makeSoftToken,
+  type TestHome,
+  testPin,
+} from '../home.js'
 
 vi.setConfig({ testTimeout: 120_000 })
 
@@ -73,12 +80,34 @@ function start(home: TestHome): Run {
 }
 
 describe('keyhsm', () => {
-  it('without arguments prints its usage and exits with 2', async () => {
-    const { status, stderr } = await runHere(await makeRoot(), [])
-    expect(status).toBe(2)
-    for (const command of ['setup', 'trust', 'validate', 'settings', 'start', 'status', 'stop']) {
-      expect(stderr).toContain(command)
+  it('without arguments prints the usage of the old product, and its own commands', async () => {
+    const { status, stdout } = await runHere(await makeRoot(), [])
+    expect(status).toBe(0)
+    for (const line of [
+      'keyHsm service usage:',
+      '    setup <hsm name> - set up a new connection to an HSM',
+      '    trust <path>     - add a trusted client certificate',
+      '    validate         - validate that Key HSM is properly configured',
+      '    settings         - display the current server configuration',
+      '    start            - start the Key HSM proxy server',
+      '    status           - show the current Key HSM server status',
+      '    stop|shutdown    - force Key HSM server to shut down',
+      '    reload           - reload the server (without shutdown)',
+      '    debug            - start the Key HSM proxy server in debug mode',
+      '    keys list|show|revoke - ',
+    ]) {
+      expect(stdout).toContain(`${line}`)
     }
+  })
+
+  it('without arguments says what is wrong with the configuration of the log', async () => {
+    const home = await makeHome()
+    const text = readFileSync(home.paths.settings, 'utf8')
+    writeFileSync(home.paths.settings, `${text}keyhsm.log.level=loud\n`)
+    const { status, stdout, stderr } = await runHere(home, [])
+    expect(status).toBe(78)
+    expect(stdout).toContain('keyHsm service usage:')
+    expect(stderr).toMatch(/line \d+: keyhsm.log.level must be one of/)
   })
 
   it.each([

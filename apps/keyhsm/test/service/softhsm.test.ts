@@ -41,6 +41,7 @@ async function setUpOn(token: TestSoftHsm, changes: Record<string, string> = {})
     'softhsm.config': token.config,
     'softhsm.token.label': token.label,
     'keyhsm.server.port': '0',
+    'keyhsm.management.port': '0',
   }
   const options = setUpOptions(home, { hardware: 'softhsm', pin: softHsmPin })
   await setUp({ ...options, changes: { ...device, ...changes } })

@@ -22,8 +22,10 @@ import { findWrongServer, type TlsPins, tlsOptions } from './server-check.js'
 export interface TransportOptions {
   /** `https://host:port` of the server… */
   readonly url?: string | undefined
-  /** …or the path of its control socket. */
+  /** …or the path of its control socket… */
   readonly socketPath?: string | undefined
+  /** …or a port of this machine, without TLS: signed requests to a management listener on 127.0.0.1. */
+  readonly loopbackPort?: number | undefined
   readonly tls?: TlsPins | undefined
   /** Replaces every route's own deadline. */
   readonly timeoutMs?: number | undefined
@@ -59,8 +61,9 @@ export class Transport {
   /** Connects on the first call. @throws ERR_INVALID_INPUT for a URL that is not https, or certificates that cannot be read. */
   constructor(options: TransportOptions) {
     this.#options = options
-    this.peer = options.socketPath === undefined ? originOf(options.url) : 'the control socket'
-    this.#pool = new Pool(options.socketPath === undefined ? this.peer : 'http://localhost', {
+    const { peer, origin } = endpointOf(options)
+    this.peer = peer
+    this.#pool = new Pool(origin, {
       connections: options.connections ?? 16,
       pipelining: 1,
       allowH2: false,
@@ -137,6 +140,12 @@ export class Transport {
   }
 }
 
+function endpointOf({ url, socketPath, loopbackPort }: TransportOptions) {
+  if (socketPath !== undefined) return { peer: 'the control socket', origin: 'http://localhost' }
+  if (loopbackPort === undefined) return { peer: originOf(url), origin: originOf(url) }
+  return { peer: `127.0.0.1:${loopbackPort}`, origin: `http://127.0.0.1:${loopbackPort}` }
+}
+
 function deadlineFault(): Error {
   return Object.assign(new Error('deadline exceeded'), { code: 'DEADLINE' })
 }
@@ -151,7 +160,9 @@ export function originOf(text: string | undefined, field = 'server'): string {
 }
 
 /** Connects, then checks the server before undici may write a byte. TLS sessions are never resumed. */
-function connectorOf({ socketPath, tls }: TransportOptions): buildConnector.connector {
+function connectorOf(o: TransportOptions): buildConnector.connector {
+  const { socketPath, tls } = o
+  const local = socketPath !== undefined || o.loopbackPort !== undefined
   const connect = buildConnector({
     timeout: connectTimeoutMs,
     maxCachedSessions: 0,
@@ -163,10 +174,7 @@ function connectorOf({ socketPath, tls }: TransportOptions): buildConnector.conn
     connect(options, (...result) => {
       const [error, socket] = result
       if (error !== null) return callback(new ConnectFailure(error), null)
-      const fault =
-        socketPath === undefined
-          ? findWrongServer(socket as TLSSocket, tls ?? { ca: [] })
-          : undefined
+      const fault = local ? undefined : findWrongServer(socket as TLSSocket, tls ?? { ca: [] })
       // Without this undici reports `other side closed` in place of the TLS alert that came first.
       socket.once('error', (alert) => socket.destroy(alert))
       if (!fault) return callback(null, socket)

@@ -19,6 +19,11 @@ export class RestartPolicy {
     this.#shortLives = readyMs >= longLifeMs ? 0 : this.#shortLives + 1
     this.#deaths = [...this.#deaths.filter((at) => now - at < breaker.withinMs), now]
     const pause = pauses[Math.min(Math.max(this.#shortLives - 1, 0), pauses.length - 1)] ?? 0
-    return this.#deaths.length > breaker.deaths ? Math.max(pause, breaker.pauseMs) : pause
+    return this.isOpen(now) ? Math.max(pause, breaker.pauseMs) : pause
+  }
+
+  /** True while the deaths of the last minute keep the breaker open. */
+  isOpen(now: number): boolean {
+    return this.#deaths.filter((at) => now - at < breaker.withinMs).length > breaker.deaths
   }
 }

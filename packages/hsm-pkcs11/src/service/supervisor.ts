@@ -73,6 +73,10 @@ export class Supervisor {
     return this.#state
   }
 
+  get breaker(): 'closed' | 'open' {
+    return this.#policy.isOpen(performance.now()) ? 'open' : 'closed'
+  }
+
   /** One line for the operator on why calls fail now, which may name paths; empty when they do not. */
   get trouble(): string {
     return this.#state === 'ready' ? '' : this.#why

@@ -4,7 +4,7 @@
  */
 import { DomainError, errorTraits, toDomainError } from '@keyhsm/core'
 import type { Log } from '../log.js'
-import { notifySystemd } from './notify-systemd.js'
+import { notifySystemd, startWatchdog } from './notify-systemd.js'
 import { type HeldPidFile, holdPidFile } from './pid-file.js'
 import { sendToParent, toErrorText } from './ready-message.js'
 
@@ -20,7 +20,8 @@ export interface RunningService {
 export interface ForegroundOptions {
   readonly name: string
   readonly pidFile: string
-  start(): Promise<RunningService>
+  /** `requestStop` ends the service as SIGTERM does, with another limit for draining. */
+  start(requestStop: (timeoutMs: number) => void): Promise<RunningService>
   readonly log: Log
   /** What a stop may take, drain included. Default 10,000. */
   readonly stopTimeoutMs?: number
@@ -28,27 +29,38 @@ export interface ForegroundOptions {
 
 const stopSignals = ['SIGTERM', 'SIGINT'] as const
 type StopSignal = (typeof stopSignals)[number]
+/** Why the service ends, and how long it may drain where that was said. */
+interface StopOrder {
+  readonly by: StopSignal | 'request'
+  readonly timeoutMs?: number
+}
 /** Given on top of the service's own limit before the process ends without it. */
 const graceMs = 2_000
 
 /** Signals as something to wait for, from before the service starts. */
 class Signals {
-  readonly stopped: Promise<StopSignal>
+  readonly stopped: Promise<StopOrder>
+  #stop: (order: StopOrder) => void = () => undefined
   #onReload: () => void = () => undefined
   readonly #listeners: [NodeJS.Signals, () => void][] = []
 
   constructor(onSecondStop: () => void) {
     let first = true
     this.stopped = new Promise((resolve) => {
+      this.#stop = resolve
       for (const signal of stopSignals) {
         this.#listen(signal, () => {
-          if (first) resolve(signal)
+          if (first) resolve({ by: signal })
           else onSecondStop()
           first = false
         })
       }
     })
     this.#listen('SIGHUP', () => this.#onReload())
+  }
+
+  stop(timeoutMs: number): void {
+    this.#stop({ by: 'request', timeoutMs })
   }
 
   onReload(reload: () => void): void {
@@ -90,8 +102,11 @@ function makeReload(o: ForegroundOptions, service: RunningService): () => void {
   }
 }
 
-async function stopWithin(o: ForegroundOptions, service: RunningService): Promise<number> {
-  const limitMs = o.stopTimeoutMs ?? 10_000
+async function stopWithin(
+  o: ForegroundOptions,
+  service: RunningService,
+  limitMs: number,
+): Promise<number> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
@@ -112,17 +127,19 @@ async function stopWithin(o: ForegroundOptions, service: RunningService): Promis
 
 /** Started and then stopped by a signal; a signal that comes during the start is obeyed right after it. */
 async function serve(o: ForegroundOptions, signals: Signals): Promise<number> {
-  const service = await o.start()
+  const service = await o.start((timeoutMs) => signals.stop(timeoutMs))
   signals.onReload(makeReload(o, service))
   o.log.info({ pid: process.pid }, service.ready)
   await sendToParent({ ready: true, text: service.ready })
   // The parent has what it waited for: from now on the two processes have nothing to do with each other.
   if (process.connected) process.disconnect()
   await notifySystemd('READY=1', `STATUS=${service.ready}`)
-  const signal = await signals.stopped
-  o.log.info({ signal }, 'stopping')
+  const endWatchdog = startWatchdog()
+  const { by, timeoutMs } = await signals.stopped
+  endWatchdog()
+  o.log.info({ signal: by }, 'stopping')
   await notifySystemd('STOPPING=1')
-  return stopWithin(o, service)
+  return stopWithin(o, service, timeoutMs ?? o.stopTimeoutMs ?? 10_000)
 }
 
 /** A service in an unknown state must not go on: logged, told, ended. */

@@ -12,6 +12,8 @@ export interface SignalOptions {
 export interface StopOptions extends SignalOptions {
   /** How long the service may take before it is killed. */
   readonly timeoutMs: number
+  /** Asks the service itself to stop; when that fails it gets SIGTERM. */
+  readonly ask?: () => Promise<unknown>
 }
 
 const lookEveryMs = 25
@@ -41,14 +43,18 @@ async function isGoneWithin(identity: ProcessIdentity, timeoutMs: number): Promi
 }
 
 /**
- * Asks the service to stop (SIGTERM) and kills it when it has not after `timeoutMs`.
+ * Asks the service to stop (by its own interface where `ask` is given, else by SIGTERM) and kills it when it has not after `timeoutMs`.
  * @throws ERR_NOT_ALLOWED when it is another user's; ERR_UNAVAILABLE when not even SIGKILL ended it (a process that
  * hangs in the kernel).
  */
 export async function stopDaemon(o: StopOptions): Promise<'stopped' | 'not-running' | 'killed'> {
   const identity = findRunning(o.pidFile)
   if (identity === undefined) return 'not-running'
-  signalProcess(o.name, identity, 'SIGTERM')
+  const asked = await (o.ask?.() ?? Promise.reject(new Error('nobody to ask'))).then(
+    () => true,
+    () => false,
+  )
+  if (!asked) signalProcess(o.name, identity, 'SIGTERM')
   if (await isGoneWithin(identity, o.timeoutMs)) return 'stopped'
   signalProcess(o.name, identity, 'SIGKILL')
   if (await isGoneWithin(identity, killedWithinMs)) return 'killed'

@@ -21,6 +21,12 @@ describe('runInForeground', () => {
     expect(home.read('service.pid')).toBe('')
   })
 
+  it('stops on request, draining as long as was asked for', async () => {
+    expect(await home.foreground('stops-itself').ended).toBe(0)
+    expect(home.events()).toEqual(['start', 'stop 123', 'exit 0'])
+    expect(home.read('service.log')).toContain('stopping signal=request')
+  })
+
   it('obeys a signal that comes while it starts, right after the start', async () => {
     const { child, ended } = home.foreground('slow-start')
     await expect.poll(home.events.bind(home), patience).toEqual(['start'])
@@ -120,8 +126,11 @@ describe('runInForeground', () => {
     home.children.push(python)
     await expect.poll(() => existsSync(path), patience).toBe(true)
     chmodSync(path, 0o600)
-    const { child, ended } = home.foreground('well', { NOTIFY_SOCKET: path })
-    await expect.poll(() => home.read('told'), patience).toContain('READY=1')
+    const { child, ended } = home.foreground('well', {
+      NOTIFY_SOCKET: path,
+      WATCHDOG_USEC: '200000',
+    })
+    await expect.poll(() => home.read('told'), patience).toMatch(/READY=1[^]*WATCHDOG=1/)
     child.kill('SIGHUP')
     await expect.poll(() => home.read('told'), patience).toMatch(/RELOADING=1[^]*READY=1/)
     child.kill('SIGTERM')

@@ -123,6 +123,21 @@ describe('stopDaemon', () => {
     expect(findProcess(pid)).toBeUndefined()
   })
 
+  it('asks the service itself where it can, and signals it where that fails', async () => {
+    const signals: string[] = []
+    const stopAsking = async (ask: () => Promise<unknown>) => {
+      await startDaemon(home.daemon('well'))
+      const o = { name: 'service', pidFile: home.pidFile, timeoutMs: 5_000, ask }
+      expect(await stopDaemon(o)).toBe('stopped')
+      signals.push(
+        /signal=(\w+)/.exec(home.read('service.log').split('stopping').at(-1) ?? '')?.[1] ?? '',
+      )
+    }
+    await stopAsking(async () => process.kill(readPidFile(home.pidFile)?.pid ?? 0, 'SIGINT'))
+    await stopAsking(() => Promise.reject(new Error('no answer')))
+    expect(signals).toEqual(['SIGINT', 'SIGTERM'])
+  })
+
   it('says when nothing runs, and never signals another process of the same number', async () => {
     expect(await stop()).toBe('not-running')
     const self = findProcess(process.pid)

@@ -1,0 +1,17 @@
+/** What is wrong with the configuration of the log, for `keyhsm` alone. */
+import { hasCode } from '@keyhsm/core'
+import { readConfiguration } from '../configuration.js'
+import type { Paths } from '../paths.js'
+
+/** One line a fault; none when nothing is set up yet. */
+export async function findLogFaults(paths: Paths): Promise<string[]> {
+  try {
+    const { pin } = await readConfiguration(paths)
+    pin.wipe()
+    return []
+  } catch (error) {
+    if (!hasCode(error, 'ERR_SETTINGS')) throw error
+    const faults = error.faults.filter(({ field }) => /\.(log|roll)\./.test(field))
+    return faults.map(({ field, rule, line }) => `line ${line ?? '?'}: ${field} ${rule}`)
+  }
+}
