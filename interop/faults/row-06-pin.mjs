@@ -102,7 +102,7 @@ function attempt(name, { logins, times = 1, before }) {
 
 function setUp(stack, { library }, pinFile, options) {
   return stack.run(
-    `keyhsm setup softhsm --library ${library} --token-label ${names.token} --pin-file ${pinFile} --port ${stack.ports.keyhsm} --management-port 0 --service-port 0`,
+    `keyhsm setup softhsm --library ${library} --token-label ${names.token} --pin-file ${pinFile} --port ${stack.ports.keyhsm} --management-port ${stack.ports.management} --service-port 0`,
     options,
   )
 }

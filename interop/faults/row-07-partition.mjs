@@ -175,7 +175,7 @@ function notALibrary(stack) {
 
 function setUp(stack, token, flags = '', home = stack.home) {
   return stack.run(
-    `keyhsm --home ${home} setup softhsm --library ${softhsmModule} --token-label ${token} --pin-file ${stack.pinFile} --port ${stack.ports.keyhsm} --management-port ${stack.ports.management} ${flags}`,
+    `keyhsm --home ${home} setup softhsm --library ${softhsmModule} --token-label ${token} --pin-file ${stack.pinFile} --port ${stack.ports.keyhsm} --management-port ${stack.ports.management} --service-port 0 ${flags}`,
   )
 }
 
