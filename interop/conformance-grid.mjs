@@ -16,17 +16,19 @@ const kinds = ['ec-p256', 'rsa-2048', 'rsa-3072', 'aes-256', 'any']
 const modules = ['soft-token', 'softhsm', 'nss', 'opencryptoki']
 
 await runMain(() => {
-  const cases = runSuites()
+  const { cases, behaviours } = runSuites()
   const grid = fill(cases)
   print(grid)
-  const failed = cases.filter((each) => each.status === 'failed')
+  printBehaviours(behaviours)
+  const all = [...cases, ...behaviours]
+  const failed = all.filter((each) => each.status === 'failed')
   for (const each of failed) console.log(`failed: ${each.module}: ${each.case}\n  ${each.message}`)
   const empty = emptyCells(grid)
   for (const cell of empty) console.log(`empty: ${cell}`)
-  const skipped = cases.filter((each) => each.skipped !== '')
+  const skipped = all.filter((each) => each.skipped !== '')
   printReasons(skipped)
   console.log(
-    `${cases.length - failed.length - skipped.length} passed, ${failed.length} failed, ${skipped.length} skipped`,
+    `${all.length - failed.length - skipped.length} passed, ${failed.length} failed, ${skipped.length} skipped`,
   )
   return failed.length === 0 && empty.length === 0 ? 0 : 1
 })
@@ -39,19 +41,42 @@ function runSuites() {
   const env = { ...process.env, KEYHSM_CONFORMANCE: 'full' }
   spawnSync(process.execPath, [vitest, ...args], { cwd: root, env, stdio: ['ignore', 'ignore', 2] })
   const { testResults } = JSON.parse(readFileSync(report, 'utf8'))
-  const cases = testResults
-    .flatMap((file) => file.assertionResults)
+  const tests = testResults.flatMap((file) => file.assertionResults)
+  const outcome = (test) => ({
+    status: test.status,
+    message: test.failureMessages?.[0]?.split('\n')[0] ?? '',
+  })
+  const cases = tests
     .filter((test) => test.meta?.conformance)
-    .map((test) => ({
-      ...test.meta.conformance,
-      status: test.status,
-      message: test.failureMessages?.[0]?.split('\n')[0] ?? '',
-    }))
+    .map((test) => ({ ...test.meta.conformance, ...outcome(test) }))
   for (const module of modules) {
     if (!cases.some((each) => each.module === module))
       throw new Stop(`conformance: ${module} did not run`)
   }
-  return cases
+  return { cases, behaviours: behavioursOf(tests, outcome) }
+}
+
+/** Rows of the vendor behaviour tables. A vendor whose set-up failed has tests without a row: they fail all the same. */
+function behavioursOf(tests, outcome) {
+  const isRow = (test) =>
+    test.ancestorTitles.some((title) => title.startsWith('a device that behaves as'))
+  return tests.filter(isRow).map((test) => {
+    const { vendor, behaviour, expected } = test.meta?.behaviour ?? {}
+    const module = vendor ?? test.ancestorTitles[0]
+    return { module, case: behaviour ?? test.title, expected, skipped: '', ...outcome(test) }
+  })
+}
+
+function printBehaviours(behaviours) {
+  console.log('\nvendor behaviours, replayed (none was tried on a real device)')
+  for (const each of behaviours) {
+    const verdict = each.status === 'passed' ? 'ok' : 'FAILED'
+    console.log(
+      `${each.module.padEnd(12)} ${verdict.padEnd(7)} ${each.expected ?? '-'}: ${each.case}`,
+    )
+  }
+  if (behaviours.length === 0) throw new Stop('conformance: the vendor behaviours did not run')
+  console.log('')
 }
 
 function fill(cases) {

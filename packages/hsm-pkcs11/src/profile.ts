@@ -13,9 +13,9 @@ export type AesWrap =
       readonly mechanism: number
       /**
        * `caller`: we hand in 12 random bytes. `device-prepended`: the device makes the nonce and puts it before the
-       * ciphertext, which is our stored form already.
+       * ciphertext, which is our stored form already. `device-written`: it writes the nonce into 12 zero bytes of ours.
        */
-      readonly nonce: 'caller' | 'device-prepended'
+      readonly nonce: 'caller' | 'device-prepended' | 'device-written'
     }
   | {
       readonly algorithm: 'aes-256-kwp'

@@ -14,6 +14,7 @@ export type FailureClass =
   | 'key-disabled'
   | 'bad-ciphertext'
   | 'full'
+  | 'id-taken'
   | 'login-refused'
   | 'not-supported'
   | 'attribute-absent'
@@ -36,6 +37,8 @@ export interface ReturnCodeOverride {
   readonly means: FailureClass
   /** Where this is known from. */
   readonly source: string
+  /** What an operator can do about it. */
+  readonly hint?: string
 }
 
 interface ReturnCode {
@@ -134,10 +137,15 @@ export function classifyFailure(
   failure: CryptokiFailure,
   overrides: readonly ReturnCodeOverride[],
 ): FailureClass {
-  const own = overrides.find(
-    (row) => row.code === failure.code && (row.calls?.includes(failure.call) ?? true),
-  )
+  const own = findOverride(failure, overrides)
   return own?.means ?? byCode.get(failure.code)?.means ?? 'refused'
+}
+
+function findOverride(
+  { code, call }: CryptokiFailure,
+  overrides: readonly ReturnCodeOverride[],
+): ReturnCodeOverride | undefined {
+  return overrides.find((row) => row.code === code && (row.calls?.includes(call) ?? true))
 }
 
 interface FailureTrait {
@@ -189,6 +197,11 @@ export const failureTraits = {
     error: 'ERR_INTEGRITY',
     detail: 'the wrapped key does not belong to this HSM key',
   },
+  'id-taken': {
+    ...quiet,
+    error: 'ERR_HSM_REFUSED',
+    detail: 'the HSM refused the id or another attribute of the new key',
+  },
   full: { ...quiet, error: 'ERR_HSM_FULL', detail: 'the HSM has no room for another key' },
   'login-refused': { ...quiet, error: 'ERR_HSM_LOGIN', detail: 'the HSM refused the login' },
   'not-supported': {
@@ -217,10 +230,16 @@ export class CryptokiError extends Error {
   }
 }
 
-/** Our error for a classified failure. */
-export function failureToError(failure: CryptokiFailure, means: FailureClass): DomainError {
+/** Our error for a failure that means `means`, with what the profile knows an operator can do. */
+export function failureToError(
+  failure: CryptokiFailure,
+  means: FailureClass,
+  overrides: readonly ReturnCodeOverride[],
+): DomainError {
   const trait = failureTraits[means]
   const cause = new CryptokiError(failure)
   const retry = trait.error === 'ERR_HSM_UNAVAILABLE' ? { retryAfterMs: 1000 } : {}
-  return new DomainError(trait.error, trait.detail, { cause, ...retry })
+  const hint = findOverride(failure, overrides)?.hint
+  const hints = hint === undefined ? {} : { hints: [hint] }
+  return new DomainError(trait.error, trait.detail, { cause, ...retry, ...hints })
 }

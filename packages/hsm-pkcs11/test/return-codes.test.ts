@@ -111,12 +111,21 @@ describe('errors', () => {
     const error = failureToError(
       { code: 0x30, name: 'CKR_DEVICE_ERROR', call: 'C_Sign' },
       'device-lost',
+      [],
     )
     expect(error).toBeInstanceOf(DomainError)
     expect(error.code).toBe('ERR_HSM_UNAVAILABLE')
     expect(error.retryAfterMs).toBeGreaterThan(0)
     expect(error.message).not.toContain('CKR')
     expect((error.cause as CryptokiError).failure.code).toBe(0x30)
+  })
+
+  test('carry what the profile knows an operator can do', () => {
+    const missing = { code: 0x800000e0, name: '0x800000e0', call: 'C_GenerateKey' }
+    const { returnCodes } = pkcs11Profiles.thales
+    const error = failureToError(missing, 'refused', returnCodes)
+    expect(error.hints).toEqual([expect.stringContaining('card into the reader')])
+    expect(failureToError(missing, 'refused', []).hints).toEqual([])
   })
 
   test('no single answer of a library is ever "not found"', () => {

@@ -75,6 +75,12 @@ export class KeyDirectory {
     this.#entries.delete(id)
   }
 
+  /** Forgets a key that was destroyed here: its absence is no longer that of a key that is still to appear. */
+  drop(id: HsmKeyId): void {
+    this.#madeAt.delete(id)
+    this.forget(id)
+  }
+
   /**
    * Runs `use` with the key's handles. When the device no longer knows them, they are looked for again and `use` is run
    * once more.

@@ -6,6 +6,7 @@ import { DomainError } from '@keyhsm/core'
 import type { Pkcs11Profile } from '../profile.js'
 import { failureTraits } from '../return-codes.js'
 import { fromWireError } from '../wire-error.js'
+import { maxRepeats, pauseBefore } from './busy-device.js'
 import { type CallControl, JobQueue, type WaitingJob } from './job-queue.js'
 import { type Access, type JobName, type Jobs, jobTable } from './jobs/job-table.js'
 import type { KnownStamp } from './known-stamp.js'
@@ -17,10 +18,6 @@ import { WriteGate } from './write-gate.js'
 
 /** Short jobs a worker is given at once: the next ones start while the first's result travels. */
 const depth = 4
-
-/** A busy device is asked again after 50, 100, 200, 400 and 800 ms, jittered. */
-const maxRepeats = 5
-const firstPauseMs = 50
 
 /** An error thrown by a job, with the class of the library's answer where it gave one. */
 export class JobError extends Error {
@@ -94,7 +91,7 @@ export class Scheduler {
       } catch (error) {
         if (!mayRepeat(name, error) || attempt === maxRepeats) throw error
       }
-      await sleep(firstPauseMs * 2 ** attempt * (0.5 + Math.random()))
+      await pauseBefore(attempt)
     }
   }
 
@@ -224,8 +221,4 @@ export class Scheduler {
 function mayRepeat(name: JobName, error: unknown): boolean {
   if (!(error instanceof JobError) || !error.means) return false
   return failureTraits[error.means].repeat && jobTable[name].repeatable
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }

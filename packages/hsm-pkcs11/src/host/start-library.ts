@@ -15,6 +15,7 @@ import {
   failureToError,
 } from '../return-codes.js'
 import { ask } from './ask.js'
+import { unlessBusy } from './busy-device.js'
 import { loadCryptoki } from './load-cryptoki.js'
 import { type ChosenSlot, chooseSlot } from './slot-choice.js'
 
@@ -34,11 +35,13 @@ export async function startLibrary(
   onLogin: () => void,
 ): Promise<StartedLibrary> {
   const cryptoki = await loadCryptoki(start.library)
-  return translated(start.profile, () => {
+  const { profile } = start
+  return await translated(profile, async () => {
     initialise(cryptoki, start.libraryParameters)
     const chosen = chooseSlot(cryptoki, start.token, start.library)
     const flags = CKF.serialSession | CKF.rwSession
-    const anchor = ask(cryptoki, 'C_OpenSession', chosen.slot, flags)
+    const open = () => ask(cryptoki, 'C_OpenSession', chosen.slot, flags)
+    const anchor = await unlessBusy(profile, open)
     ensureNotLocked(chosen)
     onLogin()
     login(cryptoki, anchor, start)
@@ -78,11 +81,15 @@ function unless(code: number, call: () => void): void {
   }
 }
 
-function translated<Result>(profile: Pkcs11Profile, run: () => Result): Result {
+async function translated<Result>(
+  profile: Pkcs11Profile,
+  run: () => Promise<Result>,
+): Promise<Result> {
   try {
-    return run()
+    return await run()
   } catch (error) {
     if (!(error instanceof CryptokiError)) throw error
-    throw failureToError(error.failure, classifyFailure(error.failure, profile.returnCodes))
+    const { returnCodes } = profile
+    throw failureToError(error.failure, classifyFailure(error.failure, returnCodes), returnCodes)
   }
 }

@@ -1,5 +1,6 @@
 /** Entry of a worker thread: one session, one job at a time, synchronous calls. The main thread owns everything else. */
 import { parentPort } from 'node:worker_threads'
+import { unlessBusy } from './busy-device.js'
 import { withBuffers, withExactBytes, wipeBytes } from './exact-bytes.js'
 import { jobTable } from './jobs/job-table.js'
 import { loadCryptoki } from './load-cryptoki.js'
@@ -30,7 +31,8 @@ function answer(message: WorkerMessage): void {
 
 async function open(setup: WorkerSetup): Promise<void> {
   try {
-    const session = new WorkerSession(await loadCryptoki(setup.library), setup)
+    const cryptoki = await loadCryptoki(setup.library)
+    const session = await unlessBusy(setup.profile, () => new WorkerSession(cryptoki, setup))
     parentPort?.on('message', (raw: JobMessage[]) => serveAll(session, raw))
     answer({ type: 'up' })
   } catch (error) {

@@ -83,7 +83,8 @@ export class WorkerSession {
     if (!(error instanceof CryptokiError)) return { error: toWireError(error), means: undefined }
     const means = this.#meaning(error)
     if (failureTraits[means].spoilsSession) this.#replace()
-    return { error: toWireError(failureToError(error.failure, means)), means }
+    const { returnCodes } = this.#profile
+    return { error: toWireError(failureToError(error.failure, means, returnCodes)), means }
   }
 
   /** Handles of private keys become invalid when the login is lost: that is not a missing key. */
@@ -126,7 +127,7 @@ export function startFailure(error: unknown, profile: Pkcs11Profile): JobFailure
     return { error: toWireError(wrapped), means: undefined }
   }
   const means = classifyFailure(error.failure, profile.returnCodes)
-  return { error: toWireError(failureToError(error.failure, means)), means }
+  return { error: toWireError(failureToError(error.failure, means, profile.returnCodes)), means }
 }
 
 function toStartError(cause: unknown): DomainError {

@@ -20,6 +20,8 @@ export const cloudhsm: Pkcs11Profile = {
   aes: [
     // CKM_CLOUDHSM_AES_GCM: the device makes the nonce and puts it first; a nonce of ours is never accepted.
     { algorithm: 'aes-256-gcm', mechanism: 0x80001087, nonce: 'device-prepended' },
+    // The standard number: the device writes its nonce into 12 zero bytes of ours. What SDK 3 has.
+    { algorithm: 'aes-256-gcm', mechanism: CKM.aesGcm, nonce: 'device-written' },
     // CKM_CLOUDHSM_AES_KEY_WRAP_ZERO_PAD is RFC 5649.
     { algorithm: 'aes-256-kwp', mechanism: 0x8000216f, through: 'wrap-key' },
   ],
@@ -56,10 +58,16 @@ export const cloudhsm: Pkcs11Profile = {
       means: 'busy',
       source: 'seen when sessions are opened fast',
     },
+    {
+      code: 0x13,
+      calls: ['C_GenerateKey', 'C_GenerateKeyPair'],
+      means: 'id-taken',
+      source: 'aws-samples: CKR_ATTRIBUTE_VALUE_INVALID for a CKA_ID that another key has',
+    },
   ],
   templates: {
-    omitPublic: [],
     // Only the default is accepted for CKA_PRIVATE and CKA_MODIFIABLE, so they are left out.
+    omitPublic: [CKA.private],
     omitPrivate: [CKA.private],
     omitSecret: [CKA.private],
     statesModifiable: false,

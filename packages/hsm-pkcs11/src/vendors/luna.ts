@@ -51,6 +51,7 @@ export const luna: Pkcs11Profile = {
     { code: 0x8000002c, means: 'full', source: 'CKR_CONTAINER_OBJECT_STORAGE_FULL, Luna headers' },
     { code: 0x8000001b, means: 'full', source: 'CKR_MAX_OBJECT_COUNT_EXCEEDED, Luna headers' },
     { code: 0x80000031, means: 'full', source: 'CKR_LICENSE_CAPACITY_EXCEEDED, Luna headers' },
+    { code: 0x8000006f, means: 'id-taken', source: 'CKR_OBJECT_ALREADY_EXISTS, Luna headers' },
     { code: 0x80000105, means: 'not-supported', source: 'CKR_ECC_CURVE_NOT_ALLOWED, Luna headers' },
   ],
   templates: { omitPublic: [], omitPrivate: [], omitSecret: [], statesModifiable: true },

@@ -46,6 +46,13 @@ export const thales: Pkcs11Profile = {
       code: 0x800000e0,
       means: 'refused',
       source: 'FIPS level 3 world: making a key needs an operator card in the reader',
+      hint: 'put an operator or administrator card into the reader of the module, then try again',
+    },
+    {
+      code: 0xe0,
+      means: 'device-lost',
+      source: 'nShield PKCS#11: removing the last card of the set closes the sessions',
+      hint: 'put the operator card back into the reader of the module',
     },
   ],
   templates: { omitPublic: [], omitPrivate: [], omitSecret: [], statesModifiable: true },

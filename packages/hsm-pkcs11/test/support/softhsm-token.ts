@@ -11,7 +11,8 @@ import { runTool } from './run-tool.js'
 /** The library as it is installed here; undefined when it is not. */
 export const softhsmLibrary = pkcs11Profiles.softhsm.libraryPaths.find((path) => existsSync(path))
 
-export const softhsmPin = 'marked-pin-4711'
+/** Holds a colon: the form that one profile asks for, and a PIN like any other to the rest. */
+export const softhsmPin = 'marked:pin-4711'
 
 export class SofthsmToken {
   readonly directory: string

@@ -3,6 +3,7 @@
  * nonce ‖ ciphertext ‖ tag, `aes-256-kwp` is RFC 5649.
  */
 import { randomBytes } from 'node:crypto'
+import { DomainError } from '@keyhsm/core'
 import { aesGcmNonceBytes, aesGcmTagBytes, contentKeyBytes } from '@keyhsm/hsm'
 import { CKA, parameterKind } from '../../constants.js'
 import type { CryptokiHandle, MechanismSpec } from '../../cryptoki.js'
@@ -27,11 +28,7 @@ const maxWrappedBytes = contentKeyBytes + 64
 /** Wraps `input` and returns the stored form. */
 export function wrapAes(job: JobSession, args: AesWrapArgs): Buffer {
   const { how } = args
-  if (how.algorithm === 'aes-256-gcm') {
-    return how.nonce === 'caller'
-      ? encryptWithNonce(job, args, how.mechanism)
-      : encryptRaw(job, args, gcm(how.mechanism, Buffer.alloc(0), args.associatedData))
-  }
+  if (how.algorithm === 'aes-256-gcm') return encryptGcm[how.nonce](job, args)
   const mechanism = { mechanism: how.mechanism }
   return how.through === 'encrypt'
     ? encryptRaw(job, args, mechanism)
@@ -66,10 +63,26 @@ function gcm(mechanism: number, nonce: Buffer, associatedData: Buffer): Mechanis
   return { mechanism, parameter }
 }
 
-function encryptWithNonce(job: JobSession, args: AesWrapArgs, mechanism: number): Buffer {
-  const nonce = randomBytes(aesGcmNonceBytes)
-  const sealed = encryptRaw(job, args, gcm(mechanism, nonce, args.associatedData))
+const encryptGcm = {
+  caller: (job: JobSession, args: AesWrapArgs) =>
+    encryptWithNonce(job, args, randomBytes(aesGcmNonceBytes)),
+  'device-prepended': (job: JobSession, args: AesWrapArgs) =>
+    encryptRaw(job, args, gcm(args.how.mechanism, Buffer.alloc(0), args.associatedData)),
+  'device-written': encryptWithWrittenNonce,
+} as const
+
+function encryptWithNonce(job: JobSession, args: AesWrapArgs, nonce: Buffer): Buffer {
+  const sealed = encryptRaw(job, args, gcm(args.how.mechanism, nonce, args.associatedData))
   return Buffer.concat([nonce, sealed])
+}
+
+/** The binding hands over the nonce's address, so what the device writes there during C_Encrypt is seen here. */
+function encryptWithWrittenNonce(job: JobSession, args: AesWrapArgs): Buffer {
+  const nonce = Buffer.alloc(aesGcmNonceBytes)
+  const stored = encryptWithNonce(job, args, nonce)
+  // A device that used the zeros would use them each time, which breaks GCM: nothing wrapped so may leave.
+  if (nonce.some((byte) => byte !== 0)) return stored
+  throw new DomainError('ERR_HSM_REFUSED', 'the device made no nonce')
 }
 
 function encryptRaw(job: JobSession, args: AesWrapArgs, mechanism: MechanismSpec): Buffer {

@@ -1,6 +1,7 @@
 import { DomainError } from '@keyhsm/core'
 import type { KeySpec } from '@keyhsm/hsm'
 import { keyTemplate, type TemplateChoices } from '../../templates.js'
+import { classifyFailure, CryptokiError } from '../../return-codes.js'
 import { ask } from '../ask.js'
 import { describeKey, type KeyDescription, type WholeKey } from './describe-key.js'
 import { findKeyObjects } from './find-objects.js'
@@ -25,7 +26,7 @@ export interface CreatedKey {
  */
 export function createKey(job: JobSession, { spec, choices }: CreateKeyArgs): CreatedKey {
   if (job.changedOutside) ensureFree(job, spec)
-  const handles = generate(job, spec, choices)
+  const handles = generateUnlessTaken(job, spec, choices)
   const description = describeKey(job, handles)
   if (description?.kind === spec.kind && description.use === spec.use) {
     return { handles, description }
@@ -40,6 +41,18 @@ function ensureFree(job: JobSession, { id }: KeySpec): void {
   const found = findKeyObjects(job, { id, freshSession: false })
   if (Object.values(found).every((objects) => objects.length === 0)) return
   throw new DomainError('ERR_ALREADY_EXISTS', 'there is an HSM key with this id')
+}
+
+/** Somebody else may have taken the id since we looked; some devices refuse that themselves. */
+function generateUnlessTaken(job: JobSession, spec: KeySpec, choices: TemplateChoices): WholeKey {
+  try {
+    return generate(job, spec, choices)
+  } catch (error) {
+    if (!(error instanceof CryptokiError)) throw error
+    const means = classifyFailure(error.failure, job.profile.returnCodes)
+    if (means === 'id-taken') ensureFree(job, spec)
+    throw error
+  }
 }
 
 function generate(job: JobSession, spec: KeySpec, choices: TemplateChoices): WholeKey {

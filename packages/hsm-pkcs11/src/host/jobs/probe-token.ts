@@ -3,6 +3,7 @@
  * round trip says which way of wrapping works. A device that forbids session objects is believed by its profile.
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { DomainError } from '@keyhsm/core'
 import {
   contentKeyBytes,
   type KeyKind,
@@ -86,7 +87,7 @@ function tryAes(job: JobSession, how: AesWrap): 'works' | 'fails' | 'unknown' {
     const opened = unwrapAes(job, { how, key, input: wrapped, associatedData })
     return opened.equals(secret) ? 'works' : 'fails'
   } catch (error) {
-    if (error instanceof CryptokiError) return 'fails'
+    if (error instanceof CryptokiError || error instanceof DomainError) return 'fails'
     throw error
   } finally {
     ask(job.cryptoki, 'C_DestroyObject', job.session, key)

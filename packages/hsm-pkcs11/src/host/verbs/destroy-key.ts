@@ -20,7 +20,7 @@ export const destroyKey: RunVerb<'destroy'> = async (context, { id }, control) =
   }
   const args = { id, freshSession: true }
   const left = await scheduler.submit('confirmKeyObjects', args, control)
-  directory.forget(id)
+  directory.drop(id)
   if (countObjects(left) === 0) return 'destroyed'
   throw new DomainError('ERR_HSM_REFUSED', 'the HSM still shows the key that was destroyed')
 }
