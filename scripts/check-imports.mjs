@@ -13,6 +13,7 @@ const below = {
   hsm: ['core'],
   protocol: ['core'],
   'hsm-pkcs11': ['core', 'hsm'],
+  'hsm-nae': ['core', 'hsm'],
   service: ['core', 'protocol'],
   'command-line': ['core'],
   client: ['core', 'protocol'],
@@ -22,6 +23,7 @@ const below = {
     'hsm',
     'protocol',
     'hsm-pkcs11',
+    'hsm-nae',
     'service',
     'command-line',
     'client',
@@ -38,6 +40,8 @@ const confined = {
   undici: /^packages\/client\/src\/transport/,
   commander: /^packages\/command-line\/src\//,
   'age-encryption': /^packages\/client\/src\/(sealing|identity)\//,
+  saxes: /^packages\/hsm-nae\/src\/xml\//,
+  '@keyhsm/hsm-nae': /^apps\/keyhsm\/src\/drivers\.ts$/,
   '@keyhsm/hsm-pkcs11': /^apps\/keyhsm\/src\/drivers\.ts$/,
 }
 

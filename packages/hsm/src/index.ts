@@ -1,4 +1,5 @@
 export * from './aes-gcm.js'
+export * from './call-limits.js'
 export * from './content-key.js'
 export * from './ecies.js'
 export * from './fingerprints.js'

@@ -1,0 +1,195 @@
+/**
+ * What is known of the appliance's keys. The device is asked by name at each use, so what is remembered here only spares
+ * questions about things that never change: kind, use, label, public key.
+ */
+import { createPublicKey } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { DomainError, hasCode, type HsmKeyId } from '@keyhsm/core'
+import { type HsmKey, secretKeyFingerprint, spkiFingerprint } from '@keyhsm/hsm'
+import type { Cluster, Member } from '../connection/cluster.js'
+import type { NaeLink } from '../connection/nae-link.js'
+import type { NaeDialect } from '../dialect/dialect.js'
+import { NaeRefusal, refusalToError } from '../failure.js'
+import {
+  keyInfoRequest,
+  type NaeKeyInfo,
+  parseKeyInfo,
+  parsePublicKeyPem,
+  publicKeyExportRequest,
+} from '../messages/keys.js'
+import type { NaeTimers } from '../options.js'
+import { labelAttribute, parseKeyName, toKeyName } from './key-names.js'
+import { toKindAndUse } from './kinds.js'
+import { listNames } from './list-names.js'
+
+/** A key and what the appliance says of its versions. */
+export interface KnownKey {
+  readonly key: HsmKey
+  readonly versions: NaeKeyInfo['versions']
+}
+
+/** A key seen on a certain node. */
+export interface Sighting extends KnownKey {
+  readonly member: Member
+}
+
+interface Remembered extends KnownKey {
+  readonly at: number
+}
+
+const maxRemembered = 4096
+
+export class KeyDirectory {
+  readonly #cluster: Cluster
+  readonly #dialect: NaeDialect
+  readonly #timers: NaeTimers
+  readonly #known = new Map<HsmKeyId, Remembered>()
+
+  constructor(cluster: Cluster, dialect: NaeDialect, timers: NaeTimers) {
+    this.#cluster = cluster
+    this.#dialect = dialect
+    this.#timers = timers
+  }
+
+  /**
+   * The key, from memory when it was asked lately.
+   * @throws ERR_NOT_FOUND after two looks
+   */
+  async need(id: HsmKeyId): Promise<KnownKey> {
+    const remembered = this.#known.get(id)
+    if (remembered && performance.now() - remembered.at < this.#timers.factsMs) return remembered
+    const found = await this.find(id)
+    if (!found) throw notFound()
+    return found
+  }
+
+  /**
+   * The key as the appliance shows it now; undefined when two looks, on different nodes where more than one answers, found
+   * none. Within the time of replication only the node that wrote the key is asked.
+   * @throws ERR_HSM_UNAVAILABLE when no node can be asked
+   */
+  async find(id: HsmKeyId): Promise<Sighting | undefined> {
+    const bound = this.#cluster.affinityOf(toKeyName(id))
+    const absentOn: Member[] = []
+    let trouble: unknown
+    for (const member of bound ? [bound] : this.#cluster.writeOrder()) {
+      if (absentOn.length > 0 && member.failedAt !== undefined) continue
+      if (absentOn.length === 1) await sleep(this.#timers.secondLookMs)
+      try {
+        const seen = await this.look(id, member)
+        if (seen) return seen
+        absentOn.push(member)
+      } catch (error) {
+        if (!hasCode(error, 'ERR_HSM_UNAVAILABLE')) throw error
+        trouble = error
+      }
+    }
+    const [only, another] = absentOn
+    if (!only) throw trouble
+    if (!another) {
+      await sleep(this.#timers.secondLookMs)
+      const seen = await this.look(id, only)
+      if (seen) return seen
+    }
+    this.#known.delete(id)
+    return undefined
+  }
+
+  /** Every key of ours. Facts about keys met before are not asked for again. */
+  async list(): Promise<readonly HsmKey[]> {
+    const ids = await this.#ids()
+    const keys: HsmKey[] = []
+    const queue = ids.values()
+    const worker = async () => {
+      for (const id of queue) {
+        const found = this.#known.get(id) ?? (await this.look(id))
+        if (found) keys.push(found.key)
+      }
+    }
+    await Promise.all(Array.from({ length: 4 }, worker))
+    return keys.sort((a, b) => (a.id < b.id ? -1 : 1))
+  }
+
+  /** Forgets every key that is no longer listed; returns how many are. */
+  async recheck(): Promise<number> {
+    const ids = new Set(await this.#ids())
+    for (const id of this.#known.keys()) if (!ids.has(id)) this.#known.delete(id)
+    return ids.size
+  }
+
+  forget(id: HsmKeyId): void {
+    this.#known.delete(id)
+  }
+
+  async #ids(): Promise<HsmKeyId[]> {
+    const { result } = await this.#cluster.run({ kind: 'read-first' }, (link) =>
+      listNames(link, this.#dialect, this.#timers.readMs),
+    )
+    return result.map(parseKeyName).filter((id) => id !== undefined)
+  }
+
+  /** One look: on this node, or on the first that can be asked. */
+  async look(id: HsmKeyId, at?: Member): Promise<Sighting | undefined> {
+    const job = { kind: 'read-first', ...(at ? { at } : {}) } as const
+    const { result, member } = await this.#cluster.run(job, (link) => this.#describe(link, id))
+    if (!result) return undefined
+    this.#remember(id, result)
+    return { ...result, member }
+  }
+
+  async #describe(link: NaeLink, id: HsmKeyId): Promise<KnownKey | undefined> {
+    const name = toKeyName(id)
+    const info = await this.#info(link, name)
+    const told = info && toKindAndUse(this.#dialect, info)
+    if (!info || !told || isWiped(info)) return undefined
+    const isPair = told.kind.startsWith('rsa-') || told.kind === 'ec-p256'
+    const publicKey = isPair ? await this.#publicKey(link, name) : undefined
+    const fingerprint = publicKey ? spkiFingerprint(publicKey) : secretKeyFingerprint(id)
+    const label = info.attributes.get(labelAttribute) ?? name
+    return { key: { id, label, ...told, publicKey, fingerprint }, versions: info.versions }
+  }
+
+  /** A refusal may mean "no such key" or "not for you", and its text may be unknown: then the list of names decides. */
+  async #info(link: NaeLink, name: string): Promise<NaeKeyInfo | undefined> {
+    const { readMs } = this.#timers
+    try {
+      const { element } = await link.request(keyInfoRequest(this.#dialect, name), readMs)
+      return parseKeyInfo(this.#dialect, element)
+    } catch (error) {
+      if (!(error instanceof NaeRefusal) || error.means === 'session-lost') throw error
+      if (error.means === 'missing-or-forbidden') return undefined
+      if (error.means !== 'unknown' || error.fatal) throw refusalToError(error)
+      const names = await listNames(link, this.#dialect, readMs)
+      if (names.includes(name)) throw refusalToError(error)
+      return undefined
+    }
+  }
+
+  async #publicKey(link: NaeLink, name: string): Promise<Buffer> {
+    const asked = publicKeyExportRequest(this.#dialect, name)
+    const { element } = await link.request(asked, this.#timers.readMs)
+    try {
+      const key = createPublicKey(parsePublicKeyPem(element) ?? '')
+      return key.export({ type: 'spki', format: 'der' })
+    } catch (cause) {
+      throw new DomainError('ERR_HSM_REFUSED', 'the HSM showed no usable public key', { cause })
+    }
+  }
+
+  #remember(id: HsmKeyId, known: KnownKey): void {
+    this.#known.delete(id)
+    this.#known.set(id, { ...known, at: performance.now() })
+    const [oldest] = this.#known.keys()
+    if (this.#known.size > maxRemembered && oldest !== undefined) this.#known.delete(oldest)
+  }
+}
+
+/** The name of a versioned key may outlive its bytes. */
+function isWiped({ versions }: NaeKeyInfo): boolean {
+  return versions.length > 0 && versions.every(({ state }) => state === 'wiped')
+}
+
+/** The error of a key that is not there. */
+export function notFound(): DomainError {
+  return new DomainError('ERR_NOT_FOUND', 'the HSM key is not there')
+}

@@ -1,0 +1,167 @@
+/** Wrapping and unwrapping a content key under a key of the appliance. */
+import { randomBytes, timingSafeEqual } from 'node:crypto'
+import { DomainError, SecretBytes } from '@keyhsm/core'
+import {
+  aesGcmAssociatedData,
+  aesGcmNonceBytes,
+  aesGcmTagBytes,
+  aesGcmWrappedBytes,
+  contentKeyBytes,
+  formatAesGcmWrapped,
+  type HsmKey,
+  parseAesGcmWrapped,
+  type WrapAlgorithm,
+  type WrappedKey,
+  wrapAlgorithms,
+  wrappedKeyRefused,
+} from '@keyhsm/hsm'
+import type { NaeLink } from '../connection/nae-link.js'
+import type { ValueKey } from '../dialect/dialect.js'
+import { NaeRefusal, refusalToError } from '../failure.js'
+import { toKeyName } from '../keys/key-names.js'
+import { crypto, type Device, type Use, useKey } from './device.js'
+
+/** Algorithms that this backend knows, as the appliance names them. */
+export const naeAlgorithms = {
+  'rsa-oaep-sha256': 'oaepSha256',
+  'rsa-oaep-sha1': 'oaepSha1',
+  'aes-256-gcm': 'aesGcm',
+} as const satisfies Partial<Record<WrapAlgorithm, ValueKey>>
+
+export type NaeAlgorithm = keyof typeof naeAlgorithms
+
+/** True for the algorithms of {@link naeAlgorithms}. */
+export function isNaeAlgorithm(algorithm: string): algorithm is NaeAlgorithm {
+  return Object.hasOwn(naeAlgorithms, algorithm)
+}
+
+/** Wraps in the device. The plain bytes are wiped when the answer is there. */
+export async function wrapInDevice(
+  device: Device,
+  use: Use,
+  algorithm: NaeAlgorithm,
+  input: { contentKey: SecretBytes; binding: Buffer },
+): Promise<WrappedKey> {
+  const data = input.contentKey.expose((bytes) => Buffer.from(bytes))
+  try {
+    const bytes = await useKey(device, use, (link, { key }) =>
+      encrypt(device, link, { key, algorithm, binding: input.binding, data }),
+    )
+    if (bytes.length === wrappedBytes(algorithm, await device.directory.need(use.id))) {
+      return { algorithm, bytes }
+    }
+    throw new DomainError('ERR_HSM_REFUSED', 'the HSM wrapped to an unexpected length')
+  } catch (error) {
+    throw error instanceof NaeRefusal ? refusalToError(error) : error
+  } finally {
+    data.fill(0)
+  }
+}
+
+/**
+ * Unwraps in the device.
+ * @throws ERR_INTEGRITY when the bytes do not belong to the key: the appliance says so, or refuses them while it opens
+ * others under the same key
+ */
+export async function unwrapInDevice(
+  device: Device,
+  use: Use,
+  wrapped: WrappedKey,
+  binding: Buffer,
+): Promise<SecretBytes> {
+  const { algorithm } = wrapped
+  const known = await device.directory.need(use.id)
+  const kinds: readonly string[] = wrapAlgorithms[algorithm].kinds
+  if (known.key.use === 'wrap') {
+    if (!kinds.includes(known.key.kind)) throw wrappedKeyRefused()
+    if (!isNaeAlgorithm(algorithm)) {
+      throw new DomainError('ERR_HSM_NOT_SUPPORTED', `the HSM does not unwrap ${algorithm}`)
+    }
+    if (wrapped.bytes.length !== wrappedBytes(algorithm, known)) throw wrappedKeyRefused()
+  }
+  const named = isNaeAlgorithm(algorithm) ? algorithm : 'aes-256-gcm'
+  try {
+    const secret = await useKey(device, use, (link, { key }) =>
+      decrypt(device, link, { key, algorithm: named, binding, data: wrapped.bytes }),
+    )
+    if (secret.length === contentKeyBytes) return SecretBytes.own(secret)
+    secret.fill(0)
+    throw wrappedKeyRefused()
+  } catch (error) {
+    if (!(error instanceof NaeRefusal)) throw error
+    if (error.means === 'bad-ciphertext') throw wrappedKeyRefused(error)
+    if (!ambiguous.has(error.means)) throw refusalToError(error)
+    if (await opensOthers(device, use, named)) throw wrappedKeyRefused(error)
+    throw new DomainError('ERR_HSM_UNAVAILABLE', 'the HSM cannot be asked now', {
+      cause: error,
+      retryAfterMs: 1000,
+    })
+  }
+}
+
+/** Refusals that could be about the bytes or about the appliance. */
+const ambiguous: ReadonlySet<string> = new Set(['unknown', 'bad-request', 'busy', 'not-supported'])
+
+/** Whether the appliance, right now, gives back what it wraps under this key: then the refused bytes were bad. */
+async function opensOthers(device: Device, use: Use, algorithm: NaeAlgorithm): Promise<boolean> {
+  const data = randomBytes(contentKeyBytes)
+  const binding = Buffer.alloc(0)
+  try {
+    return await useKey(device, use, async (link, { key }) => {
+      const bytes = await encrypt(device, link, { key, algorithm, binding, data })
+      const back = await decrypt(device, link, { key, algorithm, binding, data: bytes })
+      return back.length === data.length && timingSafeEqual(back, data)
+    })
+  } catch (error) {
+    if (error instanceof NaeRefusal) return false
+    throw error
+  }
+}
+
+interface Step {
+  readonly key: Pick<HsmKey, 'id'>
+  readonly algorithm: NaeAlgorithm
+  readonly binding: Buffer
+  readonly data: Buffer
+}
+
+async function encrypt(device: Device, link: NaeLink, step: Step): Promise<Buffer> {
+  const { key, data } = step
+  const call = {
+    action: 'encrypt',
+    keyName: toKeyName(key.id),
+    algorithm: naeAlgorithms[step.algorithm],
+    data,
+  } as const
+  if (step.algorithm !== 'aes-256-gcm') return await crypto(device, link, call)
+  const nonce = randomBytes(aesGcmNonceBytes)
+  const aad = aesGcmAssociatedData(key.id, step.binding)
+  const gcm = { ...call, iv: nonce, aad, tagBytes: aesGcmTagBytes }
+  const sealed = await crypto(device, link, gcm)
+  return formatAesGcmWrapped({ nonce, sealed })
+}
+
+async function decrypt(device: Device, link: NaeLink, step: Step): Promise<Buffer> {
+  const { key, data } = step
+  const call = {
+    action: 'decrypt',
+    keyName: toKeyName(key.id),
+    algorithm: naeAlgorithms[step.algorithm],
+    data,
+  } as const
+  if (step.algorithm !== 'aes-256-gcm') return await crypto(device, link, call)
+  const { nonce, sealed } = parseAesGcmWrapped(data)
+  const aad = aesGcmAssociatedData(key.id, step.binding)
+  return await crypto(device, link, {
+    ...call,
+    data: sealed,
+    iv: nonce,
+    aad,
+    tagBytes: aesGcmTagBytes,
+  })
+}
+
+function wrappedBytes(algorithm: NaeAlgorithm, { key }: { key: HsmKey }): number {
+  if (algorithm === 'aes-256-gcm') return aesGcmWrappedBytes
+  return key.kind === 'rsa-3072' ? 384 : 256
+}
