@@ -29,6 +29,21 @@ const pkcs11Drivers = {
   cloudhsm: { profile: 'cloudhsm', configVariable: undefined },
 } as const satisfies Record<Pkcs11Hardware, { profile: string; configVariable: string | undefined }>
 
+export type {
+  ApplianceFault,
+  ApplianceReport,
+  CertificateWarning,
+  CheckStep,
+  NaeNode,
+  NaeTls,
+  ServerCertificate,
+} from '@keyhsm/hsm-nae'
+
+/** First contact with a KeySecure and the walk through its settings, for `setup`, `validate` and `nae-probe`. */
+export async function loadKeySecure() {
+  return await import('@keyhsm/hsm-nae')
+}
+
 /** Connects and logs in, once. @throws every error of the backends; ERR_HSM_LOGIN after `onLoginRefused` was called. */
 export async function connectDevice(
   device: DeviceSettings,

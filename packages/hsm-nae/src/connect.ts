@@ -2,14 +2,22 @@ import { DomainError, SecretBytes } from '@keyhsm/core'
 import { findCapabilities } from './capabilities.js'
 import { Cluster } from './connection/cluster.js'
 import { nameOf } from './connection/connect-socket.js'
+import type { NaeLink } from './connection/nae-link.js'
 import { LoginGate } from './connection/login-gate.js'
 import { openLink } from './connection/open-link.js'
 import { defaultDialect } from './dialect/dialect.js'
-import { LinkError, linkToError, NaeRefusal, refusalToError } from './failure.js'
+import { NaeRefusal, toPublicError } from './failure.js'
 import { KeyDirectory } from './keys/key-directory.js'
 import { deviceInfoRequest, parseDeviceInfo } from './messages/session.js'
 import { NaeHsm } from './nae-hsm.js'
-import { defaultTimers, type LinkOptions, type NaeOptions, silentLog } from './options.js'
+import {
+  defaultTimers,
+  type LinkOptions,
+  type NaeNode,
+  type NaeOptions,
+  silentLog,
+} from './options.js'
+import type { Device } from './verbs/device.js'
 
 const defaultConnections = 8
 
@@ -21,52 +29,58 @@ const defaultConnections = 8
  */
 export async function connectNae(options: NaeOptions): Promise<NaeHsm> {
   if (options.nodes.length === 0) throw new DomainError('ERR_SETTINGS', 'no HSM address is given')
-  const log = options.log ?? silentLog
-  const dialect = options.dialect ?? defaultDialect
+  const { log = silentLog, dialect = defaultDialect, onLoginRefused = () => undefined } = options
+  if (options.tls === undefined) {
+    log.warn({}, 'the HSM is asked without TLS: whoever is on the way reads the password')
+  }
   const timers = { ...defaultTimers, ...options.timers }
   const link: LinkOptions = { tls: options.tls, user: options.user, dialect, timers }
   const password = SecretBytes.own(options.password.expose((bytes) => Buffer.from(bytes)))
-  const gate = new LoginGate(link, password, options.onLoginRefused ?? (() => undefined))
+  const gate = new LoginGate(link, password, onLoginRefused)
   const cluster = new Cluster({
     nodes: options.nodes,
     timers,
     maxLinks: options.connections ?? defaultConnections,
     log,
-    open: async (node) => {
-      if (gate.refused) throw gate.refused
-      const opened = await openLink(node, link)
-      try {
-        await gate.enter(opened.link)
-      } catch (error) {
-        opened.link.close()
-        throw error
-      }
-      return opened.link
-    },
+    open: (node) => openSession(node, link, gate),
   })
   const directory = new KeyDirectory(cluster, dialect, timers)
   const device = { cluster, directory, dialect, timers }
-  if (options.tls === undefined) {
-    log.warn({}, 'the HSM is asked without TLS: whoever is on the way reads the password')
-  }
   try {
-    const { result, member } = await cluster.run({ kind: 'read-first' }, (each) =>
-      each.request(deviceInfoRequest(), timers.readMs),
-    )
-    const told = parseDeviceInfo(dialect, result.element)
+    const description = await describe(device)
     const found = await findCapabilities(device, log)
-    return new NaeHsm({
-      device,
-      gate,
-      password,
-      description: `KeySecure ${nameOf(member.node)}${told === '' ? '' : ` (${told})`}`,
-      capabilities: { ...found, durableKeys: true, seesOutsideChanges: true, hardware: true },
-      wrap: options.wrap ?? 'device',
-    })
+    const capabilities = { ...found, durableKeys: true, seesOutsideChanges: true, hardware: true }
+    const { wrap = 'device' } = options
+    return new NaeHsm({ device, gate, password, description, capabilities, wrap })
   } catch (error) {
     cluster.close()
     password.wipe()
-    if (error instanceof NaeRefusal) throw refusalToError(error)
-    throw error instanceof LinkError ? linkToError(error) : error
+    throw toPublicError(error)
   }
+}
+
+async function openSession(node: NaeNode, options: LinkOptions, gate: LoginGate): Promise<NaeLink> {
+  if (gate.refused) throw gate.refused
+  const { link } = await openLink(node, options)
+  try {
+    await gate.enter(link)
+    return link
+  } catch (error) {
+    link.close()
+    throw error
+  }
+}
+
+/** One line naming the appliance. Nothing depends on what it says of itself. */
+async function describe({ cluster, dialect, timers }: Device): Promise<string> {
+  const { result, member } = await cluster.run({ kind: 'read-first' }, async (link) => {
+    try {
+      const { element } = await link.request(deviceInfoRequest(), timers.readMs)
+      return parseDeviceInfo(dialect, element)
+    } catch (error) {
+      if (error instanceof NaeRefusal && link.usable) return ''
+      throw error
+    }
+  })
+  return `KeySecure ${nameOf(member.node)}${result === '' ? '' : ` (${result})`}`
 }

@@ -80,6 +80,12 @@ export function refusalToError(refusal: NaeRefusal): DomainError {
   return new DomainError(code, detail, { cause: refusal, ...retry })
 }
 
+/** Whatever a verb throws, as an error of ours. */
+export function toPublicError(error: unknown): unknown {
+  if (error instanceof NaeRefusal) return refusalToError(error)
+  return error instanceof LinkError ? linkToError(error) : error
+}
+
 const refused = { code: 'ERR_HSM_REFUSED', detail: 'the HSM refused' } as const
 
 const errorsOfClass: Readonly<

@@ -18,7 +18,7 @@ import {
   wrapInSoftware,
 } from '@keyhsm/hsm'
 import type { LoginGate } from './connection/login-gate.js'
-import { LinkError, linkToError, NaeRefusal, refusalToError } from './failure.js'
+import { toPublicError } from './failure.js'
 import { deviceInfoRequest } from './messages/session.js'
 import { authenticateInDevice } from './verbs/authenticate.js'
 import { createInDevice } from './verbs/create-key.js'
@@ -194,8 +194,7 @@ export class NaeHsm implements Hsm {
         wipeLate,
       )
     } catch (error) {
-      if (error instanceof NaeRefusal) throw refusalToError(error)
-      throw error instanceof LinkError ? linkToError(error) : error
+      throw toPublicError(error)
     }
   }
 

@@ -53,6 +53,7 @@ interface Affinity {
 
 const maxAffinities = 10_000
 
+/** All nodes of one backend. */
 export class Cluster {
   readonly members: readonly Member[]
   readonly #options: ClusterOptions

@@ -39,6 +39,7 @@ interface Remembered extends KnownKey {
 
 const maxRemembered = 4096
 
+/** What is remembered of the keys of one backend. */
 export class KeyDirectory {
   readonly #cluster: Cluster
   readonly #dialect: NaeDialect
@@ -70,29 +71,13 @@ export class KeyDirectory {
    */
   async find(id: HsmKeyId): Promise<Sighting | undefined> {
     const bound = this.#cluster.affinityOf(toKeyName(id))
-    const absentOn: Member[] = []
-    let trouble: unknown
-    for (const member of bound ? [bound] : this.#cluster.writeOrder()) {
-      if (absentOn.length > 0 && member.failedAt !== undefined) continue
-      if (absentOn.length === 1) await sleep(this.#timers.secondLookMs)
-      try {
-        const seen = await this.look(id, member)
-        if (seen) return seen
-        absentOn.push(member)
-      } catch (error) {
-        if (!hasCode(error, 'ERR_HSM_UNAVAILABLE')) throw error
-        trouble = error
-      }
-    }
-    const [only, another] = absentOn
-    if (!only) throw trouble
-    if (!another) {
-      await sleep(this.#timers.secondLookMs)
-      const seen = await this.look(id, only)
-      if (seen) return seen
-    }
-    this.#known.delete(id)
-    return undefined
+    const order = bound ? [bound] : this.#cluster.writeOrder()
+    const first = await this.#firstAnswer(id, order)
+    if (first.seen) return first.seen
+    await sleep(this.#timers.secondLookMs)
+    const seen = await this.#lookAgain(id, order, first.member)
+    if (!seen) this.#known.delete(id)
+    return seen
   }
 
   /** Every key of ours. Facts about keys met before are not asked for again. */
@@ -119,6 +104,42 @@ export class KeyDirectory {
 
   forget(id: HsmKeyId): void {
     this.#known.delete(id)
+  }
+
+  /** What the first node says that can be asked. @throws ERR_HSM_UNAVAILABLE when none can */
+  async #firstAnswer(
+    id: HsmKeyId,
+    order: readonly Member[],
+  ): Promise<{ seen: Sighting | undefined; member: Member }> {
+    let trouble: unknown
+    for (const member of order) {
+      try {
+        return { seen: await this.look(id, member), member }
+      } catch (error) {
+        if (!hasCode(error, 'ERR_HSM_UNAVAILABLE')) throw error
+        trouble = error
+      }
+    }
+    throw trouble
+  }
+
+  /** The second look: on every other node that is well, or on the same when there is none. */
+  async #lookAgain(
+    id: HsmKeyId,
+    order: readonly Member[],
+    first: Member,
+  ): Promise<Sighting | undefined> {
+    const well = order.filter((member) => member !== first && member.failedAt === undefined)
+    let answers = 0
+    for (const member of well) {
+      const seen = await this.look(id, member).catch((error: unknown) => {
+        if (hasCode(error, 'ERR_HSM_UNAVAILABLE')) return 'unavailable'
+        throw error
+      })
+      if (typeof seen === 'object') return seen
+      if (seen === undefined) answers += 1
+    }
+    return answers > 0 ? undefined : await this.look(id, first)
   }
 
   async #ids(): Promise<HsmKeyId[]> {

@@ -23,7 +23,7 @@ export async function listNames(
     const names = parseKeyNames(dialect, element)
     const before = seen.size
     for (const name of names) seen.add(name)
-    if (names.length < pageSize || names.length > pageSize || seen.size === before) return [...seen]
+    if (names.length !== pageSize || seen.size === before) return [...seen]
   }
   throw new DomainError('ERR_HSM_REFUSED', 'the list of keys does not end')
 }

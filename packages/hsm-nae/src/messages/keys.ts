@@ -33,6 +33,7 @@ export function keyGenRequest({ names }: NaeDialect, key: NewNaeKey): NaeRequest
   }
 }
 
+/** Deletes a key that was made deletable. */
 export function keyDelRequest({ names }: NaeDialect, name: string): NaeRequest {
   return {
     request: 'keyDelRequest',
@@ -41,6 +42,7 @@ export function keyDelRequest({ names }: NaeDialect, name: string): NaeRequest {
   }
 }
 
+/** Asks for everything but the bytes of a key. */
 export function keyInfoRequest({ names }: NaeDialect, name: string): NaeRequest {
   return {
     request: 'keyInfoRequest',
@@ -58,6 +60,7 @@ export function keyNamesRequest({ names }: NaeDialect, offset: number, max: numb
   }
 }
 
+/** Asks for the public half of a pair. */
 export function publicKeyExportRequest({ names }: NaeDialect, name: string): NaeRequest {
   return {
     request: 'publicKeyExportRequest',

@@ -35,9 +35,8 @@ export function makeCertificate(options: CertificateOptions = {}): ServerIdentit
     utcTime(options.notAfter ?? new Date('2016-01-30T14:55:57Z')),
   )
   const version3 = der(0xa0, integer(2))
-  const toSign = sequence(
-    ...[version3, integer(0), sha256WithRsa, name, dates, name, pair.publicKey, extensions()],
-  )
+  const head = [version3, integer(0), sha256WithRsa, name, dates, name]
+  const toSign = sequence(...head, pair.publicKey, extensions())
   const signature = sign('sha256', toSign, createPrivateKey(pair.privateKey))
   const certificate = sequence(toSign, sha256WithRsa, bitString(signature))
   return { certificate: toPem(certificate), privateKey: pair.privateKey }

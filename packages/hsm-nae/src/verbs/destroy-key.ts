@@ -23,19 +23,23 @@ export async function destroyInDevice(
   stillWanted()
   directory.forget(id)
   cluster.pin(toKeyName(id), seen.member)
-  try {
-    await erase(device, id, seen)
-  } catch (error) {
-    // Somebody else may have been faster, or the connection broke: what counts is whether it is there.
-    const settled = error instanceof NaeRefusal && error.means !== 'unknown'
-    if (settled && error.means !== 'missing-or-forbidden') throw refusalToError(error)
-    if (!(error instanceof NaeRefusal) && !mayHaveHappened(error)) throw error
-    if (await directory.find(id)) throw error instanceof NaeRefusal ? refusalToError(error) : error
-    return 'destroyed'
-  }
-  if (await directory.look(id, seen.member)) {
-    throw new DomainError('ERR_HSM_REFUSED', 'the HSM still shows the key that it destroyed')
-  }
+  const trouble = await erase(device, id, seen).then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  if (trouble !== undefined) return await settle(device, id, trouble)
+  if (!(await directory.look(id, seen.member))) return 'destroyed'
+  throw new DomainError('ERR_HSM_REFUSED', 'the HSM still shows the key that it destroyed')
+}
+
+/** Somebody else may have been faster, or the connection broke: what counts is whether the key is there. */
+async function settle(device: Device, id: HsmKeyId, trouble: unknown): Promise<'destroyed'> {
+  const refused = trouble instanceof NaeRefusal ? refusalToError(trouble) : trouble
+  const open =
+    trouble instanceof NaeRefusal
+      ? trouble.means === 'unknown' || trouble.means === 'missing-or-forbidden'
+      : mayHaveHappened(trouble)
+  if (!open || (await device.directory.find(id))) throw refused
   return 'destroyed'
 }
 

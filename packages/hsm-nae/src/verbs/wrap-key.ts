@@ -18,8 +18,9 @@ import {
 import type { NaeLink } from '../connection/nae-link.js'
 import type { ValueKey } from '../dialect/dialect.js'
 import { NaeRefusal, refusalToError } from '../failure.js'
+import type { KnownKey } from '../keys/key-directory.js'
 import { toKeyName } from '../keys/key-names.js'
-import { crypto, type Device, type Use, useKey } from './device.js'
+import { crypto, type Device, mayNot, type Use, useKey } from './device.js'
 
 /** Algorithms that this backend knows, as the appliance names them. */
 export const naeAlgorithms = {
@@ -69,34 +70,44 @@ export async function unwrapInDevice(
   wrapped: WrappedKey,
   binding: Buffer,
 ): Promise<SecretBytes> {
-  const { algorithm } = wrapped
-  const known = await device.directory.need(use.id)
-  const kinds: readonly string[] = wrapAlgorithms[algorithm].kinds
-  if (known.key.use === 'wrap') {
-    if (!kinds.includes(known.key.kind)) throw wrappedKeyRefused()
-    if (!isNaeAlgorithm(algorithm)) {
-      throw new DomainError('ERR_HSM_NOT_SUPPORTED', `the HSM does not unwrap ${algorithm}`)
-    }
-    if (wrapped.bytes.length !== wrappedBytes(algorithm, known)) throw wrappedKeyRefused()
-  }
-  const named = isNaeAlgorithm(algorithm) ? algorithm : 'aes-256-gcm'
+  const algorithm = chooseAlgorithm(await device.directory.need(use.id), wrapped)
   try {
     const secret = await useKey(device, use, (link, { key }) =>
-      decrypt(device, link, { key, algorithm: named, binding, data: wrapped.bytes }),
+      decrypt(device, link, { key, algorithm, binding, data: wrapped.bytes }),
     )
     if (secret.length === contentKeyBytes) return SecretBytes.own(secret)
     secret.fill(0)
     throw wrappedKeyRefused()
   } catch (error) {
-    if (!(error instanceof NaeRefusal)) throw error
-    if (error.means === 'bad-ciphertext') throw wrappedKeyRefused(error)
-    if (!ambiguous.has(error.means)) throw refusalToError(error)
-    if (await opensOthers(device, use, named)) throw wrappedKeyRefused(error)
-    throw new DomainError('ERR_HSM_UNAVAILABLE', 'the HSM cannot be asked now', {
-      cause: error,
-      retryAfterMs: 1000,
-    })
+    throw error instanceof NaeRefusal ? await toUnwrapError(device, use, algorithm, error) : error
   }
+}
+
+/** The algorithm of the record, when it is one of this key's and the bytes have its length. */
+function chooseAlgorithm({ key }: KnownKey, { algorithm, bytes }: WrappedKey): NaeAlgorithm {
+  if (key.use !== 'wrap') throw mayNot('wrap')
+  const kinds: readonly string[] = wrapAlgorithms[algorithm].kinds
+  if (!kinds.includes(key.kind)) throw wrappedKeyRefused()
+  if (!isNaeAlgorithm(algorithm)) {
+    throw new DomainError('ERR_HSM_NOT_SUPPORTED', `the HSM does not unwrap ${algorithm}`)
+  }
+  if (bytes.length !== wrappedBytes(algorithm, { key })) throw wrappedKeyRefused()
+  return algorithm
+}
+
+async function toUnwrapError(
+  device: Device,
+  use: Use,
+  algorithm: NaeAlgorithm,
+  refusal: NaeRefusal,
+): Promise<DomainError> {
+  if (refusal.means === 'bad-ciphertext') return wrappedKeyRefused(refusal)
+  if (!ambiguous.has(refusal.means)) return refusalToError(refusal)
+  if (await opensOthers(device, use, algorithm)) return wrappedKeyRefused(refusal)
+  return new DomainError('ERR_HSM_UNAVAILABLE', 'the HSM cannot be asked now', {
+    cause: refusal,
+    retryAfterMs: 1000,
+  })
 }
 
 /** Refusals that could be about the bytes or about the appliance. */
