@@ -1,13 +1,16 @@
-/** The log of a program: pino in front, lines for people (or JSON) into a file that rolls, or to standard error. */
-import { writeSync } from 'node:fs'
+/** The log of a program: lines for people into files that roll, or to a stream, as its configuration says. */
 import { invalidInput } from '@keyhsm/core'
-import { type Logger, pino } from 'pino'
-import { formatLogLine } from './log/format-line.js'
+import {
+  type LogConfiguration,
+  type LogLevel,
+  logLevels,
+  type LogThreshold,
+  simpleConfiguration,
+} from './log/configuration.js'
 import { type Plain, redactFields } from './log/redact.js'
-import { RollingFile } from './log/rolling-file.js'
+import { LogRouter } from './log/router.js'
 
-export const logLevels = ['debug', 'info', 'warn', 'error'] as const
-export type LogLevel = (typeof logLevels)[number]
+export { type LogConfiguration, type LogLevel, logLevels } from './log/configuration.js'
 
 /** What goes with a message. An error (any name) is written with its causes; secrets are taken out by name and type. */
 export type LogFields = Readonly<Record<string, unknown>>
@@ -21,16 +24,36 @@ export interface Log {
   child(fields: LogFields): Log
 }
 
+/** How the log is doing, for `status` and the health page. */
+export interface LogState {
+  /** False: lines are lost, or a file grows past its size. */
+  readonly healthy: boolean
+  readonly detail: string
+  /** The level of the root logger, or the one that was set for a time. */
+  readonly level: LogThreshold
+  readonly files: readonly string[]
+}
+
 export interface OpenLog extends Log {
-  /** Goes on in a fresh file, after `logrotate` or an operator moved the old one. */
+  /** The log of a part, e.g. `keyhsm.audit`: its level and place can be configured by this name. */
+  named(logger: string): Log
+  /** Goes on in a fresh file at once, after `logrotate` or an operator moved the old one; by itself it does so within a second. */
   reopen(): void
-  setLevel(level: LogLevel): void
+  /**
+   * From the next line on as `configuration` says. @throws when a file cannot be opened; then everything stays as it was.
+   */
+  configure(configuration: LogConfiguration): void
+  /** A level for all loggers, whatever the configuration says; undefined takes it back. @throws ERR_INVALID_INPUT. */
+  setLevel(level: string | undefined): void
+  state(): LogState
   close(): Promise<void>
 }
 
 export interface LogOptions {
   /** Program or part, the `%logger` of each line. */
   readonly name: string
+  /** Wins over what stands below. */
+  readonly configuration?: LogConfiguration
   /** Absent: standard error. */
   readonly file?: string
   /** Default `info`. */
@@ -39,92 +62,59 @@ export interface LogOptions {
   readonly maxBytes?: number
   /** Closed files kept, default 10. */
   readonly keep?: number
-  readonly format?: 'text' | 'json'
 }
 
-interface Destination {
-  write(line: string): void
-  reopen(): void
-  close(): void
-}
-
-const standardError: Destination = {
-  write: (line) => {
-    try {
-      writeSync(2, line)
-    } catch {
-      // Nobody reads any more; a service does not stop because it cannot talk.
-    }
-  },
-  reopen: () => undefined,
-  close: () => undefined,
-}
-
-interface PinoLine {
-  readonly time: number
-  readonly level: string
-  readonly msg: string
-  readonly [field: string]: Plain
-}
-
-/** pino's JSON line as a line for people. */
-function toText(json: string, logger: string): string {
-  const { time, level, msg: message, ...fields } = JSON.parse(json) as PinoLine
-  return formatLogLine({ time, level, logger, message, fields })
-}
-
+/** @throws ERR_INVALID_INPUT for a name that is none of {@link logLevels}. */
 function parseLevel(level: string): LogLevel {
   const found = logLevels.find((known) => known === level.toLowerCase())
   if (found === undefined) throw invalidInput('level', `must be one of ${logLevels.join(', ')}`)
   return found
 }
 
-function wrap(logger: Logger): Log {
+function makeLog(router: LogRouter, logger: string, always: Record<string, Plain>): Log {
+  const write = (level: LogLevel, fields: LogFields, message: string): void => {
+    if (!router.lets(level, logger)) return
+    const all = { ...always, ...redactFields(fields) }
+    router.write({ time: Date.now(), level, logger, message, fields: all })
+  }
   return {
-    debug: (fields, message) => logger.debug(fields, message),
-    info: (fields, message) => logger.info(fields, message),
-    warn: (fields, message) => logger.warn(fields, message),
-    error: (fields, message) => logger.error(fields, message),
-    child: (fields) => wrap(logger.child(redactFields(fields))),
+    debug: (fields, message) => write('debug', fields, message),
+    info: (fields, message) => write('info', fields, message),
+    warn: (fields, message) => write('warn', fields, message),
+    error: (fields, message) => write('error', fields, message),
+    child: (fields) => makeLog(router, logger, { ...always, ...redactFields(fields) }),
   }
 }
 
-function makeLogger(o: LogOptions, destination: Destination): Logger {
-  const write = (json: string): void => {
-    destination.write(o.format === 'json' ? json : toText(json, o.name))
-  }
-  return pino(
-    {
-      level: parseLevel(o.level ?? 'info'),
-      base: o.format === 'json' ? { logger: o.name } : null,
-      // Redaction happens here and in `child`, by name and type at any depth: pino's own works on fixed paths.
-      formatters: { level: (level) => ({ level }), log: (fields) => redactFields(fields) },
-      serializers: {},
-    },
-    { write },
+function readState(router: LogRouter): LogState {
+  const { configuration, troubles, override } = router
+  const files = configuration.appenders.flatMap((one) => (one.kind === 'file' ? [one.file] : []))
+  const streams = configuration.appenders.flatMap((one) =>
+    one.kind === 'file' ? [] : [one.stream],
   )
+  return {
+    healthy: troubles.length === 0,
+    detail: troubles.join('; ') || [...files, ...streams].join(', ') || 'no appender',
+    level: override ?? configuration.root.level,
+    files,
+  }
 }
 
-/** @throws ERR_NOT_ALLOWED, ERR_NOT_FOUND when the file cannot be opened; ERR_INVALID_INPUT for an unknown level. */
+/** @throws ERR_NOT_ALLOWED, ERR_NOT_FOUND when a file cannot be opened; ERR_INVALID_INPUT for an unknown level. */
 export function openLog(o: LogOptions): OpenLog {
-  const destination: Destination =
-    o.file === undefined
-      ? standardError
-      : new RollingFile({
-          path: o.file,
-          maxBytes: o.maxBytes ?? 10 * 1024 * 1024,
-          keep: o.keep ?? 10,
-        })
-  const logger = makeLogger(o, destination)
+  const { name, configuration, level, ...simple } = o
+  const router = new LogRouter(
+    configuration ?? simpleConfiguration({ ...simple, level: parseLevel(level ?? 'info') }),
+  )
   return {
-    ...wrap(logger),
-    reopen: () => destination.reopen(),
-    setLevel: (level) => {
-      logger.level = parseLevel(level)
-    },
+    ...makeLog(router, name, {}),
+    named: (logger) => makeLog(router, logger, {}),
+    reopen: () => router.reopen(),
+    configure: (next) => router.configure(next),
+    setLevel: (next) => router.overrideLevel(next === undefined ? undefined : parseLevel(next)),
+    state: () => readState(router),
     close: () => {
-      logger.level = 'silent'
-      destination.close()
+      router.close()
       return Promise.resolve()
     },
   }

@@ -1,10 +1,19 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DomainError, SecretBytes } from '@keyhsm/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { parsePattern } from '../src/log/pattern.js'
 import { type LogOptions, type OpenLog, openLog } from '../src/log.js'
 
 let directory: string
@@ -42,6 +51,8 @@ describe('openLog', () => {
     opened.setLevel('debug')
     opened.debug({}, 'three')
     opened.error({}, 'four')
+    opened.setLevel(undefined)
+    opened.info({}, 'five')
     expect(withoutDate()).toBe('WARN keyhsm: two\nDEBUG keyhsm: three\nERROR keyhsm: four\n')
     expect(() => openLog({ name: 'x', level: 'loud' })).toThrow(/debug, info, warn, error/)
   })
@@ -102,15 +113,63 @@ describe('openLog', () => {
     expect(text()).toContain('big=1 nan=NaN f=[function]')
   })
 
-  it('writes JSON when asked', () => {
-    open({ format: 'json' }).info({ pin: 1, port: 2 }, 'm')
-    expect(JSON.parse(text())).toMatchObject({
-      level: 'info',
-      logger: 'keyhsm',
-      pin: '[secret]',
-      port: 2,
-      msg: 'm',
+  it('writes parts of a program by their names, each with its own level and place', () => {
+    const opened = open()
+    const pattern = parsePattern('%logger %msg%n')
+    const appender = (name: string) =>
+      ({ kind: 'file', name, file: join(directory, name), pattern, threshold: 'debug' }) as const
+    opened.configure({
+      appenders: [
+        appender('all'),
+        appender('audit'),
+        appender('unused'),
+        { ...appender('bad'), threshold: 'error' },
+      ],
+      loggers: [
+        { name: 'keyhsm.audit', level: 'debug', additive: false, appenders: ['audit'] },
+        { name: 'keyhsm.hsm', level: 'off', additive: true, appenders: [] },
+      ],
+      root: { level: 'info', appenders: ['all', 'bad'] },
     })
+    for (const name of [
+      'keyhsm',
+      'keyhsm.audit',
+      'keyhsm.audit.copy',
+      'keyhsm.hsm',
+      'keyhsm.auditor',
+    ]) {
+      opened.named(name).debug({}, 'd')
+      opened.named(name).info({}, 'i')
+      opened.named(name).error({}, 'e')
+    }
+    const read = (name: string) => readFileSync(join(directory, name), 'utf8').trim().split('\n')
+    expect(read('all')).toEqual(['keyhsm i', 'keyhsm e', 'keyhsm.auditor i', 'keyhsm.auditor e'])
+    expect(read('bad')).toEqual(['keyhsm e', 'keyhsm.auditor e'])
+    expect(read('audit')).toEqual(
+      ['keyhsm.audit', 'keyhsm.audit.copy'].flatMap((name) => [
+        `${name} d`,
+        `${name} i`,
+        `${name} e`,
+      ]),
+    )
+    expect(existsSync(join(directory, 'unused'))).toBe(false)
+  })
+
+  it('says how it is doing', async () => {
+    const opened = open()
+    expect(opened.state()).toEqual({ healthy: true, detail: file, level: 'info', files: [file] })
+    rmSync(file)
+    symlinkSync('/dev/full', file)
+    opened.setLevel('debug')
+    opened.reopen()
+    opened.info({}, 'lost')
+    expect(opened.state()).toMatchObject({
+      healthy: false,
+      detail: `${file}: lines are lost: no space left on the device (ENOSPC)`,
+      level: 'debug',
+    })
+    await opened.close()
+    opened.info({}, 'nobody hears it')
   })
 
   it('goes on in a fresh file after the old one was moved away', () => {
@@ -125,7 +184,10 @@ describe('openLog', () => {
   })
 
   it('refuses a file that cannot be opened, without its path', () => {
-    expect(() => open({ file: join(directory, 'no', 'x.log') })).toThrow(
+    expect(() => open({ file: join(directory, 'x\0.log') })).toThrow(
+      /^the log file cannot be opened: /,
+    )
+    expect(() => open({ file: '/proc/none/x.log' })).toThrow(
       /^the log file cannot be opened: no such file or directory \(ENOENT\)$/,
     )
   })
