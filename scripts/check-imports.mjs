@@ -40,7 +40,7 @@ const confined = {
   undici: /^packages\/client\/src\/transport/,
   commander: /^packages\/command-line\/src\//,
   'age-encryption': /^packages\/client\/src\/(sealing|identity)\//,
-  saxes: /^packages\/hsm-nae\/src\/xml\//,
+  saxes: /^packages\/(hsm-nae\/src\/xml\/|service\/src\/log\/xml)/,
   '@keyhsm/hsm-nae': /^apps\/keyhsm\/src\/drivers\.ts$/,
   '@keyhsm/hsm-pkcs11': /^apps\/keyhsm\/src\/drivers\.ts$/,
 }
