@@ -1,16 +1,12 @@
 /** The log of a program: lines for people into files that roll, or to a stream, as its configuration says. */
 import { invalidInput } from '@keyhsm/core'
-import {
-  type LogConfiguration,
-  type LogLevel,
-  logLevels,
-  type LogThreshold,
-  simpleConfiguration,
-} from './log/configuration.js'
+import { type LogConfiguration, simpleConfiguration } from './log/configuration.js'
+import { type LogLevel, logLevels, type LogThreshold } from './log/levels.js'
 import { type Plain, redactFields } from './log/redact.js'
 import { LogRouter } from './log/router.js'
 
-export { type LogConfiguration, type LogLevel, logLevels } from './log/configuration.js'
+export type { LogConfiguration } from './log/configuration.js'
+export { type LogLevel, type LogThreshold, logLevels } from './log/levels.js'
 
 /** What goes with a message. An error (any name) is written with its causes; secrets are taken out by name and type. */
 export type LogFields = Readonly<Record<string, unknown>>

@@ -1,19 +1,6 @@
 /** Where lines of the log go, how they look and which are written: what `conf/logback.xml` says, checked. */
+import type { LogThreshold } from './levels.js'
 import { type LogPattern, parsePattern } from './pattern.js'
-
-export const logLevels = ['debug', 'info', 'warn', 'error'] as const
-export type LogLevel = (typeof logLevels)[number]
-/** What lets a line through: a level, or nothing at all. */
-export type LogThreshold = LogLevel | 'off'
-
-/** Rank of a level; a line passes a threshold of at most its rank. */
-export const levelRank: Readonly<Record<LogThreshold, number>> = {
-  debug: 0,
-  info: 1,
-  warn: 2,
-  error: 3,
-  off: 4,
-}
 
 /** Fixed window of closed files: index `minIndex` is the newest. */
 export interface FixedWindow {

@@ -1,7 +1,8 @@
 /** Appenders, opened: where lines end up. */
 import { writeSync } from 'node:fs'
 import type { Appender, FileAppender } from './configuration.js'
-import { levelRank, windowFiles } from './configuration.js'
+import { windowFiles } from './configuration.js'
+import { levelRank } from './levels.js'
 import type { LogRecord } from './record.js'
 import { RollingFile } from './rolling-file.js'
 

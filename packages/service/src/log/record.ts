@@ -1,5 +1,5 @@
 /** What is known of one event when it is written, and how its parts look: one line, whatever a caller put in. */
-import type { LogLevel } from './configuration.js'
+import type { LogLevel } from './levels.js'
 import type { Plain } from './redact.js'
 
 export interface LogRecord {

@@ -1,12 +1,6 @@
 /** Which line goes where: the levels and appenders of every logger, looked up once a name and exchanged as one. */
-import {
-  type Appender,
-  levelRank,
-  type LogConfiguration,
-  type LoggerConfiguration,
-  type LogLevel,
-  type LogThreshold,
-} from './configuration.js'
+import { type Appender, type LogConfiguration, type LoggerConfiguration } from './configuration.js'
+import { levelRank, type LogLevel, type LogThreshold } from './levels.js'
 import { type Destination, openDestination } from './destinations.js'
 import type { LogRecord } from './record.js'
 

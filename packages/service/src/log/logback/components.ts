@@ -3,7 +3,8 @@
  * is not here is reported, never passed over.
  * @see https://logback.qos.ch/manual/appenders.html
  */
-import { type LogThreshold, manualPattern } from '../configuration.js'
+import { manualPattern } from '../configuration.js'
+import { type LogThreshold } from '../levels.js'
 import { type LogPattern, parsePattern } from '../pattern.js'
 
 /** A value, or what is wrong with the text. */

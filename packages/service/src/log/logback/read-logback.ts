@@ -4,8 +4,8 @@ import type {
   FixedWindow,
   LogConfiguration,
   LoggerConfiguration,
-  LogThreshold,
 } from '../configuration.js'
+import type { LogThreshold } from '../levels.js'
 import { type LogPattern, parsePattern } from '../pattern.js'
 import { parseXml, XmlFault, type XmlElement } from '../xml.js'
 import { appenderClasses, consoleAppender, defaults, parseLevel } from './components.js'
