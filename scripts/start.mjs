@@ -3,7 +3,14 @@
  * The whole stack in the foreground with a persistent home (`./.keyhsm`), until Ctrl-C: `npm start`.
  * The first start makes token, settings, database and client; later ones start what is there.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { runMain, say } from './lib/say.mjs'
 import { root, setUp } from './set-up.mjs'
@@ -13,8 +20,9 @@ await runMain(async () => {
   const { Stack } = await import('../interop/lib/stack.mjs')
   const { isOpenToAll } = await import('../interop/lib/program-root.mjs')
   const home = process.env.KEYHSM_START_HOME ?? usualHome(isOpenToAll)
-  mkdirSync(home, { recursive: true })
   const portsFile = join(home, 'ports.json')
+  putAsideUnfinished(home, portsFile)
+  mkdirSync(home, { recursive: true })
   const ports = existsSync(portsFile) ? JSON.parse(readFileSync(portsFile, 'utf8')) : undefined
   const stack = await Stack.create({ home, ports, usualPorts: true, print: (line) => say(line) })
   const stopped = waitForSignal()
@@ -31,6 +39,14 @@ await runMain(async () => {
   }
   return 0
 })
+
+/** A first start that was interrupted left a home that never worked: it is kept under another name, and made anew. */
+function putAsideUnfinished(home, portsFile) {
+  if (existsSync(portsFile) || !existsSync(home) || readdirSync(home).length === 0) return
+  const aside = `${home}.unfinished-${Date.now()}`
+  renameSync(home, aside)
+  say(`start: the first start did not finish; what it made is now in ${aside}`)
+}
 
 /** In the checkout; as root in a private checkout, where the services' users could not enter, below /var/lib. */
 function usualHome(isOpenToAll) {

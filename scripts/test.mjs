@@ -51,6 +51,7 @@ const stages = [
     count: countReport('faults.json'),
     command: [node, 'interop/faults-table.mjs', '--report', 'reports/faults.json'],
   },
+  { lane: 'product', name: 'npm start', command: [node, 'interop/start-stop.mjs'] },
   { lane: 'product', name: 'crash loop', command: [node, 'interop/crash-loop.mjs', '24'] },
   { lane: 'product', name: 'secrets scan', command: [node, 'interop/secrets-scan.mjs'] },
 ]
