@@ -56,14 +56,11 @@ await runMain(async () => {
 /** Undefined when every line held, else what did not. */
 async function runScript(file) {
   const stack = await Stack.create({ print: verbose ? console.log : undefined })
-  try {
-    await runLines(stack, readFileSync(join(folder, file), 'utf8').split('\n'))
-    return undefined
-  } catch (error) {
-    return error instanceof LineFailed ? error.message : (error.stack ?? String(error))
-  } finally {
-    await stack.remove()
-  }
+  const fault = await runLines(stack, readFileSync(join(folder, file), 'utf8').split('\n')).catch(
+    (error) => (error instanceof LineFailed ? error.message : (error.stack ?? String(error))),
+  )
+  const leak = await stack.remove().catch((error) => error.message)
+  return fault ?? leak
 }
 
 async function runLines(stack, lines) {
@@ -104,6 +101,7 @@ async function runCommand(stack, command, exit, fail) {
     AUTH_FILE: stack.authFile,
     MODULE: softhsmModule,
     AS_KEYHSM: stack.asKeyHsm,
+    SECRET: stack.secret.toString(),
   })
   const result = await stack.run(command, { exit: 'any' })
   const output = result.stdout + result.stderr

@@ -6,13 +6,14 @@
  */
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { runMain, Stop } from '../scripts/lib/say.mjs'
+import { filesBelow, findSecrets } from './lib/secret-search.mjs'
 import { Stack } from './lib/stack.mjs'
 
-/** Files that hold a secret because they are where the user put it. */
-const allowed = [/^pin(\.so)?$/, /^auth$/, /^content/, /^planted$/, /^copy$/]
+/** Where the client was told to put what it retrieved. */
+const allowed = [/^copy$/]
 
 await runMain(async () => {
   const output = []
@@ -23,7 +24,7 @@ await runMain(async () => {
     const found = search(stack, { marks, output, processes: watch.lists() })
     for (const place of found) console.log(`found: ${place}`)
     console.log(
-      `searched ${marks.length} marked secrets in ${watch.lists().length} process lists and ${countFiles(stack.home)} files, the database dump and all output`,
+      `searched ${marks.length} marked secrets in ${watch.lists().length} process lists and ${filesBelow(stack.home, allowed).length} files, the database dump and all output`,
     )
     console.log(`${found.length === 0 ? 'nothing found' : `${found.length} places hold a secret`}`)
     return found.length === 0 ? 0 : 1
@@ -112,50 +113,9 @@ function plantAndFind(stack, marks) {
   }
 }
 
-/** Places that hold a secret in any of its spellings. */
 function search(stack, { marks, output, processes }) {
-  const needles = marks.flatMap(({ name, value }) =>
-    spellings(value).map((text) => ({ name, bytes: Buffer.from(text) })),
-  )
-  const found = []
-  const look = (place, bytes) => {
-    for (const { name, bytes: needle } of needles)
-      if (bytes.includes(needle)) found.push(`${name} in ${place}`)
-  }
-  for (const path of filesBelow(stack.home)) look(path, readFileSync(join(stack.home, path)))
-  look('output of a command', Buffer.from(output.join('\n')))
-  for (const list of processes) look('a process list', Buffer.from(list))
-  return [...new Set(found)]
-}
-
-/** Plain, hex, base64 at each of the three alignments, URL-safe. */
-function spellings(value) {
-  const bytes = Buffer.from(value)
-  const aligned = [0, 1, 2].map((shift) => {
-    const text = Buffer.concat([Buffer.alloc(shift), bytes])
-      .toString('base64')
-      .replace(/=+$/, '')
-    return text.slice(shift === 0 ? 0 : shift + 1, -2)
-  })
-  return [
-    value,
-    bytes.toString('hex'),
-    ...aligned,
-    ...aligned.map((text) => text.replaceAll('+', '-').replaceAll('/', '_')),
-  ]
-}
-
-function filesBelow(home) {
-  return readdirSync(home, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(home, join(entry.parentPath, entry.name)))
-    .filter(
-      (path) => !path.startsWith('program/') && !allowed.some((pattern) => pattern.test(path)),
-    )
-}
-
-function countFiles(home) {
-  return filesBelow(home).length
+  const texts = { 'output of a command': output.join('\n'), 'a process list': processes.join('\n') }
+  return findSecrets({ home: stack.home, marks, texts, allowed })
 }
 
 /** Command lines and environments of every process, some times a second. */

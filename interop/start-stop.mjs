@@ -62,10 +62,11 @@ async function withStart(use) {
     if (lines.length === 3) use(lines)
   } finally {
     child.kill('SIGINT')
-    const exit = await exited
+    await exited
     clearTimeout(timer)
-    if (exit !== 0) throw new Stop(`start ended with ${exit}\n${Buffer.concat(said)}`)
   }
+  const exit = await exited
+  if (exit !== 0) throw new Stop(`start ended with ${exit}\n${Buffer.concat(said)}`)
 }
 
 async function threeLines(stdout) {

@@ -232,7 +232,7 @@ export const group = {
   async prepare(stack) {
     await makeOtherTokens(stack)
     const client = await openClient(stack)
-    await client.trustee.put({ handle: 'before', content: Buffer.from('before') })
+    await client.trustee.put({ handle: 'before', content: stack.secret })
     return { client }
   },
   restore: ({ client }) => client.transport.destroy(),

@@ -137,8 +137,7 @@ export const group = {
   async prepare(stack) {
     const client = await openClient(stack)
     const prepared = ['steady-1', 'steady-2', 'steady-3']
-    for (const handle of prepared)
-      await client.trustee.put({ handle, content: Buffer.from(handle) })
+    for (const handle of prepared) await client.trustee.put({ handle, content: stack.secret })
     return { client, prepared, own: identityOf(stack) }
   },
   restore: ({ client }) => client.transport.destroy(),

@@ -79,7 +79,7 @@ export const group = {
   cases,
   async prepare(stack) {
     const client = await openClient(stack)
-    for (const handle of handles) await client.trustee.put({ handle, content: Buffer.from(handle) })
+    for (const handle of handles) await client.trustee.put({ handle, content: stack.secret })
     return { client }
   },
   restore: ({ client }) => client.transport.destroy(),

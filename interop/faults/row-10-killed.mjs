@@ -124,7 +124,7 @@ export const group = {
   cases,
   async prepare(stack) {
     const client = await openClient(stack)
-    await client.trustee.put({ handle: 'before-the-crashes', content: Buffer.from('before') })
+    await client.trustee.put({ handle: 'before-the-crashes', content: stack.secret })
     return { client }
   },
   restore: ({ client }) => client.transport.destroy(),

@@ -211,7 +211,7 @@ export const group = {
   cases,
   async prepare(stack) {
     const client = await openClient(stack)
-    await client.trustee.put({ handle: 'before', content: Buffer.from('before') })
+    await client.trustee.put({ handle: 'before', content: stack.secret })
     sql(stack, 'checkpoint')
     return { client, own: identityOf(stack) }
   },

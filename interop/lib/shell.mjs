@@ -16,12 +16,16 @@ export class Shell {
     this.env = env
     this.cwd = cwd
     this.print = print
+    /** What commands wrote to standard error, and those that are not quiet to standard output: no secret may be there. */
+    this.said = { 'standard error': '', 'standard output': '' }
   }
 
   /** Runs `command` with bash; an exit other than `exit` (0) is an error. Output is printed and returned. */
   async run(command, { exit = 0, input = '', quiet = false, timeoutMs = 60_000 } = {}) {
     if (!quiet) this.print(`$ ${command}`)
     const result = await this.#spawn(command, input, timeoutMs)
+    this.said['standard error'] += result.stderr
+    if (!quiet) this.said['standard output'] += result.stdout
     if (!quiet) for (const line of lines(result.stderr + result.stdout)) this.print(`  ${line}`)
     if (exit !== 'any' && result.exit !== exit) throw new CommandFailed(command, result)
     return result

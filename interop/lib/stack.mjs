@@ -18,6 +18,7 @@ import { fileURLToPath } from 'node:url'
 import { spawnSync } from 'node:child_process'
 import { freePort } from './ports.mjs'
 import { programRoot } from './program-root.mjs'
+import { findSecrets } from './secret-search.mjs'
 import { quote, Shell } from './shell.mjs'
 
 const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
@@ -62,8 +63,15 @@ export class Stack {
     }
     this.shell = new Shell({ env: this.env, cwd: home, print })
     this.run = this.shell.run.bind(this.shell)
+    /** @type {{ name: string, value: string }[]} what must be in no file and no output when the home is removed */
+    this.marks = [{ name: 'the marked content', value: `MARK${randomBytes(16).toString('hex')}` }]
     this.pinFile = join(home, 'pin')
     this.authFile = join(home, 'auth')
+  }
+
+  /** A content to deposit, which must be found nowhere afterwards. */
+  get secret() {
+    return Buffer.from(this.marks[0].value)
   }
 
   get url() {
@@ -96,8 +104,10 @@ export class Stack {
       `directories.tokendir = ${tokens}\nobjectstore.backend = file\nlog.level = ERROR\n`,
     )
     chmodSync(this.env.SOFTHSM2_CONF, 0o644)
+    const soPin = randomPin()
+    this.marks.push({ name: 'the PIN', value: pin }, { name: "the SO's PIN", value: soPin })
     writeFileSync(this.pinFile, pin, { mode: 0o600 })
-    writeFileSync(`${this.pinFile}.so`, randomPin(), { mode: 0o600 })
+    writeFileSync(`${this.pinFile}.so`, soPin, { mode: 0o600 })
     await this.run(
       `${this.asKeyHsm}softhsm2-util --init-token --free --label ${names.token} --pin "$(cat ${this.pinFile})" --so-pin "$(cat ${this.pinFile}.so)"`,
     )
@@ -135,6 +145,7 @@ export class Stack {
   async addOrganisation(name = names.organisation) {
     const result = await this.run(`ktadmin org add ${name} --json`, { quiet: true })
     const { authSecret } = JSON.parse(result.stdout)
+    this.marks.push({ name: 'the auth secret', value: authSecret })
     writeFileSync(this.authFile, authSecret, { mode: 0o600 })
   }
 
@@ -171,10 +182,12 @@ export class Stack {
     }
   }
 
-  /** Stops what still runs and removes the home. */
+  /** Stops what still runs and removes the home. @throws Error naming each place of it that holds a secret. */
   async remove() {
     await this.stop({ quiet: true })
+    const places = findSecrets({ home: this.home, marks: this.marks, texts: this.shell.said })
     rmSync(this.home, { recursive: true, force: true })
+    if (places.length > 0) throw new Error(`secrets where none may be: ${places.join('; ')}`)
   }
 }
 
