@@ -1,54 +1,130 @@
-import { type Command, printLine } from '@keyhsm/command-line'
-import { DomainError } from '@keyhsm/core'
+import { type Command, findAccount, printLine } from '@keyhsm/command-line'
+import { DomainError, errorTraits, type SecretBytes, toDomainError } from '@keyhsm/core'
 import { createSecureContext } from 'node:tls'
 import { createServer } from 'node:net'
-import { readConfiguration } from '../configuration.js'
+import { userInfo } from 'node:os'
+import { type Configuration, readConfiguration } from '../configuration.js'
 import { proveKey } from '../keys/prove-key.js'
+import type { Partition } from '../partition/partition.js'
 import { type Paths, pathsIn } from '../paths.js'
 import { type LiveState, readLiveState } from '../service/live-state.js'
 import { findDeviceWarnings } from '../service/status.js'
+import { checkVendor } from '../vendor-checks/check-vendor.js'
+import type { VendorFinding } from '../vendor-checks/finding.js'
 import { withPartition } from './with-partition.js'
 import { isRunning } from './with-service.js'
 
 interface ValidateResult {
-  readonly checks: readonly { readonly check: string; readonly found: string }[]
+  readonly checks: readonly {
+    readonly check: string
+    readonly found: string
+    readonly verdict: VendorFinding['verdict']
+    readonly remedy?: readonly string[]
+  }[]
   readonly warnings: readonly string[]
 }
 
-/** Goes the way of `start` up to connected, then asks the HSM for one round trip; stops at the first fault. */
+/**
+ * Runs the vendor's own checks, then goes the way of `start` up to connected and asks the HSM for one round trip; stops at
+ * the first fault of those.
+ */
 export const validateCommand: Command = {
   name: 'validate',
   summary: 'validate that Key HSM is properly configured',
   async run({ home }, io): Promise<ValidateResult> {
     const paths = pathsIn(home.keyhsm)
     const { pin, ...configuration } = await readConfiguration(paths)
+    const deviceUser = findDeviceUser(configuration, pin)
     pin.wipe()
     const live = await readLiveState(paths, io.env, configuration)
     checkKeystore(live)
     const port = await checkPort(paths, live)
-    return await withPartition(paths, async (partition) => {
-      await proveKey(partition.hsm, partition.keys.canary)
-      const { hsm, keys } = partition
-      const trusted = live.trust.certificates.length
-      const warnings = findDeviceWarnings(hsm.profile, hsm.capabilities)
-      return {
-        checks: [
-          { check: 'Settings', found: live.settings.hardware },
-          { check: 'Keystore', found: 'key and certificate fit' },
-          { check: 'Trusted certificates', found: String(trusted) },
-          { check: 'Port', found: port },
-          { check: 'HSM', found: hsm.description },
-          { check: 'Partition', found: `domain ${keys.domain}` },
-          { check: 'Wrap and unwrap', found: keys.canary.kind },
-        ],
-        warnings: trusted === 0 ? [...warnings, 'no certificate is trusted'] : warnings,
-      }
+    const findings = await checkVendor({
+      device: configuration.device,
+      folder: paths.home,
+      user: findUser(),
+      deviceUser,
+      path: io.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+      root: '/',
     })
+    const found = await withPartition(paths, (partition) => tryPartition(partition, live)).catch(
+      (error: unknown) => {
+        throw withFindings(toDomainError(error), findings)
+      },
+    )
+    return {
+      checks: [
+        ...toChecks({ Settings: live.settings.hardware, Keystore: 'key and certificate fit' }),
+        ...toChecks({ 'Trusted certificates': String(live.trust.certificates.length), Port: port }),
+        ...findings,
+        ...found.checks,
+      ],
+      warnings: found.warnings,
+    }
   },
   print({ checks, warnings }: ValidateResult, io) {
-    for (const { check, found } of checks) printLine(`${check}: ${found} :[ Successful ]`, io)
+    for (const { check, found, verdict, remedy = [] } of checks) {
+      printLine(`${check}: ${found} ${marks[verdict]}`, io)
+      for (const line of remedy) io.words(`hint: ${line}`)
+    }
     for (const warning of warnings) io.words(`warning: ${warning}`)
   },
+  exitCode({ checks }: ValidateResult) {
+    return checks.some(({ verdict }) => verdict === 'bad') ? errorTraits.ERR_SETTINGS.exit : 0
+  },
+}
+
+/** As the original product marked what it had checked. */
+const marks = { good: ':[ Successful ]', bad: ':[ Failed ]', unknown: ':[ Not checked ]' } as const
+
+/** The round trip, and what it showed of the device. */
+async function tryPartition(
+  partition: Partition,
+  { trust }: LiveState,
+): Promise<Pick<ValidateResult, 'checks' | 'warnings'>> {
+  const { hsm, keys } = partition
+  await proveKey(hsm, keys.canary)
+  const { keys: count, limit } = partition.capacity.state()
+  const warnings = findDeviceWarnings(hsm.profile, hsm.capabilities)
+  return {
+    checks: toChecks({
+      HSM: hsm.description,
+      // Every Key HSM of one Trustee installation must show the same.
+      Partition: `domain ${keys.domain}, the same on every node`,
+      Keys: limit === undefined ? String(count) : `${count} of ${limit}`,
+      'Wrap and unwrap': keys.canary.kind,
+    }),
+    warnings:
+      trust.certificates.length === 0 ? [...warnings, 'no certificate is trusted'] : warnings,
+  }
+}
+
+function toChecks(found: Readonly<Record<string, string>>): ValidateResult['checks'] {
+  return Object.entries(found).map(([check, what]) => ({ check, found: what, verdict: 'good' }))
+}
+
+/** What the vendor's own checks found is what helps when the device cannot be reached. */
+function withFindings(error: DomainError, findings: readonly VendorFinding[]): DomainError {
+  const { code, message, hints, faults, cause } = error
+  const shown = findings
+    .filter(({ verdict }) => verdict !== 'good')
+    .flatMap(({ check, found, remedy }) => [`${check}: ${found}`, ...remedy])
+  return new DomainError(code, message, { hints: [...hints, ...shown], faults, cause })
+}
+
+/** Root commands drop to the service's user where there is one; its groups are what counts. */
+function findUser(): string {
+  const own = userInfo().username
+  return own === 'root' && findAccount('keyhsm') ? 'keyhsm' : own
+}
+
+/** The name before the first colon, where the device's password has one. It is no secret. */
+function findDeviceUser(
+  { device }: Pick<Configuration, 'device'>,
+  pin: SecretBytes,
+): string | undefined {
+  if (device.hardware !== 'cloudhsm') return undefined
+  return pin.expose((bytes) => bytes.toString('utf8').split(':')[0])
 }
 
 function checkKeystore({ keystore }: LiveState): void {
