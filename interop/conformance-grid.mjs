@@ -13,7 +13,7 @@ import { root } from '../scripts/lib/sources.mjs'
 const scopes = ['deposit', 'organisation', 'service', 'any']
 const kinds = ['ec-p256', 'rsa-2048', 'rsa-3072', 'aes-256', 'any']
 /** Modules that must be in the report: a suite that did not run is not a pass. */
-const modules = ['soft-token', 'softhsm', 'nss', 'opencryptoki']
+const modules = ['soft-token', 'softhsm', 'nss', 'opencryptoki', 'keysecure', 'keysecure-terse']
 
 await runMain(() => {
   const { cases, behaviours } = runSuites()
@@ -72,7 +72,7 @@ function printBehaviours(behaviours) {
   for (const each of behaviours) {
     const verdict = each.status === 'passed' ? 'ok' : 'FAILED'
     console.log(
-      `${each.module.padEnd(12)} ${verdict.padEnd(7)} ${each.expected ?? '-'}: ${each.case}`,
+      `${each.module.padEnd(17)} ${verdict.padEnd(7)} ${each.expected ?? '-'}: ${each.case}`,
     )
   }
   if (behaviours.length === 0) throw new Stop('conformance: the vendor behaviours did not run')
@@ -93,13 +93,13 @@ function fill(cases) {
 
 function print(grid) {
   console.log(
-    ['module'.padEnd(12), 'scope'.padEnd(13), ...kinds.map((kind) => kind.padStart(10))].join(''),
+    ['module'.padEnd(17), 'scope'.padEnd(13), ...kinds.map((kind) => kind.padStart(10))].join(''),
   )
   for (const [module, scope] of rows(grid)) {
     const cells = kinds.map((kind) =>
       formatCell(grid.get(`${module} ${scope} ${kind}`)).padStart(10),
     )
-    console.log([module.padEnd(12), scope.padEnd(13), ...cells].join(''))
+    console.log([module.padEnd(17), scope.padEnd(13), ...cells].join(''))
   }
 }
 

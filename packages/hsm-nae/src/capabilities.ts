@@ -52,8 +52,8 @@ interface Family {
 }
 
 const families: readonly Family[] = [
-  { kind: 'rsa-2048', accepts: (key) => key.kind.startsWith('rsa-'), finds: findRsa },
   { kind: 'aes-256', accepts: (key) => key.kind === 'aes-256', finds: findAes },
+  { kind: 'rsa-2048', accepts: (key) => key.kind.startsWith('rsa-'), finds: findRsa },
   { kind: 'cmac-aes-256', accepts: (key) => key.kind === 'cmac-aes-256', finds: findCmac },
   { kind: 'hmac-sha256', accepts: (key) => key.kind === 'hmac-sha256', finds: findHmac },
   {
@@ -82,13 +82,10 @@ async function tryFamily(
   log: NaeLog,
 ): Promise<Partial<Capabilities> | undefined> {
   const existing = keys.find(family.accepts)
-  const job = { kind: 'read-first' } as const
   try {
-    const { result } = await device.cluster.run(job, async (link) => {
-      if (!existing) return await withThrowAwayKey(device, link, family)
-      const { id, publicKey } = existing
-      return await family.finds({ device, link, keyName: toKeyName(id), publicKey })
-    })
+    const result = existing
+      ? await tryWith(device, family, existing)
+      : await tryWithThrowAwayKey(device, family)
     if (!result) log.info({ kind: family.kind }, 'the HSM does not do this as we need it')
     return result
   } catch (error) {
@@ -99,13 +96,25 @@ async function tryFamily(
   }
 }
 
-/** Its name is not one of {@link toKeyName}: whoever lists the keys meanwhile does not take it for one. */
-async function withThrowAwayKey(
+const job = { kind: 'read-first' } as const
+
+async function tryWith(
   device: Device,
-  link: NaeLink,
+  { finds }: Family,
+  { id, publicKey }: HsmKey,
+): Promise<Partial<Capabilities> | undefined> {
+  const { result } = await device.cluster.run(job, (link) =>
+    finds({ device, link, keyName: toKeyName(id), publicKey }),
+  )
+  return result
+}
+
+/** Its name is not one of {@link toKeyName}: whoever lists the keys meanwhile does not take it for one. */
+async function tryWithThrowAwayKey(
+  device: Device,
   { kind, finds }: Family,
 ): Promise<Partial<Capabilities> | undefined> {
-  const { dialect, timers } = device
+  const { cluster, dialect, timers } = device
   const keyName = `keyhsm-probe-${randomBytes(8).toString('hex')}`
   const { algorithm, bits, curve } = kindRows[kind]
   const asked = keyGenRequest(dialect, {
@@ -115,20 +124,17 @@ async function withThrowAwayKey(
     curve: curve && dialect.values[curve],
     attributes: {},
   })
-  await link.request(asked, timers.keyGenMs)
+  const isPair = kind.startsWith('rsa-') || kind === 'ec-p256'
   try {
-    const publicKey = kind.startsWith('rsa-') || kind === 'ec-p256'
-    return await finds({
-      device,
-      link,
-      keyName,
-      publicKey: publicKey ? await exportPublicKey(device, link, keyName) : undefined,
+    const { result } = await cluster.run({ kind: 'write' }, async (link) => {
+      await link.request(asked, timers.keyGenMs)
+      const publicKey = isPair ? await exportPublicKey(device, link, keyName) : undefined
+      return await finds({ device, link, keyName, publicKey })
     })
+    return result
   } finally {
-    await device.cluster
-      .run({ kind: 'read-first' }, (each) =>
-        each.request(keyDelRequest(dialect, keyName), timers.readMs),
-      )
+    await cluster
+      .run(job, (link) => link.request(keyDelRequest(dialect, keyName), timers.readMs))
       .catch(() => undefined)
   }
 }

@@ -17,9 +17,10 @@ import {
   withinLimits,
   wrapInSoftware,
 } from '@keyhsm/hsm'
+import { askCommon } from './connection/ask-common.js'
 import type { LoginGate } from './connection/login-gate.js'
 import { toPublicError } from './failure.js'
-import { deviceInfoRequest } from './messages/session.js'
+import { randGenRequest } from './messages/crypto.js'
 import { authenticateInDevice } from './verbs/authenticate.js'
 import { createInDevice } from './verbs/create-key.js'
 import { destroyInDevice } from './verbs/destroy-key.js'
@@ -139,7 +140,7 @@ export class NaeHsm implements Hsm {
     try {
       await this.#ask(options, () =>
         device.cluster.run({ kind: 'read-first' }, (link) =>
-          link.request(deviceInfoRequest(), device.timers.readMs),
+          askCommon(link, randGenRequest(device.dialect, 1), device.timers.readMs),
         ),
       )
       const roundTripMs = performance.now() - startedAt

@@ -128,22 +128,26 @@ export function parseDialect(text: string, field = 'dialect'): NaeDialect {
   const values: Record<string, string> = { ...defaultValues }
   let versions: readonly string[] = defaultVersions
   const faults: FieldFault[] = []
-  for (const part of text.split(',').map((each) => each.trim())) {
-    if (part === '') continue
-    const at = part.indexOf('=')
-    const key = part.slice(0, Math.max(0, at)).trim()
-    const value = part.slice(at + 1).trim()
+  for (const { key, value } of splitOverrides(text)) {
     const rule = checkOverride(key, value)
     if (rule !== undefined) faults.push({ field, rule })
     else if (key === 'versions') versions = value.split(/\s+/)
     else if (Object.hasOwn(defaultNames, key)) names[key] = value
     else values[key] = value
   }
-  if (faults.length > 0) {
-    const detail = faults.map((fault) => `${fault.field} ${fault.rule}`).join('; ')
-    throw new DomainError('ERR_SETTINGS', detail, { faults })
-  }
-  return { names, values, versions } as NaeDialect
+  if (faults.length === 0) return { names, values, versions } as NaeDialect
+  const detail = faults.map((fault) => `${fault.field} ${fault.rule}`).join('; ')
+  throw new DomainError('ERR_SETTINGS', detail, { faults })
+}
+
+function splitOverrides(text: string): { key: string; value: string }[] {
+  const parts = text.split(',').map((part) => part.trim())
+  return parts
+    .filter((part) => part !== '')
+    .map((part) => {
+      const [, key = part, value = ''] = /^([^=]*?)\s*=\s*(.*)$/.exec(part) ?? []
+      return { key, value }
+    })
 }
 
 /** The rule that an override breaks. */

@@ -39,6 +39,9 @@ interface Remembered extends KnownKey {
 
 const maxRemembered = 4096
 
+/** Refusals that may mean a missing key: some appliances answer alike when the user may not see it. */
+const nameless: ReadonlySet<string> = new Set(['unknown', 'forbidden'])
+
 /** What is remembered of the keys of one backend. */
 export class KeyDirectory {
   readonly #cluster: Cluster
@@ -179,7 +182,7 @@ export class KeyDirectory {
     } catch (error) {
       if (!(error instanceof NaeRefusal) || error.means === 'session-lost') throw error
       if (error.means === 'missing-or-forbidden') return undefined
-      if (error.means !== 'unknown' || error.fatal) throw refusalToError(error)
+      if (error.fatal || !nameless.has(error.means)) throw refusalToError(error)
       const names = await listNames(link, this.#dialect, readMs)
       if (names.includes(name)) throw refusalToError(error)
       return undefined

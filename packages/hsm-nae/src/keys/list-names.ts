@@ -1,6 +1,7 @@
 import { DomainError } from '@keyhsm/core'
 import type { NaeLink } from '../connection/nae-link.js'
 import type { NaeDialect } from '../dialect/dialect.js'
+import { askCommon } from '../connection/ask-common.js'
 import { keyNamesRequest, parseKeyNames } from '../messages/keys.js'
 
 const pageSize = 2000
@@ -19,7 +20,7 @@ export async function listNames(
   const seen = new Set<string>()
   for (let page = 0; page < maxPages; page++) {
     const asked = keyNamesRequest(dialect, seen.size, pageSize)
-    const { element } = await link.request(asked, limitMs)
+    const { element } = await askCommon(link, asked, limitMs)
     const names = parseKeyNames(dialect, element)
     const before = seen.size
     for (const name of names) seen.add(name)

@@ -10,8 +10,8 @@ import { Refusal } from './refusal.js'
 import { checkShape, findRequest } from './request-shapes.js'
 import type { Answer, ServerState, Session } from './session.js'
 
-/** Resolves when answers may be sent; the server stalls by not resolving it. */
-export type Gate = () => Promise<void>
+/** Called with the name of each request; resolves when it may be answered, so the server stalls by not resolving it. */
+export type Gate = (request: string) => Promise<void>
 
 /** Requests that a session which has not logged in may make when passwords are required. */
 const openRequests: ReadonlySet<string> = new Set(['versionRequest', 'authRequest'])
@@ -32,6 +32,7 @@ export class ServedConnection {
     this.#session = { node, asked: 'nothing', user: undefined, generation: state.generation }
     const { cryptoRequest } = state.dialect.names
     this.#reader = new MessageReader({ carriesData: ({ name }) => name === cryptoRequest })
+    socket.setNoDelay(true)
     socket.on('error', () => socket.destroy())
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
   }
@@ -52,7 +53,7 @@ export class ServedConnection {
     const { names } = this.#state.dialect
     const id = findText(message.element, names.id) ?? ''
     const response = message.element.name.replace(/Request$/, 'Response')
-    await this.#gate()
+    await this.#gate(message.element.name)
     if (this.#state.behaviour.latencyMs > 0) await sleep(this.#state.behaviour.latencyMs)
     try {
       const answer = await this.#answer(message)

@@ -76,7 +76,8 @@ async function generateKey(context: RequestContext): Promise<Answer> {
   const bits = told === undefined ? undefined : Number(told)
   const curve = maybeText(context, 'curveId')
   refuseTaken(context, name)
-  const key = await makeKey(state.dialect, algorithm, bits, curve)
+  const shape = { algorithm, bits, curve }
+  const key = await makeKey(state.dialect, shape, state.behaviour.rsaPairs)
   refuseTaken(context, name)
   const attributes = descendants(context.element, names.customAttribute).map(
     (each) =>
@@ -165,7 +166,7 @@ async function addVersion(context: RequestContext): Promise<Answer> {
   const { state, session } = context
   const key = needKey(context)
   if (!key.versioned || key.versions.length >= 4000) throw new Refusal('unexpected')
-  const made = await makeKey(state.dialect, key.algorithm, key.bits, key.curve)
+  const made = await makeKey(state.dialect, key, state.behaviour.rsaPairs)
   const number = String(key.versions.length + 1)
   const versions = [...key.versions, { number, state: 'active', key: made } as const]
   state.store.set(session.node, key.name, { ...key, versions })

@@ -35,6 +35,7 @@ interface Listener {
   server: Server | undefined
   port: number
   readonly sockets: Set<Socket>
+  readonly counts: Map<string, number>
 }
 
 export class NaeTestServer {
@@ -68,6 +69,7 @@ export class NaeTestServer {
       server: undefined,
       port: options.port ? options.port + at : 0,
       sockets: new Set<Socket>(),
+      counts: new Map<string, number>(),
     }))
   }
 
@@ -119,6 +121,18 @@ export class NaeTestServer {
     for (const socket of this.#listenerOf(node).sockets) socket.destroy()
   }
 
+  /** Requests that a node has been asked, by name. */
+  countOf(node: number, request: string): number {
+    return this.#listenerOf(node).counts.get(request) ?? 0
+  }
+
+  /** What an administrator does in the appliance; sessions that are open stay. */
+  setPassword(user: string, password: string): void {
+    this.#state.users = this.#state.users.map((each) =>
+      each.name === user ? { ...each, password } : each,
+    )
+  }
+
   /** Every session loses its login, as after a change of an interface of the appliance. */
   dropLogins(): void {
     this.#state.generation += 1
@@ -168,12 +182,16 @@ export class NaeTestServer {
   }
 
   #accept(socket: Socket, node: number): void {
-    const { sockets } = this.#listenerOf(node)
+    const { sockets, counts } = this.#listenerOf(node)
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
     const other = otherProtocols[this.settings.protocol]
     if (other === undefined) {
-      void new ServedConnection(socket, this.#state, node, () => this.#stalled)
+      const gate = async (request: string) => {
+        counts.set(request, (counts.get(request) ?? 0) + 1)
+        await this.#stalled
+      }
+      void new ServedConnection(socket, this.#state, node, gate)
       return
     }
     socket.on('error', () => socket.destroy())

@@ -9,7 +9,7 @@ import type { ApplianceSettings, Behaviour, TestUser } from './settings.js'
 export interface ServerState {
   readonly dialect: NaeDialect
   readonly store: KeyStore
-  readonly users: readonly TestUser[]
+  users: readonly TestUser[]
   readonly settings: ApplianceSettings
   readonly behaviour: Behaviour
   /** Logins ever tried. */

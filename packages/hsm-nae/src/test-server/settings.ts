@@ -45,6 +45,8 @@ export interface Behaviour {
   cutsAnswersTo: string
   /** Half-close after so many answers on a connection: the server ends its side and goes on reading. */
   halfClosesAfter: number
+  /** RSA pairs that are made of each size before they are used again. */
+  rsaPairs: number
   /** Ignore the associated data of GCM. */
   ignoresAad: boolean
 }
@@ -74,6 +76,7 @@ export const plainBehaviour: Behaviour = {
   wrongId: false,
   cutsAnswersTo: '',
   halfClosesAfter: Number.POSITIVE_INFINITY,
+  rsaPairs: Number.POSITIVE_INFINITY,
   ignoresAad: false,
 }
 

@@ -1,5 +1,5 @@
-import { DomainError, hasCode } from '@keyhsm/core'
-import { type HsmKey, type KeySpec, type StillWanted } from '@keyhsm/hsm'
+import { DomainError } from '@keyhsm/core'
+import type { HsmKey, KeySpec, StillWanted } from '@keyhsm/hsm'
 import { mayHaveHappened } from '../connection/cluster.js'
 import { NaeRefusal, refusalToError } from '../failure.js'
 import { toKeyName } from '../keys/key-names.js'
@@ -8,8 +8,8 @@ import { keyGenRequest } from '../messages/keys.js'
 import type { Device } from './device.js'
 
 /**
- * Makes a key. When the connection broke in the middle, the appliance is asked whether it was made; when not, it is asked
- * to make it once more.
+ * Makes a key. When the connection broke in the middle, or the appliance refused in words that nobody knows, it is asked
+ * whether there is such a key; when not, it is asked to make it once more.
  */
 export async function createInDevice(
   device: Device,
@@ -19,12 +19,13 @@ export async function createInDevice(
   try {
     return await generate(device, spec, stillWanted)
   } catch (error) {
-    if (error instanceof NaeRefusal) throw await toCreateError(device, spec, error)
-    if (!mayHaveHappened(error)) throw error
+    const unclear = error instanceof NaeRefusal ? error.means === 'unknown' : mayHaveHappened(error)
+    if (!unclear) throw error instanceof NaeRefusal ? toCreateError(error) : error
     const made = await device.directory.find(spec.id)
     if (!made) return await generateAgain(device, spec, stillWanted)
-    if (isSame(made.key, spec)) return made.key
-    throw alreadyExists()
+    // After a refusal it is somebody else's.
+    if (error instanceof NaeRefusal || !isSame(made.key, spec)) throw alreadyExists()
+    return made.key
   }
 }
 
@@ -52,24 +53,12 @@ async function generateAgain(
   try {
     return await generate(device, spec, stillWanted)
   } catch (error) {
-    throw error instanceof NaeRefusal ? await toCreateError(device, spec, error) : error
+    throw error instanceof NaeRefusal ? toCreateError(error) : error
   }
 }
 
-/** The text of a refusal may be unknown: whether the name is taken is seen by looking. */
-async function toCreateError(
-  device: Device,
-  spec: KeySpec,
-  refusal: NaeRefusal,
-): Promise<DomainError> {
-  if (refusal.means === 'exists') return alreadyExists()
-  if (refusal.means !== 'unknown') return refusalToError(refusal)
-  try {
-    return (await device.directory.find(spec.id)) ? alreadyExists() : refusalToError(refusal)
-  } catch (error) {
-    if (hasCode(error, 'ERR_HSM_UNAVAILABLE')) return error
-    throw error
-  }
+function toCreateError(refusal: NaeRefusal): DomainError {
+  return refusal.means === 'exists' ? alreadyExists() : refusalToError(refusal)
 }
 
 function isSame(key: HsmKey, spec: KeySpec): boolean {

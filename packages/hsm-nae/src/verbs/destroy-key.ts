@@ -1,7 +1,7 @@
 import { DomainError, type HsmKeyId } from '@keyhsm/core'
 import type { StillWanted } from '@keyhsm/hsm'
 import { mayHaveHappened } from '../connection/cluster.js'
-import { NaeRefusal, refusalToError } from '../failure.js'
+import { NaeRefusal, toPublicError } from '../failure.js'
 import type { Sighting } from '../keys/key-directory.js'
 import { toKeyName } from '../keys/key-names.js'
 import { keyDelRequest, keyVersionModifyRequest } from '../messages/keys.js'
@@ -23,24 +23,37 @@ export async function destroyInDevice(
   stillWanted()
   directory.forget(id)
   cluster.pin(toKeyName(id), seen.member)
-  const trouble = await erase(device, id, seen).then(
-    () => undefined,
-    (error: unknown) => error,
-  )
-  if (trouble !== undefined) return await settle(device, id, trouble)
+  const trouble = await tryToErase(device, id, seen)
+  if (trouble !== undefined) {
+    const left = await settle(device, id, trouble)
+    if (!left) return 'destroyed'
+    // The login may have been lost, in words that nobody knows, or the request: it is asked once more.
+    const again = await tryToErase(device, id, left)
+    if (again !== undefined) throw toPublicError(again)
+  }
   if (!(await directory.look(id, seen.member))) return 'destroyed'
   throw new DomainError('ERR_HSM_REFUSED', 'the HSM still shows the key that it destroyed')
 }
 
 /** Somebody else may have been faster, or the connection broke: what counts is whether the key is there. */
-async function settle(device: Device, id: HsmKeyId, trouble: unknown): Promise<'destroyed'> {
-  const refused = trouble instanceof NaeRefusal ? refusalToError(trouble) : trouble
-  const open =
+async function settle(
+  device: Device,
+  id: HsmKeyId,
+  trouble: unknown,
+): Promise<Sighting | undefined> {
+  const unclear =
     trouble instanceof NaeRefusal
       ? trouble.means === 'unknown' || trouble.means === 'missing-or-forbidden'
       : mayHaveHappened(trouble)
-  if (!open || (await device.directory.find(id))) throw refused
-  return 'destroyed'
+  if (!unclear) throw toPublicError(trouble)
+  return await device.directory.find(id)
+}
+
+async function tryToErase(device: Device, id: HsmKeyId, seen: Sighting): Promise<unknown> {
+  return await erase(device, id, seen).then(
+    () => undefined,
+    (error: unknown) => error,
+  )
 }
 
 async function erase(device: Device, id: HsmKeyId, seen: Sighting): Promise<void> {

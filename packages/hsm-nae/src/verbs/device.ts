@@ -28,10 +28,14 @@ export interface Use {
 /** Refusals after which it must be asked whether the key is still there. */
 const doubtful: ReadonlySet<string> = new Set([
   'missing-or-forbidden',
+  'forbidden',
   'unknown',
   'key-disabled',
   'bad-request',
 ])
+
+/** Those that may be over when the key is there after all. */
+const passing: ReadonlySet<string> = new Set(['missing-or-forbidden', 'forbidden', 'unknown'])
 
 /**
  * Runs `work` with the key on a node that has it.
@@ -56,8 +60,8 @@ export async function useKey<Result>(
     directory.forget(id)
     const seen = await directory.find(id)
     if (!seen) throw notFound()
-    if (error.means !== 'missing-or-forbidden') throw error
-    // One node did not know it yet.
+    if (!passing.has(error.means)) throw error
+    // One node did not know it yet, or the login was lost and the words for that are unknown.
     const there = { key: name, kind: 'read', at: seen.member } as const
     return (await cluster.run(there, (link) => work(link, seen))).result
   }

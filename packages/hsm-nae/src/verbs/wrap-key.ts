@@ -17,7 +17,7 @@ import {
 } from '@keyhsm/hsm'
 import type { NaeLink } from '../connection/nae-link.js'
 import type { ValueKey } from '../dialect/dialect.js'
-import { NaeRefusal, refusalToError } from '../failure.js'
+import { LinkError, NaeRefusal, refusalToError } from '../failure.js'
 import type { KnownKey } from '../keys/key-directory.js'
 import { toKeyName } from '../keys/key-names.js'
 import { crypto, type Device, mayNot, type Use, useKey } from './device.js'
@@ -71,16 +71,24 @@ export async function unwrapInDevice(
   binding: Buffer,
 ): Promise<SecretBytes> {
   const algorithm = chooseAlgorithm(await device.directory.need(use.id), wrapped)
+  const step = { algorithm, binding, data: wrapped.bytes }
   try {
     const secret = await useKey(device, use, (link, { key }) =>
-      decrypt(device, link, { key, algorithm, binding, data: wrapped.bytes }),
+      decrypt(device, link, { ...step, key }),
     )
-    if (secret.length === contentKeyBytes) return SecretBytes.own(secret)
-    secret.fill(0)
-    throw wrappedKeyRefused()
+    return toContentKey(secret)
   } catch (error) {
-    throw error instanceof NaeRefusal ? await toUnwrapError(device, use, algorithm, error) : error
+    if (!(error instanceof NaeRefusal)) throw error
+    if (error.means === 'bad-ciphertext') throw wrappedKeyRefused(error)
+    if (!ambiguous.has(error.means)) throw refusalToError(error)
+    return toContentKey(await tryBeside(device, use, step))
   }
+}
+
+function toContentKey(secret: Buffer): SecretBytes {
+  if (secret.length === contentKeyBytes) return SecretBytes.own(secret)
+  secret.fill(0)
+  throw wrappedKeyRefused()
 }
 
 /** The algorithm of the record, when it is one of this key's and the bytes have its length. */
@@ -95,38 +103,37 @@ function chooseAlgorithm({ key }: KnownKey, { algorithm, bytes }: WrappedKey): N
   return algorithm
 }
 
-async function toUnwrapError(
-  device: Device,
-  use: Use,
-  algorithm: NaeAlgorithm,
-  refusal: NaeRefusal,
-): Promise<DomainError> {
-  if (refusal.means === 'bad-ciphertext') return wrappedKeyRefused(refusal)
-  if (!ambiguous.has(refusal.means)) return refusalToError(refusal)
-  if (await opensOthers(device, use, algorithm)) return wrappedKeyRefused(refusal)
-  return new DomainError('ERR_HSM_UNAVAILABLE', 'the HSM cannot be asked now', {
-    cause: refusal,
-    retryAfterMs: 1000,
-  })
-}
-
 /** Refusals that could be about the bytes or about the appliance. */
 const ambiguous: ReadonlySet<string> = new Set(['unknown', 'bad-request', 'busy', 'not-supported'])
 
-/** Whether the appliance, right now, gives back what it wraps under this key: then the refused bytes were bad. */
-async function opensOthers(device: Device, use: Use, algorithm: NaeAlgorithm): Promise<boolean> {
-  const data = randomBytes(contentKeyBytes)
-  const binding = Buffer.alloc(0)
+/**
+ * Unwraps once more, beside a wrap of our own on the same connection: when the appliance gives that back and still refuses
+ * the bytes, they are bad. When it does not give it back, nothing can be said about them.
+ * @throws ERR_INTEGRITY, ERR_HSM_UNAVAILABLE
+ */
+async function tryBeside(device: Device, use: Use, step: Omit<Step, 'key'>): Promise<Buffer> {
+  const own = randomBytes(contentKeyBytes)
+  return await useKey(device, use, async (link, { key }) => {
+    await ensureGivesBack(device, link, { ...step, key, data: own })
+    try {
+      return await decrypt(device, link, { ...step, key })
+    } catch (error) {
+      throw error instanceof NaeRefusal ? wrappedKeyRefused(error) : error
+    }
+  })
+}
+
+/** @throws LinkError when not: the login of this connection may be lost, in words that nobody knows */
+async function ensureGivesBack(device: Device, link: NaeLink, step: Step): Promise<void> {
   try {
-    return await useKey(device, use, async (link, { key }) => {
-      const bytes = await encrypt(device, link, { key, algorithm, binding, data })
-      const back = await decrypt(device, link, { key, algorithm, binding, data: bytes })
-      return back.length === data.length && timingSafeEqual(back, data)
-    })
+    const bytes = await encrypt(device, link, step)
+    const back = await decrypt(device, link, { ...step, data: bytes })
+    if (back.length === step.data.length && timingSafeEqual(back, step.data)) return
   } catch (error) {
-    if (error instanceof NaeRefusal) return false
-    throw error
+    if (!(error instanceof NaeRefusal)) throw error
   }
+  link.close()
+  throw new LinkError('lost', 'the HSM does not give back what it wraps')
 }
 
 interface Step {

@@ -8,6 +8,7 @@ import {
   type KeySpec,
   type KeyUse,
   type WrappedKey,
+  type WrappingKind,
   wrappingKinds,
 } from '../hsm.js'
 import { ensure, ensureSameSecret, rejection, within } from './failure.js'
@@ -49,16 +50,20 @@ export class CaseContext {
   }
 
   /** The cheapest wrapping kind that is tried here. */
-  get anyKind(): KeyKind {
-    const kind = this.kinds.find((each) => wrappingKinds.some((name) => name === each))
+  get anyKind(): WrappingKind {
+    const [kind] = this.kinds
     ensure(kind !== undefined, 'no wrapping kind is supported')
     return kind
   }
 
-  /** The kinds that are tried here. */
-  get kinds(): readonly KeyKind[] {
+  /** The wrapping kinds that are tried here. (Where a device gives no raw ECDH, EC keys only sign.) */
+  get kinds(): readonly WrappingKind[] {
     const skipped = this.underTest.skip?.kinds ?? {}
-    return this.#hsm.capabilities.kinds.filter((kind) => skipped[kind] === undefined)
+    const { kinds, wrapAlgorithms } = this.#hsm.capabilities
+    return kinds
+      .filter((kind) => wrappingKinds.some((name) => name === kind))
+      .map((kind) => kind as WrappingKind)
+      .filter((kind) => wrapAlgorithms[kind] !== undefined && skipped[kind] === undefined)
   }
 
   /** A specification with a fresh id; the key is removed after the case when it exists then. */

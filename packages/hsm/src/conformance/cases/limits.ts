@@ -1,5 +1,5 @@
 /** Callers that give up: before the call, in its middle, by a deadline. */
-import type { CallOptions, KeyKind } from '../../hsm.js'
+import type { CallOptions, WrappingKind } from '../../hsm.js'
 import type { CaseContext } from '../case-context.js'
 import type { ConformanceCase } from '../conformance-case.js'
 import { ensure, ensureEqual, within } from '../failure.js'
@@ -8,7 +8,7 @@ const binding = Buffer.from('header and context')
 const unavailable = 'ERR_HSM_UNAVAILABLE'
 const late = ['ERR_HSM_UNAVAILABLE', 'ERR_BUSY'] as const
 /** The dearest first: the longer a call takes, the surer it is cut in its middle. */
-const byCost: readonly KeyKind[] = ['rsa-3072', 'rsa-2048', 'ec-p256', 'aes-256']
+const byCost: readonly WrappingKind[] = ['rsa-3072', 'rsa-2048', 'ec-p256', 'aes-256']
 const stalledDeadlineMs = 300
 
 export const limitCases: readonly ConformanceCase[] = [
