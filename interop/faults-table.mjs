@@ -26,8 +26,17 @@ await runMain(async () => {
   } finally {
     await stacks.removeAll()
   }
+  results.push(print(judgeSecrets(stacks)))
   return conclude(results, options)
 })
+
+/** What every stack was searched for when it was removed. */
+function judgeSecrets({ leaks }) {
+  const expected = 'in no log, error, database, audit, settings'
+  const seen = leaks.length === 0 ? expected : leaks.join('; ')
+  const verdict = leaks.length === 0 ? 'ok' : 'FAILED'
+  return { row: 'secrets', name: 'PINs, auth secrets, marked contents', expected, seen, verdict }
+}
 
 /** Nothing is left running, also when the run is not let to its end. */
 async function interrupt(stacks) {

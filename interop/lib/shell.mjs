@@ -16,7 +16,7 @@ export class Shell {
     this.env = env
     this.cwd = cwd
     this.print = print
-    /** What commands wrote to standard error, and those that are not quiet to standard output: no secret may be there. */
+    /** What commands said, less what was to be returned (quiet ones, and contents by `get`): no secret may be there. */
     this.said = { 'standard error': '', 'standard output': '' }
   }
 
@@ -25,7 +25,8 @@ export class Shell {
     if (!quiet) this.print(`$ ${command}`)
     const result = await this.#spawn(command, input, timeoutMs)
     this.said['standard error'] += result.stderr
-    if (!quiet) this.said['standard output'] += result.stdout
+    if (!quiet && !/\bkeytrustee\b.*\bget\b/.test(command))
+      this.said['standard output'] += result.stdout
     if (!quiet) for (const line of lines(result.stderr + result.stdout)) this.print(`  ${line}`)
     if (exit !== 'any' && result.exit !== exit) throw new CommandFailed(command, result)
     return result
