@@ -20,6 +20,7 @@ const launchers: Readonly<Record<string, string>> = {
   'keytrustee-server': 'apps/keytrustee/dist/main-keytrustee-server.js',
   'keytrustee-orgtool': 'apps/keytrustee/dist/main-keytrustee-orgtool.js',
   keytrustee: 'apps/cli/dist/main.js',
+  'keytrustee-kms': 'apps/kms/dist/main.js',
 }
 
 /** A checkout with nothing but the launchers. */

@@ -29,6 +29,8 @@ export {
   TrusteeClient,
 } from './trustee-client.js'
 export { makeCertificateRequest } from './identity/certificate-request.js'
+export { enrolClient, type EnrolmentOrder } from './identity/enrol-client.js'
+export { formatFingerprint, recogniseServer } from './identity/first-contact.js'
 export {
   checkIssuedCertificate,
   findClientSettings,

@@ -91,9 +91,9 @@ export class TrusteeClient {
     return { ...reply, content: decodeBase64(reply.content, 'content') }
   }
 
-  /** The caller's deposits in the order of their handles, asked for page by page. */
-  async *list(pageSize = 500): AsyncGenerator<Deposit> {
-    let after: string | undefined
+  /** The caller's deposits in the order of their handles, those after `from`, asked for page by page. */
+  async *list(pageSize = 500, from?: string): AsyncGenerator<Deposit> {
+    let after = from
     do {
       const query = after === undefined ? { limit: pageSize } : { after, limit: pageSize }
       const call = () => this.#transport.call(listDepositsRoute, { query })

@@ -1,17 +1,13 @@
 /** `keytrustee register`: enrols this machine as a client of an organisation. */
 import { hostname } from 'node:os'
 import {
-  checkIssuedCertificate,
-  type ClientKeys,
   type ClientSettings,
   type Enrolment,
+  enrolClient,
   findClientSettings,
-  formatWriterKey,
-  makeCertificateRequest,
   makeClientKeys,
   originOf,
-  Transport,
-  TrusteeClient,
+  recogniseServer,
   writeLocalClient,
 } from '@keyhsm/client'
 import {
@@ -30,7 +26,6 @@ import {
   parseShortName,
   parseUuid,
 } from '@keyhsm/core'
-import { recogniseServer } from '../first-contact.js'
 import { worded } from '../with-trustee.js'
 
 /** What `register` prints. */
@@ -128,7 +123,7 @@ async function register(input: Input, io: Io): Promise<Registration> {
   }
   const serverCertificates = await recogniseServer(wish.server, recognition, io)
   const keys = await makeClientKeys(folder)
-  const enrolment = await enrol({ ...wish, serverCertificates, auth }, keys)
+  const enrolment = await enrolClient({ ...wish, serverCertificates, auth }, keys)
   const settings = toSettings({ ...wish, serverCertificates }, enrolment, earlier)
   await writeLocalClient(folder, settings, enrolment.certificate)
   if (enrolment.state === 'waiting') sayHowToApprove(enrolment, io)
@@ -161,36 +156,6 @@ function ownName(): string {
     .slice(0, 64)
   if (name === '') throw invalidInput('--clientname', 'is required: the host name cannot be used')
   return name
-}
-
-interface Enrolling extends Wish {
-  readonly serverCertificates: string
-  readonly auth: string | undefined
-}
-
-async function enrol(order: Enrolling, keys: ClientKeys): Promise<Enrolment> {
-  const transport = new Transport({ url: order.server, tls: { ca: [order.serverCertificates] } })
-  try {
-    const enrolment = await new TrusteeClient(transport).enrol({
-      organisation: order.organisationName,
-      ...(order.auth === undefined ? {} : { auth: order.auth }),
-      clientName: order.clientName,
-      certificateRequest: await makeCertificateRequest(keys.tlsKey, order.clientName),
-      identityKey: formatWriterKey(keys.identityKey),
-      recipient: await keys.recipient(),
-    })
-    checkEnrolment(enrolment, keys)
-    return enrolment
-  } finally {
-    await transport.destroy()
-  }
-}
-
-function checkEnrolment(enrolment: Enrolment, keys: ClientKeys): void {
-  if (enrolment.state === 'waiting') return
-  if (enrolment.certificate === undefined)
-    throw new DomainError('ERR_UNAVAILABLE', 'the server issued no certificate')
-  checkIssuedCertificate(enrolment.certificate, enrolment.authority, keys.tlsKey)
 }
 
 function toSettings(

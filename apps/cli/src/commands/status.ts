@@ -1,7 +1,6 @@
 /** `keytrustee status`: who this client is, and whether its server answers. */
-import { findClientSettings, fingerprintOf, splitPem } from '@keyhsm/client'
+import { findClientSettings, fingerprintOf, formatFingerprint, splitPem } from '@keyhsm/client'
 import { type Command, type Input, printFields } from '@keyhsm/command-line'
-import { formatFingerprint } from '../first-contact.js'
 import { withTrustee } from '../with-trustee.js'
 
 type Status = Readonly<Record<string, unknown>>

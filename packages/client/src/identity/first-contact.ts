@@ -2,15 +2,17 @@
  * Which server is it? Settled before anything secret is sent: by a fingerprint or a CA that somebody gave, by the pin of
  * an earlier call, or by a person who compares. Everything else ends here.
  */
-import {
-  fetchServerCertificate,
-  findServerFault,
-  fingerprintOf,
-  splitPem,
-  type TlsPins,
-} from '@keyhsm/client'
-import type { Io } from '@keyhsm/command-line'
 import { DomainError, type Fingerprint, parseFingerprint } from '@keyhsm/core'
+import { fetchServerCertificate } from '../transport/fetch-server-certificate.js'
+import { findServerFault } from '../transport/probe-server.js'
+import { fingerprintOf, splitPem, type TlsPins } from '../transport/server-check.js'
+
+/** Somebody who may be asked; a command's input and output are one. */
+export interface Person {
+  readonly isTerminal: boolean
+  words(line: string): void
+  ask(prompt: string): Promise<string>
+}
 
 /** What the user gave to recognise the server by. */
 export interface Recognition {
@@ -24,7 +26,7 @@ export interface Recognition {
 }
 
 /** PEM to pin the server at `url` by. @throws ERR_INVALID_INPUT (exit 2) when it is another one, or nobody can tell. */
-export async function recogniseServer(url: string, by: Recognition, io: Io): Promise<string> {
+export async function recogniseServer(url: string, by: Recognition, io: Person): Promise<string> {
   const expected = by.cacert ?? by.pinned
   if (expected !== undefined) await provePins(url, { ca: [expected] }, by)
   const shown = await fetchServerCertificate(url)
@@ -66,7 +68,7 @@ function anotherServer(
 async function ask(
   url: string,
   seen: Fingerprint,
-  { by, io }: { by: Recognition; io: Io },
+  { by, io }: { by: Recognition; io: Person },
 ): Promise<void> {
   io.words(`${url} shows a certificate with SHA-256 fingerprint`)
   io.words(formatFingerprint(seen))

@@ -1,0 +1,48 @@
+/** Enrolment: the client's public keys and its proof go to the server, a certificate comes back and is checked. */
+import { DomainError } from '@keyhsm/core'
+import { formatWriterKey } from '../sealing/writer-key.js'
+import { Transport } from '../transport/transport.js'
+import { type Enrolment, TrusteeClient } from '../trustee-client.js'
+import { makeCertificateRequest } from './certificate-request.js'
+import { checkIssuedCertificate } from './client-folder.js'
+import type { ClientKeys } from './client-keys.js'
+
+/** As what to enrol, and where. */
+export interface EnrolmentOrder {
+  readonly server: string
+  readonly organisationName: string
+  readonly clientName: string
+  /** PEM by which the server is recognised. */
+  readonly serverCertificates: string
+  /** The organisation's auth secret; without it an administrator approves. */
+  readonly auth: string | undefined
+}
+
+/**
+ * Asks for a certificate. Asking again with the same keys gives the same client.
+ * @throws what the server refuses with; ERR_UNAVAILABLE when what it issued does not fit.
+ */
+export async function enrolClient(order: EnrolmentOrder, keys: ClientKeys): Promise<Enrolment> {
+  const transport = new Transport({ url: order.server, tls: { ca: [order.serverCertificates] } })
+  try {
+    const enrolment = await new TrusteeClient(transport).enrol({
+      organisation: order.organisationName,
+      ...(order.auth === undefined ? {} : { auth: order.auth }),
+      clientName: order.clientName,
+      certificateRequest: await makeCertificateRequest(keys.tlsKey, order.clientName),
+      identityKey: formatWriterKey(keys.identityKey),
+      recipient: await keys.recipient(),
+    })
+    checkEnrolment(enrolment, keys)
+    return enrolment
+  } finally {
+    await transport.destroy()
+  }
+}
+
+function checkEnrolment(enrolment: Enrolment, keys: ClientKeys): void {
+  if (enrolment.state === 'waiting') return
+  if (enrolment.certificate === undefined)
+    throw new DomainError('ERR_UNAVAILABLE', 'the server issued no certificate')
+  checkIssuedCertificate(enrolment.certificate, enrolment.authority, keys.tlsKey)
+}
