@@ -22,6 +22,8 @@ export interface TlsServing {
   readonly rejectUnauthorized: boolean
   /** PEM, any number in each. An authority admits its leafs; a leaf admits itself, and nobody else of its authority. */
   readonly trustedCertificates: readonly string[]
+  /** False: peers are not asked for a certificate at all. Default true. */
+  readonly requestCertificate?: boolean
 }
 
 /** Bounds on what one caller can hold open. Times in milliseconds. */

@@ -46,7 +46,7 @@ export function createTlsServer(tls: TlsServing, limits: HttpLimits): TlsServer 
   const server = new PartialChainServer({
     ...nodeHttpOptions(limits),
     ...contextOptions(tls),
-    requestCert: true,
+    requestCert: tls.requestCertificate ?? true,
     rejectUnauthorized: tls.rejectUnauthorized,
     handshakeTimeout: limits.handshakeTimeoutMs,
     ALPNProtocols: ['http/1.1'],

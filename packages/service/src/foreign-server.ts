@@ -1,0 +1,153 @@
+/**
+ * An HTTP server for a protocol that is not ours: same listeners, limits, TLS and draining as `http-server.ts`, but paths, bodies,
+ * reason phrases and errors are the handler's own. Requests need neither body nor length nor content type.
+ */
+import type http from 'node:http'
+import type { TLSSocket } from 'node:tls'
+import { DomainError, newUuid, toDomainError } from '@keyhsm/core'
+import { trackConnections } from './http/connections.js'
+import { withinDeadline } from './http/deadline.js'
+import type { ForeignReply, ForeignRequest } from './http/foreign-request.js'
+import { listen } from './http/listen.js'
+import { answerMalformed } from './http/malformed.js'
+import { defaultHttpLimits, type HttpServer, type HttpServerOptions } from './http/options.js'
+import { createPlainServer } from './http/plain-server.js'
+import { readBody } from './http/read-body.js'
+import { createTlsServer } from './http/tls-server.js'
+
+export type { ForeignReply, ForeignRequest } from './http/foreign-request.js'
+
+export interface ForeignServerOptions
+  extends Pick<HttpServerOptions, 'listen' | 'tls' | 'limits' | 'onError'> {
+  readonly maxBodyBytes: number
+  readonly deadlineMs: number
+  handle(request: ForeignRequest): Promise<ForeignReply>
+  /** The answer to whatever was thrown: by the handler, for a body too long (ERR_TOO_LARGE), a deadline (ERR_BUSY), a stop. */
+  refuse(error: unknown): ForeignReply
+}
+
+/**
+ * Starts the server; it accepts requests when the promise resolves. Without `tls` it speaks plain HTTP.
+ * @throws ERR_SETTINGS when address, key or certificate are unusable; ERR_UNAVAILABLE when another program has the address.
+ */
+export async function startForeignServer(options: ForeignServerOptions): Promise<HttpServer> {
+  const limits = { ...defaultHttpLimits, ...options.limits }
+  const tls = options.tls && createTlsServer(options.tls, limits)
+  const server = tls?.server ?? createPlainServer(limits)
+  server.maxConnections = limits.maxConnections
+  const connections = trackConnections(server)
+  answerMalformed(server)
+  server.on('request', (request: http.IncomingMessage, response: http.ServerResponse) => {
+    void answer(options, { request, response, ending: connections.ending() })
+  })
+  const address = await listen(server, options.listen)
+  server.on('error', (cause) => {
+    const error = new DomainError('ERR_UNAVAILABLE', 'a connection could not be accepted', {
+      cause,
+    })
+    options.onError(error, { requestId: newUuid(), route: 'accept', status: 503 })
+  })
+  return {
+    address,
+    reloadTls(next) {
+      if (tls === undefined) throw new DomainError('ERR_SETTINGS', 'this server has no TLS')
+      tls.reload(next)
+    },
+    drain: (timeoutMs) => connections.drain(timeoutMs),
+    close: () => connections.close(),
+    inFlight: () => connections.inFlight(),
+  }
+}
+
+interface Exchange {
+  readonly request: http.IncomingMessage
+  readonly response: http.ServerResponse
+  readonly ending: boolean
+}
+
+async function answer(options: ForeignServerOptions, exchange: Exchange): Promise<void> {
+  const { request, response, ending } = exchange
+  let reply: ForeignReply
+  try {
+    if (ending) throw new DomainError('ERR_UNAVAILABLE', 'the service is stopping')
+    reply = await ask(options, request, response)
+  } catch (error) {
+    reply = options.refuse(error)
+    report(options, request, { error, status: reply.status })
+  }
+  if (response.destroyed) return
+  try {
+    send(response, reply, ending)
+  } catch (error) {
+    report(options, request, { error, status: 500 })
+    response.destroy()
+  }
+}
+
+async function ask(
+  options: ForeignServerOptions,
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+): Promise<ForeignReply> {
+  const body = await readBody(request, options.maxBodyBytes)
+  return withinDeadline(options.deadlineMs, response, (signal) =>
+    options.handle({
+      method: request.method ?? 'GET',
+      target: request.url ?? '/',
+      headers: request.headers,
+      body,
+      peerAddress: plainAddress(request.socket.remoteAddress),
+      secure: (request.socket as Partial<TLSSocket>).encrypted === true,
+      get signal() {
+        return signal()
+      },
+      get delivered() {
+        return deliveryOf(response)
+      },
+    }),
+  )
+}
+
+/** Call it before the reply is sent: `close` always comes, after `finish` when all was handed over. */
+function deliveryOf(response: http.ServerResponse): Promise<boolean> {
+  return new Promise((resolve) => {
+    if (response.destroyed) resolve(false)
+    response.once('finish', () => resolve(true))
+    response.once('close', () => resolve(response.writableFinished))
+  })
+}
+
+function plainAddress(address: string | undefined): string {
+  return address?.replace(/^::ffff:(?=\d+\.)/, '') ?? 'local'
+}
+
+function report(
+  options: ForeignServerOptions,
+  request: http.IncomingMessage,
+  { error, status }: { readonly error: unknown; readonly status: number },
+): void {
+  try {
+    const route = request.method ?? 'GET'
+    options.onError(toDomainError(error), { requestId: newUuid(), route, status })
+  } catch {
+    // A log that cannot be written must not put its own error before the caller.
+  }
+}
+
+function send(response: http.ServerResponse, reply: ForeignReply, ending: boolean): void {
+  const body =
+    typeof reply.body === 'string' ? Buffer.from(reply.body) : (reply.body ?? Buffer.alloc(0))
+  const headers: Record<string, string | string[] | number> = { 'content-length': body.length }
+  for (const [name, value] of Object.entries(reply.headers ?? {}))
+    headers[name] = typeof value === 'string' ? value : [...value]
+  if (ending) headers['connection'] = 'close'
+  const reason = reply.reason === undefined ? undefined : toReasonPhrase(reply.reason)
+  if (reason === undefined) response.writeHead(reply.status, headers)
+  else response.writeHead(reply.status, reason, headers)
+  response.end(body)
+}
+
+/** Text as a reason phrase: one line of printable Latin-1. @see RFC 9112 §4 */
+export function toReasonPhrase(text: string): string {
+  return text.replace(/[\r\n][\s\S]*$/, '').replace(/[^\t\x20-\x7e\xa0-\xff]/g, '?')
+}
