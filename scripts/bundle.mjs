@@ -25,6 +25,7 @@ const entries = [
   'apps/keytrustee/dist/main-keytrustee-server.js',
   'apps/keytrustee/dist/main-keytrustee-orgtool.js',
   'apps/cli/dist/main.js',
+  'apps/kms/dist/main.js',
   'packages/hsm-pkcs11/dist/host/host-main.js',
   'packages/hsm-pkcs11/dist/host/worker-main.js',
 ]

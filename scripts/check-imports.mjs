@@ -29,6 +29,7 @@ const below = {
     'client',
   ],
   'app-keytrustee': ['core', 'protocol', 'service', 'command-line', 'client'],
+  'app-kms': ['core', 'protocol', 'service', 'command-line', 'client'],
   'app-cli': ['core', 'protocol', 'command-line', 'client'],
 }
 
@@ -38,6 +39,7 @@ const confined = {
   fastify: /^packages\/service\/src\/http/,
   pg: /^apps\/keytrustee\/src\/store\/postgres\//,
   undici: /^packages\/client\/src\/transport/,
+  saxes: /^(packages\/service\/src\/log|apps\/kms\/src\/configuration)\//,
   commander: /^packages\/command-line\/src\//,
   'age-encryption': /^packages\/client\/src\/(sealing|identity)\//,
   saxes: /^packages\/(hsm-nae\/src\/xml\/|service\/src\/log\/xml)/,

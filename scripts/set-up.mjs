@@ -16,7 +16,7 @@ import { demoPackages, testPackages } from './lib/packages.mjs'
 import { runMain, say, Stop } from './lib/say.mjs'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const serviceUsers = ['keyhsm', 'keytrustee']
+const serviceUsers = ['keyhsm', 'keytrustee', 'keytrustee-kms']
 
 /** Everything in order; each part does nothing when it is done already. */
 export function setUp({ install = true, tests = false } = {}) {

@@ -177,7 +177,8 @@ export class Stack {
   }
 
   async stop({ quiet = false } = {}) {
-    for (const command of ['keytrustee-server stop', 'keyhsm stop']) {
+    const kms = existsSync(join(this.home, 'keytrustee-kms')) ? ['keytrustee-kms stop'] : []
+    for (const command of [...kms, 'keytrustee-server stop', 'keyhsm stop']) {
       await this.run(command, { exit: 'any', quiet })
     }
   }

@@ -11,6 +11,7 @@ export const installed: Home = {
   keyhsm: installedHome,
   keytrustee: '/var/lib/keytrustee/.keytrustee',
   client: join(process.env['HOME'] ?? '/', '.keytrustee'),
+  'keytrustee-kms': '/var/lib/keytrustee-kms',
 }
 
 export interface Paths {

@@ -23,6 +23,7 @@ function defaultHome(env: Readonly<Record<string, string | undefined>>): Home {
     keyhsm: '/usr/share/keytrustee-server-keyhsm',
     keytrustee: '/var/lib/keytrustee/.keytrustee',
     client: join(env['HOME'] ?? '/', '.keytrustee'),
+    'keytrustee-kms': '/var/lib/keytrustee-kms',
   }
 }
 

@@ -10,6 +10,7 @@ export function homeIn(root: string): Home {
     keyhsm: join(absolute, 'keyhsm'),
     keytrustee: join(absolute, 'keytrustee'),
     client: join(absolute, 'client'),
+    'keytrustee-kms': join(absolute, 'keytrustee-kms'),
   }
 }
 

@@ -20,6 +20,7 @@ import type { Io, ServiceUser } from './records.js'
 const accountVariables: Readonly<Record<ServiceUser, string>> = {
   keyhsm: 'KEYHSM_USER',
   keytrustee: 'KEYTRUSTEE_USER',
+  'keytrustee-kms': 'KEYTRUSTEE_KMS_USER',
 }
 
 /** The account to drop to, undefined when the process is not root. @throws ERR_SETTINGS when it does not exist or is root. */

@@ -4,7 +4,7 @@
  */
 
 /** An operating system account that a program drops to when it was started as root. */
-export type ServiceUser = 'keyhsm' | 'keytrustee'
+export type ServiceUser = 'keyhsm' | 'keytrustee' | 'keytrustee-kms'
 
 export interface Option {
   /** Long name without dashes, e.g. `pin-file`; also the key in {@link Input.options} and {@link Input.files}. */
@@ -74,6 +74,7 @@ export interface Home {
   readonly keyhsm: string
   readonly keytrustee: string
   readonly client: string
+  readonly 'keytrustee-kms': string
 }
 
 export interface Io {

@@ -1,0 +1,64 @@
+/** The ACL file in use: looked at every second, taken when it changed and can be read, else the old rules stay. */
+import { stat } from 'node:fs/promises'
+import { type DomainError, toDomainError } from '@keyhsm/core'
+import { readConfiguration } from '../configuration/configuration.js'
+import { type Acls, parseAcls } from './acls.js'
+
+export interface AclFile {
+  current(): Acls
+  /** Reads the file now. @throws ERR_SETTINGS; the old rules stay. */
+  reload(): Promise<Acls>
+  close(): void
+}
+
+const watchMs = 1_000
+
+/**
+ * @param onChange told of every new set of rules; @param onFault told once of each state of the file that cannot be used.
+ * @throws ERR_SETTINGS when the file cannot be read or understood now: a KMS without rules must not start.
+ */
+export async function openAclFile(
+  path: string,
+  onChange: (acls: Acls) => void,
+  onFault: (error: DomainError) => void,
+): Promise<AclFile> {
+  let seen = await stamp(path)
+  let acls = await readAcls(path)
+  onChange(acls)
+  const reload = async () => {
+    const now = await stamp(path)
+    acls = await readAcls(path)
+    seen = now
+    onChange(acls)
+    return acls
+  }
+  let looking = false
+  const look = async () => {
+    if (looking) return
+    looking = true
+    try {
+      const now = await stamp(path)
+      if (now === seen) return
+      seen = now
+      acls = await readAcls(path)
+      onChange(acls)
+    } catch (error) {
+      onFault(toDomainError(error))
+    } finally {
+      looking = false
+    }
+  }
+  const watcher = setInterval(() => void look(), watchMs).unref()
+  return { current: () => acls, reload, close: () => clearInterval(watcher) }
+}
+
+/** @throws ERR_SETTINGS */
+export async function readAcls(path: string): Promise<Acls> {
+  return parseAcls(await readConfiguration([path], {}))
+}
+
+/** What changes with every edit: editors replace files, so the inode counts too. */
+async function stamp(path: string): Promise<string> {
+  const found = await stat(path).catch(() => undefined)
+  return found ? `${found.ino}/${found.mtimeMs}/${found.size}` : 'absent'
+}

@@ -1,0 +1,103 @@
+/** The cookie `hadoop.auth`: who somebody is, until when, signed. @see docs/protocols/hadoop-kms.md#cookie */
+import { createHmac, timingSafeEqual } from 'node:crypto'
+
+export const cookieName = 'hadoop.auth'
+
+export interface CookieClaims {
+  /** Short name. */
+  readonly user: string
+  /** Full name. */
+  readonly principal: string
+  /** `simple-dt` or `kerberos-dt`. */
+  readonly type: string
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number
+}
+
+/** Why a cookie is not believed, in the words that clients and logs know. */
+export type CookieFault =
+  | 'Unauthorized access'
+  | 'org.apache.hadoop.security.authentication.util.SignerException: Invalid signature'
+  | 'Invalid AuthenticationToken type'
+  | 'AuthenticationToken expired'
+
+/** The value without quotes. @param secret raw bytes */
+export function signCookie(claims: CookieClaims, secret: Buffer): string {
+  const { user, principal, type, expiresAt } = claims
+  const text = `u=${user}&p=${principal}&t=${type}&e=${expiresAt}`
+  return `${text}&s=${signatureOf(text, secret)}`
+}
+
+/** What a value says, if one of `secrets` signed it; it may be over its time. */
+export function openCookie(
+  value: string,
+  secrets: readonly Buffer[],
+  now: number,
+): CookieClaims | CookieFault {
+  if (value === '') return 'Unauthorized access'
+  const at = value.lastIndexOf('&s=')
+  const text = value.slice(0, Math.max(0, at))
+  const given = Buffer.from(value.slice(at + 3))
+  const signed = at > 0 && secrets.some((secret) => isSame(given, signatureOf(text, secret)))
+  if (!signed)
+    return 'org.apache.hadoop.security.authentication.util.SignerException: Invalid signature'
+  const claims = parseClaims(text)
+  if (!claims) return 'Unauthorized access'
+  return now > claims.expiresAt ? 'AuthenticationToken expired' : claims
+}
+
+/** The value of our cookie in a Cookie header, its quotes taken off; undefined when it is not there. */
+export function findCookie(header: string | undefined): string | undefined {
+  for (const part of header?.split(';') ?? []) {
+    const [name, ...rest] = part.split('=')
+    if (name?.trim() !== cookieName) continue
+    return rest
+      .join('=')
+      .trim()
+      .replace(/^"(.*)"$/, '$1')
+  }
+  return undefined
+}
+
+export interface CookieAttributes {
+  readonly domain?: string | undefined
+  readonly path?: string | undefined
+  /** `Expires` is written only for persistent cookies. */
+  readonly persistentUntil?: Date | undefined
+  readonly secure: boolean
+}
+
+/** The Set-Cookie header; an empty value takes the cookie back. Never `Max-Age`: Java would read the header by other rules. */
+export function formatSetCookie(value: string, attributes: CookieAttributes): string {
+  const { domain, path, persistentUntil, secure } = attributes
+  return [
+    value === '' ? `${cookieName}=` : `${cookieName}="${value}"`,
+    ...(path ? [`Path=${path}`] : []),
+    ...(domain ? [`Domain=${domain}`] : []),
+    ...(persistentUntil ? [`Expires=${persistentUntil.toUTCString()}`] : []),
+    ...(secure ? ['Secure'] : []),
+    'HttpOnly',
+  ].join('; ')
+}
+
+function signatureOf(text: string, secret: Buffer): string {
+  return createHmac('sha256', secret).update(text).digest('base64')
+}
+
+function isSame(given: Buffer, expected: string): boolean {
+  const bytes = Buffer.from(expected)
+  return given.length === bytes.length && timingSafeEqual(given, bytes)
+}
+
+function parseClaims(text: string): CookieClaims | undefined {
+  const fields = new Map<string, string>()
+  for (const part of text.split('&')) {
+    const at = part.indexOf('=')
+    if (at < 1) return undefined
+    fields.set(part.slice(0, at), part.slice(at + 1))
+  }
+  const [user, principal, type] = ['u', 'p', 't'].map((name) => fields.get(name))
+  const expires = fields.get('e') ?? ''
+  if (!user || !principal || !type || !/^\d{1,15}$/.test(expires)) return undefined
+  return { user, principal, type, expiresAt: Number(expires) }
+}

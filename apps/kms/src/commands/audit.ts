@@ -1,0 +1,47 @@
+/** `keytrustee-kms audit verify`: checks this instance's audit offline, with a public key given from outside. */
+import { readFile } from 'node:fs/promises'
+import { type Command, type Io, printFields } from '@keyhsm/command-line'
+import { type AuditReport, verifyAudit } from '@keyhsm/service'
+import { pathsOf } from './folder.js'
+
+export const auditCommands: readonly Command[] = [
+  {
+    name: 'audit verify',
+    summary: 'check the audit for changed, missing or reordered entries',
+    options: [
+      {
+        flag: 'public-key',
+        value: 'F',
+        file: true,
+        describe: 'the auditor’s own copy of audit.pub; without it the one in the home is used',
+      },
+    ],
+    async run(input, io) {
+      const paths = pathsOf(input)
+      const given = input.files['public-key']
+      if (given === undefined)
+        io.words(
+          'warning: checked against audit.pub of this home; an auditor keeps a copy elsewhere',
+        )
+      const publicKey = (given ?? (await readFile(paths.auditPublicKey))).toString('utf8')
+      return verifyAudit({ directory: paths.audit, publicKey, service: 'keytrustee-kms' })
+    },
+    print(report: AuditReport, io: Io) {
+      printFields(
+        {
+          audit: report.ok ? 'verified' : 'FAULTY',
+          entries: report.entries,
+          files: report.files,
+          checkpoints: report.checkpoints,
+          signatures: report.signatures,
+          'after last checkpoint': report.afterLastCheckpoint,
+          'unknown outcomes': report.unknownOutcomeCount,
+          faults: report.faultCount,
+        },
+        io,
+      )
+      for (const { file, line, what } of report.faults) io.words(`${file} line ${line}: ${what}`)
+    },
+    exitCode: (report: AuditReport) => (report.ok ? 0 : 1),
+  },
+]

@@ -1,0 +1,114 @@
+/** `keytrustee-kms keys list|undelete|purge`: as the KMS itself, whether the service runs or not. */
+import {
+  type Command,
+  type Input,
+  type Io,
+  optionGiven,
+  printLine,
+  printable,
+  printTable,
+} from '@keyhsm/command-line'
+import { DomainError } from '@keyhsm/core'
+import { withKeyStore } from '../service/with-key-store.js'
+import { purgeKey, undeleteKey } from '../zone-keys/restore-key.js'
+import type { NamedKey, ZoneKey } from '../zone-keys/zone-key.js'
+import { pathsOf } from './folder.js'
+
+interface Row {
+  readonly name: string
+  readonly cipher: string
+  readonly bits: number
+  readonly versions: number
+  readonly created: string
+  readonly deleted?: string
+  readonly deletedBy?: string
+}
+
+const keyArgument = { name: 'key', describe: 'name of the key' }
+
+export const keysCommands: readonly Command[] = [
+  {
+    name: 'keys list',
+    summary: 'list the zone keys by their Hadoop names',
+    options: [{ flag: 'deleted', describe: 'list the deleted ones, which can be brought back' }],
+    run: (input) =>
+      withKeyStore(pathsOf(input), async ({ directory }) => {
+        const all = await directory.lookAll()
+        return all.flatMap(optionGiven(input, 'deleted') ? toDeletedRows : toRows)
+      }),
+    print(rows: readonly Row[], io: Io) {
+      const columns = ['name', 'cipher', 'bits', 'versions', 'created']
+      const more = rows.some(({ deleted }) => deleted !== undefined) ? ['deleted', 'deletedBy'] : []
+      printTable(rows as readonly (Row & Record<string, unknown>)[], [...columns, ...more], io)
+    },
+  },
+  {
+    name: 'keys undelete',
+    summary: 'bring a deleted key back',
+    arguments: [keyArgument],
+    run: (input) =>
+      withKeyStore(pathsOf(input), async (store) => {
+        const name = keyOf(input)
+        await undeleteKey(store, { name, by: operatorName() })
+        return { name, state: 'active' }
+      }),
+    print: ({ name }: { readonly name: string }, io: Io) =>
+      printLine(
+        printable(`${name} is back; running instances know it within their cache time`),
+        io,
+      ),
+  },
+  {
+    name: 'keys purge',
+    summary: 'remove the deposits of a deleted key: files encrypted with it are lost',
+    arguments: [keyArgument],
+    options: [{ flag: 'yes', short: 'y', describe: 'do not ask' }],
+    run: purge,
+    print: ({ name, purged }: { readonly name: string; readonly purged: number }, io: Io) =>
+      printLine(printable(`${purged} deleted keys called ${name} are purged`), io),
+  },
+]
+
+async function purge(input: Input, io: Io) {
+  const name = keyOf(input)
+  if (!optionGiven(input, 'yes')) {
+    if (!io.isTerminal)
+      throw new DomainError('ERR_INVALID_INPUT', 'nobody can be asked', {
+        hints: ['give --yes when every file encrypted with this key may be lost'],
+      })
+    const answer = await io.ask(
+      printable(`Files encrypted with the deleted key ${name} will be lost. Go on? [y/N] `),
+    )
+    if (!/^y(es)?$/i.test(answer.trim()))
+      throw new DomainError('ERR_INVALID_INPUT', 'not confirmed: nothing was changed')
+  }
+  return withKeyStore(pathsOf(input), async (store) => ({
+    name,
+    purged: await purgeKey(store, { name, by: operatorName() }),
+  }))
+}
+
+function keyOf(input: Input): string {
+  return input.args['key'] ?? ''
+}
+
+/** Commands run as the KMS's own user; who typed them is known only through sudo. */
+function operatorName(): string {
+  return `operator:${process.env['SUDO_USER'] ?? process.env['USER'] ?? 'unknown'}`
+}
+
+function toRows({ name, key }: NamedKey): Row[] {
+  return key ? [toRow(name, key)] : []
+}
+
+function toDeletedRows({ name, deleted }: NamedKey): Row[] {
+  return deleted.map(({ key, deletedAt, deletedBy }) => ({
+    ...toRow(name, key),
+    deleted: new Date(deletedAt).toISOString(),
+    deletedBy,
+  }))
+}
+
+function toRow(name: string, { cipher, bits, versions, createdAt }: ZoneKey): Row {
+  return { name, cipher, bits, versions, created: new Date(createdAt).toISOString() }
+}

@@ -1,0 +1,36 @@
+/** `keytrustee-kms status`. */
+import { Transport } from '@keyhsm/client'
+import { type Command, type Io, printFields } from '@keyhsm/command-line'
+import { errorTraits } from '@keyhsm/core'
+import type { ReplyOf } from '@keyhsm/protocol'
+import { daemonState } from '@keyhsm/service'
+import { readLiveSettings } from '../service/live-settings.js'
+import { kmsStatusRoute } from '../service/status-route.js'
+import { pathsOf } from './folder.js'
+
+type Status =
+  | ({ readonly running: true } & ReplyOf<typeof kmsStatusRoute>)
+  | { readonly running: false; readonly remarks: readonly string[] }
+
+/** Exit status 69 when it does not run or cannot serve. */
+export const statusCommand: Command = {
+  name: 'status',
+  summary: 'say how the KMS and everything it needs are doing',
+  async run(input): Promise<Status> {
+    const paths = pathsOf(input)
+    if (!daemonState(paths.pidFile).running)
+      return { running: false, remarks: (await readLiveSettings(paths)).remarks }
+    const transport = new Transport({ socketPath: paths.controlSocket })
+    try {
+      return { running: true, ...(await transport.call(kmsStatusRoute)) }
+    } finally {
+      await transport.destroy()
+    }
+  },
+  print({ remarks, ...fields }: Status, io: Io) {
+    printFields(fields, io)
+    for (const remark of remarks) io.words(`note: ${remark}`)
+  },
+  exitCode: (status: Status) =>
+    status.running && status.healthy ? 0 : errorTraits.ERR_UNAVAILABLE.exit,
+}

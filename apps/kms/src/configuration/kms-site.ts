@@ -1,0 +1,214 @@
+/**
+ * What `kms-site.xml` (and `core-site.xml` under it) says to this KMS. Known names are obeyed or said not to be, with the reason; names of
+ * Hadoop's KMS that are not known are listed, so that nothing an operator wrote is silently without effect.
+ */
+import { DomainError, type FieldFault, invalidInput } from '@keyhsm/core'
+import { nearestName } from '@keyhsm/service'
+import type { Configuration } from './configuration.js'
+
+export interface KmsSite {
+  readonly host: string | undefined
+  readonly port: number | undefined
+  readonly defaultCipher: string
+  readonly defaultBits: number
+  readonly keyAuthorization: boolean
+  readonly cacheEnabled: boolean
+  readonly cacheMs: number
+  readonly currentKeyCacheMs: number
+  readonly processName: string
+  readonly staticGroups: string
+  readonly authentication: {
+    readonly type: 'simple' | 'kerberos'
+    readonly cookieValidityMs: number
+    readonly cookieDomain: string | undefined
+    readonly cookiePath: string | undefined
+    readonly cookiePersistent: boolean
+    readonly signerProvider: 'random' | 'file' | 'zookeeper'
+    readonly signatureSecretFile: string | undefined
+    readonly keytab: string | undefined
+    readonly principal: string
+    readonly nameRules: string
+    readonly nameRulesMechanism: 'hadoop' | 'mit'
+  }
+  readonly tokens: {
+    readonly updateIntervalMs: number
+    readonly maxLifetimeMs: number
+    readonly renewIntervalMs: number
+    readonly removalScanMs: number
+  }
+}
+
+type Parse<Value> = (text: string, field: string) => Value
+
+const authentication = 'hadoop.kms.authentication'
+const delegation = `${authentication}.delegation-token`
+
+/** Names that mean something to the original and nothing here, each with the reason. */
+const notObeyed: Readonly<Record<string, string>> = {
+  'hadoop.kms.key.provider.uri':
+    'zone keys are deposits of the Trustee Server; use keytrustee-kms import',
+  'hadoop.kms.ssl.enabled': 'HTTPS is on unless keytrustee-kms.tls is off in kms.properties',
+  'hadoop.kms.http.administrators': 'administration goes over the local control socket',
+  'hadoop.kms.audit.logger': 'the audit chain and the line log are always written',
+  'hadoop.kms.audit.aggregation.window.ms': 'each access is audited by itself',
+  'hadoop.kms.metrics.session.id': 'there are no metrics sessions',
+  'hadoop.security.kms.encrypted.key.cache.size': 'encrypted keys are made when they are asked for',
+  'hadoop.security.kms.encrypted.key.cache.low.watermark':
+    'encrypted keys are made when they are asked for',
+  'hadoop.security.kms.encrypted.key.cache.expiry':
+    'encrypted keys are made when they are asked for',
+  'hadoop.security.kms.encrypted.key.cache.num.fill.threads':
+    'encrypted keys are made when they are asked for',
+  [`${authentication}.simple.anonymous.allowed`]: 'anonymous requests are never allowed',
+  [`${authentication}.token.max-inactive-interval`]: 'cookies end at a fixed time',
+  [`${authentication}.kerberos.endpoint.whitelist`]: 'every path asks for authentication',
+  'hadoop.security.keystore.java-keystore-provider.password-file':
+    'there is no keystore; use keytrustee-kms import --jceks',
+}
+const notObeyedPrefixes: Readonly<Record<string, string>> = {
+  [`${authentication}.signer.secret.provider.zookeeper.`]:
+    'instances share through the Trustee Server',
+  [`${authentication}.zk-dt-secret-manager.`]: 'instances share through the Trustee Server',
+  [`${authentication}.multi-scheme-auth-handler.`]: 'one type of authentication is used',
+}
+
+/** What the reader asked for, so that the rest can be listed. */
+class Reader {
+  readonly asked = new Set<string>()
+  readonly faults: FieldFault[] = []
+  readonly #configuration: Configuration
+
+  constructor(configuration: Configuration) {
+    this.#configuration = configuration
+  }
+
+  read<Value>(name: string, parse: Parse<Value>, fallback: Value): Value {
+    this.asked.add(name)
+    const found = this.#configuration.get(name)
+    if (found === undefined || found.text.trim() === '') return fallback
+    try {
+      return parse(found.text.trim(), name)
+    } catch (error) {
+      if (!(error instanceof DomainError)) throw error
+      const rule = error.faults[0]?.rule ?? error.message
+      this.faults.push({ field: `${found.file}:${found.line}: ${name}`, rule, line: found.line })
+      return fallback
+    }
+  }
+}
+
+export interface ReadSite {
+  readonly site: KmsSite
+  /** One line each: names that are not known, and known ones without effect. */
+  readonly remarks: readonly string[]
+}
+
+/** @throws ERR_SETTINGS with every value that cannot be used and its place. */
+export function readKmsSite(configuration: Configuration): ReadSite {
+  const reader = new Reader(configuration)
+  const site = readSite(reader)
+  if (reader.faults.length > 0)
+    throw new DomainError(
+      'ERR_SETTINGS',
+      reader.faults.map(({ field, rule }) => `${field} ${rule}`).join('; '),
+      { faults: reader.faults },
+    )
+  return { site, remarks: listRemarks(configuration, reader.asked) }
+}
+
+function readSite(reader: Reader): KmsSite {
+  const number = (name: string, fallback: number, [least, most]: readonly [number, number]) =>
+    reader.read(name, wholeNumber(least, most), fallback)
+  const seconds = (name: string, fallback: number) => number(name, fallback, [1, 1e9]) * 1000
+  const word = (name: string) => reader.read<string | undefined>(name, asText, undefined)
+  return {
+    host: word('hadoop.kms.http.host'),
+    port: reader.read<number | undefined>('hadoop.kms.http.port', wholeNumber(0, 65535), undefined),
+    defaultCipher: reader.read('hadoop.security.key.default.cipher', asText, 'AES/CTR/NoPadding'),
+    defaultBits: number('hadoop.security.key.default.bitlength', 128, [128, 256]),
+    keyAuthorization: reader.read('hadoop.kms.key.authorization.enable', truth, true),
+    cacheEnabled: reader.read('hadoop.kms.cache.enable', truth, true),
+    cacheMs: number('hadoop.kms.cache.timeout.ms', 600_000, [0, 86_400_000]),
+    currentKeyCacheMs: number('hadoop.kms.current.key.cache.timeout.ms', 30_000, [0, 86_400_000]),
+    processName: reader.read('hadoop.kms.metrics.process.name', asText, 'KMS'),
+    staticGroups: reader.read('hadoop.user.group.static.mapping.overrides', asText, ''),
+    authentication: {
+      type: reader.read(`${authentication}.type`, oneOf(['simple', 'kerberos'] as const), 'simple'),
+      cookieValidityMs: seconds(`${authentication}.token.validity`, 36_000),
+      cookieDomain: word(`${authentication}.cookie.domain`),
+      cookiePath: word(`${authentication}.cookie.path`),
+      cookiePersistent: reader.read(`${authentication}.cookie.persistent`, truth, false),
+      signerProvider: reader.read(
+        `${authentication}.signer.secret.provider`,
+        oneOf(['random', 'file', 'zookeeper'] as const),
+        'random',
+      ),
+      signatureSecretFile: word(`${authentication}.signature.secret.file`),
+      keytab: word(`${authentication}.kerberos.keytab`),
+      principal: reader.read(`${authentication}.kerberos.principal`, asText, 'HTTP/localhost'),
+      nameRules: reader.read(`${authentication}.kerberos.name.rules`, asText, 'DEFAULT'),
+      nameRulesMechanism: reader.read(
+        `${authentication}.kerberos.name.rules.mechanism`,
+        oneOf(['hadoop', 'mit'] as const),
+        'hadoop',
+      ),
+    },
+    tokens: {
+      updateIntervalMs: seconds(`${delegation}.update-interval.sec`, 86_400),
+      maxLifetimeMs: seconds(`${delegation}.max-lifetime.sec`, 604_800),
+      renewIntervalMs: seconds(`${delegation}.renew-interval.sec`, 86_400),
+      removalScanMs: seconds(`${delegation}.removal-scan-interval.sec`, 3_600),
+    },
+  }
+}
+
+function listRemarks(configuration: Configuration, asked: ReadonlySet<string>): string[] {
+  const remarks: string[] = []
+  for (const [name, { file, line }] of configuration) {
+    const reason = reasonNotObeyed(name)
+    if (reason !== undefined) remarks.push(`${file}:${line}: ${name} has no effect: ${reason}`)
+    // core-site.xml holds names of all of Hadoop; only the KMS's own can be told to be unknown.
+    else if (name.startsWith('hadoop.kms.') && !asked.has(name) && !isForeign(name)) {
+      const nearest = nearestName(name, [...asked])
+      remarks.push(
+        `${file}:${line}: ${name} is not known${nearest ? `; did you mean ${nearest}?` : ''}`,
+      )
+    }
+  }
+  return remarks
+}
+
+function reasonNotObeyed(name: string): string | undefined {
+  const prefix = Object.keys(notObeyedPrefixes).find((known) => name.startsWith(known))
+  return notObeyed[name] ?? (prefix === undefined ? undefined : notObeyedPrefixes[prefix])
+}
+
+/** Read elsewhere: proxy users; ACLs that somebody wrote into the wrong file are ACLs' business. */
+function isForeign(name: string): boolean {
+  return /^hadoop\.kms\.(proxyuser|acl|blacklist)\./.test(name)
+}
+
+function asText(text: string): string {
+  return text
+}
+
+function truth(text: string, field: string): boolean {
+  if (text === 'true' || text === 'false') return text === 'true'
+  throw invalidInput(field, 'must be true or false')
+}
+
+function wholeNumber(least: number, most: number): Parse<number> {
+  return (text, field) => {
+    const value = /^\d{1,12}$/.test(text) ? Number(text) : Number.NaN
+    if (value >= least && value <= most) return value
+    throw invalidInput(field, `must be a whole number from ${least} to ${most}`)
+  }
+}
+
+function oneOf<const Value extends string>(values: readonly Value[]): Parse<Value> {
+  return (text, field) => {
+    const found = values.find((value) => value === text)
+    if (found === undefined) throw invalidInput(field, `must be one of ${values.join(', ')}`)
+    return found
+  }
+}

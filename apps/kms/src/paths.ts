@@ -1,0 +1,45 @@
+/** Where a KMS keeps its files, all below its own folder of a home. */
+import { join } from 'node:path'
+
+export interface Paths {
+  readonly root: string
+  readonly settings: string
+  /** The Trustee Server's client that this KMS is: keys and certificate. */
+  readonly client: string
+  /** kms-site.xml, core-site.xml, kms-acls.xml, unless the settings name another folder. */
+  readonly configuration: string
+  readonly tlsCertificate: string
+  readonly tlsKey: string
+  readonly auditKey: string
+  readonly auditPublicKey: string
+  readonly audit: string
+  readonly run: string
+  readonly controlSocket: string
+  readonly pidFile: string
+  readonly log: string
+  readonly logFile: string
+  /** Lines in the old form, for parsers that exist. */
+  readonly auditLog: string
+}
+
+export function pathsIn(root: string): Paths {
+  const run = join(root, 'run')
+  const log = join(root, 'log')
+  return {
+    root,
+    settings: join(root, 'kms.properties'),
+    client: join(root, 'client'),
+    configuration: join(root, 'conf'),
+    tlsCertificate: join(root, 'tls', 'kms.pem'),
+    tlsKey: join(root, 'tls', 'kms.key'),
+    auditKey: join(root, 'audit.key'),
+    auditPublicKey: join(root, 'audit.pub'),
+    audit: join(root, 'audit'),
+    run,
+    controlSocket: join(run, 'control.sock'),
+    pidFile: join(run, 'keytrustee-kms.pid'),
+    log,
+    logFile: join(log, 'keytrustee-kms.log'),
+    auditLog: join(log, 'kms-audit.log'),
+  }
+}

@@ -1,0 +1,33 @@
+/** `keytrustee-kms`: the service and its administration. */
+import { homeIn, type Program } from '@keyhsm/command-line'
+import { aclCommands } from './commands/acl.js'
+import { auditCommands } from './commands/audit.js'
+import { identityCommand } from './commands/identity.js'
+import { initCommand } from './commands/init.js'
+import { keysCommands } from './commands/keys.js'
+import { serviceCommands } from './commands/service.js'
+import { settingsCommand } from './commands/settings.js'
+import { statusCommand } from './commands/status.js'
+import { version } from './version.js'
+
+export const program: Program = {
+  name: 'keytrustee-kms',
+  version,
+  summary: 'Hadoop KMS whose zone keys are deposits of a Key Trustee Server, sealed under an HSM',
+  user: 'keytrustee-kms',
+  groups: { keys: 'zone keys', acl: 'who may do what', audit: 'this instance’s audit' },
+  defaultHome: () => ({
+    ...homeIn('/var/lib/keytrustee-kms'),
+    'keytrustee-kms': '/var/lib/keytrustee-kms',
+  }),
+  commands: [
+    initCommand,
+    identityCommand,
+    ...serviceCommands,
+    statusCommand,
+    ...keysCommands,
+    ...aclCommands,
+    settingsCommand,
+    ...auditCommands,
+  ],
+}

@@ -1,0 +1,35 @@
+/** The connection to the Trustee Server as the client that this KMS is. */
+import { type LocalClient, readLocalClient, Transport, TrusteeClient } from '@keyhsm/client'
+import { DomainError, hasCode } from '@keyhsm/core'
+import { trusteeVault } from '../zone-keys/trustee-vault.js'
+import type { Vault } from '../zone-keys/vault.js'
+
+export interface TrusteeConnection {
+  readonly client: LocalClient
+  readonly trustee: TrusteeClient
+  readonly vault: Vault
+  close(): Promise<void>
+}
+
+/** A client waits 60 seconds for this KMS and then asks another instance: long pauses help nobody. */
+const retry = { attempts: 4, pauseMs: 200, maxPauseMs: 2_000 }
+const connections = 32
+
+/** Connects on the first call. @throws ERR_SETTINGS when nothing is registered in `folder`, or a key is missing. */
+export async function connectTrustee(folder: string): Promise<TrusteeConnection> {
+  const client = await readLocalClient(folder).catch((error: unknown) => {
+    if (!hasCode(error, 'ERR_SETTINGS')) throw error
+    throw new DomainError('ERR_SETTINGS', error.message.replace('this client', 'this KMS'), {
+      cause: error,
+      hints: ['run keytrustee-kms init, or init --join FILE for a further instance'],
+    })
+  })
+  const transport = new Transport({ url: client.settings.server, tls: client.tls, connections })
+  const trustee = new TrusteeClient(transport, retry)
+  return {
+    client,
+    trustee,
+    vault: trusteeVault(client, trustee),
+    close: () => transport.destroy(),
+  }
+}

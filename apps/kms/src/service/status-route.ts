@@ -1,0 +1,30 @@
+/** What `keytrustee-kms status` asks the running service, over its control socket. */
+import { defineRoute, NoFields } from '@keyhsm/protocol'
+import Type from 'typebox'
+
+export const kmsStatusRoute = defineRoute({
+  method: 'GET',
+  path: '/v1/status',
+  // The socket stands in a directory that only the service's own user can enter.
+  access: 'anyone',
+  params: NoFields,
+  query: NoFields,
+  body: NoFields,
+  reply: Type.Object({
+    version: Type.String(),
+    pid: Type.Integer(),
+    address: Type.String(),
+    startedAt: Type.String(),
+    authentication: Type.String(),
+    trusteeServer: Type.String(),
+    healthy: Type.Boolean(),
+    trustee: Type.String(),
+    audit: Type.String(),
+    openedKeys: Type.Integer(),
+    remarks: Type.Array(Type.String()),
+  }),
+  success: 200,
+  maxBodyBytes: 0,
+  deadlineMs: 20_000,
+  summary: 'how the KMS and what it needs are doing',
+})

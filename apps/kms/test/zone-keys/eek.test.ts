@@ -1,0 +1,90 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { applyEek, bitsOf, makeEek } from '../../src/zone-keys/eek.js'
+
+/** Zone key, IV, data key, EEK; the last two were made by Hadoop's own KMS. */
+const vectors = [
+  [
+    '000102030405060708090a0b0c0d0e0f',
+    'f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff',
+    '00112233445566778899aabbccddeeff',
+    '20b8dba1f0193d9f8c865667a0737795',
+    'hex',
+  ],
+  [
+    '000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f',
+    'f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff',
+    '00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff',
+    '72a0c10b0826295cfb336e71469f6b5eef6c63198581a180b372d4ee2f01641e',
+    'hex',
+  ],
+  [
+    'DJ6zc3pMMgcatkmbBTX4Og',
+    'wPFIEqurE1_gNZCuAHtg4A',
+    'CBBfnOiffVRsnCZMrT1akg',
+    'eh4x2TrkY7q0hNrDFtjolQ',
+    'base64url',
+  ],
+  [
+    'eGDXuoJKX_9hKyiqHv2RD1nq5JJyIHHclP_ICUVfPXU',
+    'm6AJfwxVf0zYGLW4EaOEng',
+    'DCnOZNstWaPbWn6YxOB7CkySaYa52SFCCLDmTJLF9vQ',
+    'AmRXceAboMDS_oDSajCjNE83FphM8fRqlnStTguwyzM',
+    'base64url',
+  ],
+] as const
+const cipher = 'AES/CTR/NoPadding'
+
+describe('EEK', () => {
+  it.each(vectors)('opens and makes vector %s', (zoneKey, iv, dataKey, eek, encoding) => {
+    const bytes = (text: string) => Buffer.from(text, encoding)
+    const opened = applyEek(bytes(zoneKey), cipher, { iv: bytes(iv), material: bytes(eek) })
+    expect(opened).toEqual(bytes(dataKey))
+    expect(applyEek(bytes(zoneKey), cipher, { iv: bytes(iv), material: opened })).toEqual(
+      bytes(eek),
+    )
+  })
+
+  it('makes a fresh data key of the zone key’s length each time', () => {
+    const zoneKey = Buffer.alloc(32, 7)
+    const [a, b] = [makeEek(zoneKey, cipher), makeEek(zoneKey, cipher)]
+    expect(a.material).toHaveLength(32)
+    expect(a.iv).not.toEqual(b.iv)
+    expect(applyEek(zoneKey, cipher, a)).not.toEqual(applyEek(zoneKey, cipher, b))
+  })
+
+  it('is its own inverse', () => {
+    fc.assert(
+      fc.property(
+        fc
+          .constantFrom(16, 24, 32)
+          .chain((length) => fc.uint8Array({ minLength: length, maxLength: length })),
+        fc.uint8Array({ minLength: 16, maxLength: 16 }),
+        fc.uint8Array({ maxLength: 100 }),
+        (key, iv, data) => {
+          const eek = { iv: Buffer.from(iv), material: Buffer.from(data) }
+          const once = applyEek(Buffer.from(key), cipher, eek)
+          return applyEek(Buffer.from(key), cipher, { iv: eek.iv, material: once }).equals(
+            Buffer.from(data),
+          )
+        },
+      ),
+      { numRuns: 100 },
+    )
+  })
+
+  it('wraps with SM4 where the zone says so', () => {
+    const zoneKey = Buffer.alloc(16, 1)
+    const eek = { iv: Buffer.alloc(16), material: Buffer.alloc(16) }
+    expect(applyEek(zoneKey, 'SM4/CTR/NoPadding', eek)).not.toEqual(applyEek(zoneKey, cipher, eek))
+  })
+
+  it('refuses an IV of another length and an unknown cipher', () => {
+    const eek = { iv: Buffer.alloc(12), material: Buffer.alloc(16) }
+    expect(() => applyEek(Buffer.alloc(16), cipher, eek)).toThrow('iv must be 16 bytes')
+    expect(() => applyEek(Buffer.alloc(16), 'DES', { ...eek, iv: Buffer.alloc(16) })).toThrow(
+      'cipher',
+    )
+    expect(bitsOf('DES/CBC')).toBeUndefined()
+  })
+})
