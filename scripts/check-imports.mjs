@@ -39,10 +39,10 @@ const confined = {
   fastify: /^packages\/service\/src\/http/,
   pg: /^apps\/keytrustee\/src\/store\/postgres\//,
   undici: /^packages\/client\/src\/transport/,
-  saxes: /^(packages\/service\/src\/log|apps\/kms\/src\/configuration)\//,
   commander: /^packages\/command-line\/src\//,
   'age-encryption': /^packages\/client\/src\/(sealing|identity)\//,
-  saxes: /^packages\/(hsm-nae\/src\/xml\/|service\/src\/log\/xml)/,
+  saxes:
+    /^(packages\/(hsm-nae\/src\/xml\/|service\/src\/log\/xml)|apps\/kms\/src\/configuration\/)/,
   '@keyhsm/hsm-nae': /^apps\/keyhsm\/src\/drivers\.ts$/,
   '@keyhsm/hsm-pkcs11': /^apps\/keyhsm\/src\/drivers\.ts$/,
 }

@@ -10,7 +10,7 @@ function inputOf(given: { file?: string; argument?: string }): Input {
     args: {},
     options: given.argument === undefined ? {} : { auth: given.argument },
     files: given.file === undefined ? {} : { 'auth-file': Buffer.from(given.file) },
-    home: { root: '', keyhsm: '', keytrustee: '', client: '' },
+    home: { root: '', keyhsm: '', keytrustee: '', client: '', 'keytrustee-kms': '' },
   }
 }
 

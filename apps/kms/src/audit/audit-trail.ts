@@ -76,20 +76,26 @@ function outcomeOf({ status, op = '' }: Access): AuditOutcome {
 }
 
 function toEntry(access: Omit<Access, 'status'>): Omit<AuditEntry, 'event'> {
-  const { op = 'request', key, caller, peerAddress, version, count, requestId } = access
+  const { op = 'request', caller, requestId } = access
   return {
     operation: op.toLowerCase().replaceAll('_', '-'),
     requestId: requestId ?? newUuid(),
     actor: cut(caller?.user.full) ?? 'nobody',
-    subject: {
-      ...(key === undefined ? {} : { key: cut(key) ?? '' }),
-      ...(version === undefined ? {} : { version: cut(version) ?? '' }),
-      ...(count === undefined ? {} : { count }),
-      ...(caller?.realUser ? { realUser: cut(caller.realUser.full) ?? '' } : {}),
-      ...(caller ? { by: caller.by } : {}),
-      peer: peerAddress,
-    },
+    subject: toSubject(access),
   }
+}
+
+/** Only what is known of this access. */
+function toSubject(access: Omit<Access, 'status'>): Readonly<Record<string, string | number>> {
+  const { key, version, count, caller, peerAddress } = access
+  const subject: Record<string, string | number> = { peer: peerAddress }
+  const texts = { key, version, realUser: caller?.realUser?.full, by: caller?.by }
+  for (const [name, text] of Object.entries(texts)) {
+    const shown = cut(text)
+    if (shown !== undefined) subject[name] = shown
+  }
+  if (count !== undefined) subject['count'] = count
+  return subject
 }
 
 function reasonOf({ message }: Access): { readonly reason?: string } {

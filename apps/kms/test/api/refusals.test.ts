@@ -269,7 +269,8 @@ const rows: readonly Row[] = [
 ]
 
 describe('bad input', () => {
-  it.each(rows)('%s: %d %s', async (_, status, javaClass, message, [path, sent]) => {
+  it.each(rows)('%s: %d %s', async (...row) => {
+    const [, status, javaClass, message, [path, sent]] = row
     const before = JSON.stringify([...kms.vault.rows])
     const body = typeof sent.body === 'function' ? sent.body() : sent.body
     const got = await kms.ask(path, { ...sent, body, user: 'alice' })

@@ -71,6 +71,7 @@ export interface Got {
   readonly reason: string | undefined
   readonly headers: Record<string, string>
   readonly text: string
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into replies of any shape
   readonly json: any
 }
 

@@ -36,7 +36,8 @@ const vectors = [
 const cipher = 'AES/CTR/NoPadding'
 
 describe('EEK', () => {
-  it.each(vectors)('opens and makes vector %s', (zoneKey, iv, dataKey, eek, encoding) => {
+  it.each(vectors)('opens and makes vector %s', (...row) => {
+    const [zoneKey, iv, dataKey, eek, encoding] = row
     const bytes = (text: string) => Buffer.from(text, encoding)
     const opened = applyEek(bytes(zoneKey), cipher, { iv: bytes(iv), material: bytes(eek) })
     expect(opened).toEqual(bytes(dataKey))

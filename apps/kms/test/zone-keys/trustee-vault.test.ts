@@ -19,6 +19,13 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
+interface Put {
+  readonly handle: string
+  readonly content: Buffer
+  readonly scope?: string
+  readonly condition?: 'absent' | { readonly revision: number }
+}
+
 /** As the Trustee Server behaves towards one client. */
 class FakeTrustee {
   readonly rows = new Map<
@@ -38,7 +45,7 @@ class FakeTrustee {
     return { deposit: this.describe(handle), revision: row.revision, content: row.content }
   }
 
-  async putBatch(puts: readonly any[], removes: readonly string[]) {
+  async putBatch(puts: readonly Put[], removes: readonly string[]) {
     for (const { handle, condition } of puts) {
       const row = this.rows.get(handle)
       if (condition === 'absent' && row) throw new DomainError('ERR_ALREADY_EXISTS', 'taken')
@@ -56,7 +63,7 @@ class FakeTrustee {
     return { deposits: [], removed: [] }
   }
 
-  describe(handle: string): any {
+  describe(handle: string) {
     const { revision, state } = this.rows.get(handle) ?? {}
     return { handle, revision, state }
   }

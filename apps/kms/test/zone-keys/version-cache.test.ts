@@ -60,7 +60,7 @@ describe('opened zone keys', () => {
 
   it('are wiped when their time is over, also when nobody asks', async () => {
     const { clock, cache } = await make({ maxAgeMs: 1000, maxUses: 100 })
-    let lent = Buffer.alloc(0)
+    let lent: Buffer = Buffer.alloc(0)
     await cache.use(place, (bytes) => {
       lent = bytes
     })
