@@ -30,6 +30,8 @@ export interface Paths {
   readonly latch: string
   readonly log: string
   readonly logFile: string
+  /** How the log is written, in logback's form. */
+  readonly logback: string
   /** What the process itself prints: a crash of Node or of a vendor's library. */
   readonly daemonLog: string
   readonly audit: string
@@ -51,6 +53,7 @@ export function pathsIn(home: string): Paths {
     latch: join(run, 'login-refused'),
     log,
     logFile: join(log, 'keyhsm.log'),
+    logback: join(home, 'conf', 'logback.xml'),
     daemonLog: join(log, 'keyhsm.out'),
     audit: join(home, 'audit'),
   }

@@ -133,21 +133,18 @@ export const commonSchema = settingsSchema({
   },
   logLevel: {
     name: 'keyhsm.log.level',
-    default: 'info',
     parse: oneOf(['error', 'warn', 'info', 'debug']),
-    describe: 'least level that is logged',
+    describe: 'least level that is logged; absent: as conf/logback.xml says',
   },
   logBytes: {
     name: 'keyhsm.log.size',
-    default: '10M',
     parse: size(64 * 1024, 2 ** 40),
-    describe: 'size at which the log file is rolled',
+    describe: 'size at which log files are rolled; absent: as conf/logback.xml says',
   },
   logFiles: {
     name: 'keyhsm.roll.size',
-    default: '10',
     parse: integer(1, 1000),
-    describe: 'rolled log files that are kept',
+    describe: 'rolled log files that are kept; absent: as conf/logback.xml says',
   },
   domain: {
     name: 'keyhsm.partition.domain',

@@ -61,7 +61,14 @@ export const KeyHsmStatusField = Type.Object({
   auditDetail: Type.String(),
   auditSequence: Type.Integer(),
   /** Where the log is written and from which level on; `debug` until a restart after `start --debug`. */
-  log: Type.Object({ file: Type.String(), level: Type.String(), debug: Type.Boolean() }),
+  log: Type.Object({
+    file: Type.String(),
+    level: Type.String(),
+    debug: Type.Boolean(),
+    /** False: lines are lost, or a file cannot be rolled. */
+    healthy: Type.Boolean(),
+    detail: Type.String(),
+  }),
   /** What an operator must know and would not expect: a software token, keys that are not durable. */
   warnings: Type.Array(Type.String()),
   memoryBytes: Type.Integer(),

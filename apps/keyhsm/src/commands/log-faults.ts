@@ -1,10 +1,15 @@
 /** What is wrong with the configuration of the log, for `keyhsm` alone. */
 import { hasCode } from '@keyhsm/core'
 import { readConfiguration } from '../configuration.js'
+import { reportLogging } from '../logging.js'
 import type { Paths } from '../paths.js'
 
 /** One line a fault; none when nothing is set up yet. */
 export async function findLogFaults(paths: Paths): Promise<string[]> {
+  return [...(await reportLogging(paths)), ...(await findSettingsFaults(paths))]
+}
+
+async function findSettingsFaults(paths: Paths): Promise<string[]> {
   try {
     const { pin } = await readConfiguration(paths)
     pin.wipe()

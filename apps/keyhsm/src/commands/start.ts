@@ -2,8 +2,9 @@ import { setFlagsFromString } from 'node:v8'
 import { type Command, type Input, type Io, type Option, optionGiven } from '@keyhsm/command-line'
 import { DomainError, invalidInput, systemClock, toDomainError } from '@keyhsm/core'
 import { daemonState, openLog, runInForeground, startDaemon } from '@keyhsm/service'
-import { type CommonSettings, readConfiguration } from '../configuration.js'
+import { readConfiguration } from '../configuration.js'
 import { makePrivateDirectory } from '../files.js'
+import { type Logging, readLogging } from '../logging.js'
 import { installed, type Paths, pathsIn } from '../paths.js'
 import { startKeyHsm } from '../service/start-key-hsm.js'
 
@@ -65,8 +66,8 @@ async function start(input: Input, io: Io, debug: boolean): Promise<StartResult>
   if (!optionGiven(input, foregroundOption.flag)) {
     return { ...(await startInBackground(input, paths, debug)), status: 0 }
   }
-  const settings = await prepare(paths)
-  return { status: await serve({ paths, settings, io, debug }) }
+  const logging = await prepare(paths)
+  return { status: await serve({ paths, logging, io, debug }) }
 }
 
 /** @throws ERR_ALREADY_EXISTS when it runs; ERR_SETTINGS and what else the service fails with. */
@@ -89,12 +90,15 @@ export async function startInBackground(
 }
 
 /** What can be refused before a process is made. */
-async function prepare(paths: Paths): Promise<CommonSettings> {
+async function prepare(paths: Paths): Promise<Logging> {
   const { settings, pin } = await readConfiguration(paths)
   pin.wipe()
   requireStopped(paths)
   for (const folder of [paths.run, paths.log]) await makePrivateDirectory(folder)
-  return settings
+  const logging = await readLogging(paths, settings)
+  // A log that cannot be opened is told here too, where somebody reads it.
+  await openLog({ name: 'keyhsm', configuration: logging.configuration }).close()
+  return logging
 }
 
 function printStarted({ ready, pid }: StartResult, io: Io): void {
@@ -124,20 +128,16 @@ function requireStopped({ pidFile }: Paths): void {
 
 interface Serving {
   readonly paths: Paths
-  readonly settings: CommonSettings
+  readonly logging: Logging
   readonly io: Io
   readonly debug: boolean
 }
 
-async function serve({ paths, settings, io, debug }: Serving): Promise<number> {
+async function serve({ paths, logging, io, debug }: Serving): Promise<number> {
   setFlagsFromString(heapGrowth)
-  const log = openLog({
-    name: 'keyhsm',
-    file: paths.logFile,
-    level: debug ? 'debug' : settings.logLevel,
-    maxBytes: settings.logBytes,
-    keep: settings.logFiles,
-  })
+  const log = openLog({ name: 'keyhsm', configuration: logging.configuration })
+  if (debug) log.setLevel('debug')
+  for (const warning of logging.warnings) log.warn({}, warning)
   let failure: DomainError | undefined
   const startService = async (requestStop: (drainMs: number) => void) => {
     try {

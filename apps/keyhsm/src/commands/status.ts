@@ -41,9 +41,14 @@ function toLines(status: Omit<Status, 'warnings'> & { readonly running: true }) 
     ...fields,
     uptime: formatUptime(uptimeSeconds),
     realms: realms.join(', '),
-    log: `${log.file}, level ${log.level}${log.debug ? ' until a restart without --debug' : ''}`,
+    log: formatLog(log),
     lastError: lastError && `${lastError.at} ${lastError.code}: ${lastError.message}`,
   }
+}
+
+function formatLog({ file, level, debug, healthy, detail }: Status['log']): string {
+  const until = debug ? ' until a restart without --debug' : ''
+  return `${file}, level ${level}${until}${healthy ? '' : `; ${detail}`}`
 }
 
 function formatUptime(seconds: number): string {

@@ -55,5 +55,9 @@ function printUsage({ commands, loggingErrors }: Usage, io: Io): void {
   for (const { usage, summary } of commands) {
     printLine(`    ${usage.padEnd(width)} - ${summary}`, io)
   }
-  for (const line of loggingErrors) io.words(line)
+  for (const line of loggingErrors) {
+    // Faults of logback.xml stand as the manual shows them, without the program's name.
+    if (line.includes(' |-')) printLine(line, io)
+    else io.words(line)
+  }
 }

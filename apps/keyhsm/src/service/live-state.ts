@@ -4,6 +4,7 @@ import { DomainError } from '@keyhsm/core'
 import type { TlsServing } from '@keyhsm/service'
 import type { CommonSettings, Configuration, DeviceSettings } from '../configuration.js'
 import { type Keystore, readKeystore } from '../keystore.js'
+import { type Logging, readLogging } from '../logging.js'
 import { readAdministrators } from '../local-administrator.js'
 import type { Paths } from '../paths.js'
 import { readTrustList, type TrustList } from '../trust/trust-list.js'
@@ -14,6 +15,7 @@ export interface LiveState {
   readonly keystore: Keystore
   readonly trust: TrustList
   readonly administrators: ReadonlyMap<string, KeyObject>
+  readonly logging: Logging
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -32,7 +34,8 @@ export async function readLiveState(
   }
   const trust = await readTrustList(paths.truststore)
   const administrators = await readAdministrators(paths.admin)
-  return { settings, device, keystore, trust, administrators }
+  const logging = await readLogging(paths, settings)
+  return { settings, device, keystore, trust, administrators, logging }
 }
 
 /** How the port for Trustee Servers is served. */
@@ -55,8 +58,6 @@ export function findRestartNeeds(before: LiveState, after: LiveState): string[] 
     servicePort: 'keyhsm.service.port',
     domain: 'keyhsm.partition.domain',
     wrap: 'keyhsm.wrap',
-    logBytes: 'keyhsm.log.size',
-    logFiles: 'keyhsm.roll.size',
   }
   const changed = Object.entries(names).filter(
     ([key]) =>

@@ -1,5 +1,5 @@
 /** Taking over a changed settings file, trust list and TLS key: all of it, or nothing. */
-import type { TlsServing } from '@keyhsm/service'
+import type { LogConfiguration, TlsServing } from '@keyhsm/service'
 import { readConfiguration } from '../configuration.js'
 import { findDefaultKind } from '../drivers.js'
 import { toKeySettings } from '../partition/open-partition.js'
@@ -20,6 +20,8 @@ export interface ReloadOptions {
   readonly partition: Partition
   /** @throws ERR_SETTINGS when key, certificate or trust list are unusable; then the old ones stay. */
   readonly reloadTls: (tls: TlsServing) => void
+  /** @throws when a log file cannot be opened; then the old ones stay. */
+  readonly reloadLog: (configuration: LogConfiguration) => void
 }
 
 export interface ReloadResult {
@@ -38,11 +40,13 @@ export async function reloadLiveState(o: ReloadOptions): Promise<ReloadResult> {
   const read = await readLiveState(o.paths, o.env, configuration)
   const needsRestart = findRestartNeeds(o.before, read)
   const next = keepFixed(o.before, read)
-  o.reloadTls(toTlsServing(next))
+  o.reloadLog(next.logging.configuration)
   try {
+    o.reloadTls(toTlsServing(next))
     await changeKeySettings(o, next)
   } catch (error) {
     o.reloadTls(toTlsServing(o.before))
+    o.reloadLog(o.before.logging.configuration)
     throw error
   }
   return { next, applied: describeChange(o.before, next), needsRestart }
@@ -50,10 +54,9 @@ export async function reloadLiveState(o: ReloadOptions): Promise<ReloadResult> {
 
 /** The new state, but for what only a restart changes. */
 function keepFixed(before: LiveState, read: LiveState): LiveState {
-  const { address, port, managementPort, servicePort, domain, hardware, wrap, logBytes, logFiles } =
-    before.settings
+  const { address, port, managementPort, servicePort, domain, hardware, wrap } = before.settings
   const ports = { address, port, managementPort, servicePort }
-  const fixed = { ...ports, domain, hardware, wrap, logBytes, logFiles }
+  const fixed = { ...ports, domain, hardware, wrap }
   return { ...read, device: before.device, settings: { ...read.settings, ...fixed } }
 }
 
@@ -76,7 +79,12 @@ function describeChange(before: LiveState, next: LiveState): string[] {
     [added > 0, `${added} certificate(s) are trusted now`],
     [removed > 0, `${removed} certificate(s) are no longer trusted`],
     [before.keystore.certificate !== next.keystore.certificate, 'another TLS certificate'],
+    [isChanged(before.logging, next.logging), 'another configuration of the log'],
     [changed.length > 0, `settings: ${changed.join(', ')}`],
   ]
   return rules.filter(([holds]) => holds).map(([, line]) => line)
+}
+
+function isChanged(before: LiveState['logging'], next: LiveState['logging']): boolean {
+  return JSON.stringify(before.configuration) !== JSON.stringify(next.configuration)
 }

@@ -5,6 +5,7 @@
 import { type Clock, type DomainError, hasCode, newUuid } from '@keyhsm/core'
 import {
   type Audit,
+  copyAuditTo,
   createMetrics,
   type HttpServer,
   type Metrics,
@@ -114,6 +115,7 @@ async function openParts(o: KeyHsmOptions, closers: Closers): Promise<Running> {
     service: 'keyhsm',
     clock,
     onProblem: (error) => log.error({ error }, 'audit'),
+    onEntry: copyAuditTo(log, 'keyhsm'),
     ...(signer === undefined ? {} : { signer }),
   })
   closers.add(() => audit.close())
@@ -179,12 +181,12 @@ async function reload(running: Running) {
     before: running.live,
     partition,
     reloadTls: (tls) => listener?.reloadTls(tls),
+    reloadLog: (configuration) => o.log.configure(configuration),
   })
   running.live = next
   const { openRate } = next.settings
   if (openRate !== running.openRate.perSecond) running.openRate = new OpenRate(openRate, o.clock)
-  if (o.debug !== true) o.log.setLevel(next.settings.logLevel)
-  o.log.reopen()
+  for (const warning of next.logging.warnings) o.log.warn({}, warning)
   o.log.info({ applied, needsRestart }, 'settings and trust were taken over')
   return { applied, needsRestart }
 }
@@ -207,7 +209,8 @@ function readRunningStatus(running: Running) {
   const address = listener?.address
   const place = address && 'host' in address ? formatAddress(address) : 'starting'
   const door = management ? describeDoor(management) : 'starting'
-  const log = { file: o.paths.logFile, debug: o.debug === true }
+  const { files, ...state } = o.log.state()
+  const log = { ...state, file: files.join(', '), debug: o.debug === true }
   return readStatus({ ...running, clock: o.clock, listener: place, management: door, log })
 }
 

@@ -19,7 +19,7 @@ export interface StatusSources {
   /** `host:port` as it listens. */
   readonly listener: string
   readonly management: string
-  readonly log: { readonly file: string; readonly debug: boolean }
+  readonly log: Status['log']
   readonly lastError?: NonNullable<Status['lastError']>
 }
 
@@ -64,14 +64,10 @@ export async function readStatus(sources: StatusSources): Promise<Status> {
     auditHealthy: auditState.healthy,
     auditDetail: auditState.detail,
     auditSequence: audit.head().sequence,
-    log: toLogState(sources),
+    log: sources.log,
     warnings: findWarnings(partition, live),
     memoryBytes: process.memoryUsage.rss(),
   }
-}
-
-function toLogState({ log, live }: StatusSources): Status['log'] {
-  return { ...log, level: log.debug ? 'debug' : live.settings.logLevel }
 }
 
 function toState(health: HsmHealth, partition: Partition): Status['state'] {

@@ -24,6 +24,7 @@ import { makePrivateDirectory, readTextIfThere } from '../files.js'
 import { ensureKeystore } from '../keystore.js'
 import { proveKey } from '../keys/prove-key.js'
 import { ensureLocalAdministrator } from '../local-administrator.js'
+import { ensureLogging } from '../logging.js'
 import { releaseLatch } from '../login-latch.js'
 import { type MadePartition, makePartitionKeys } from '../partition/make-partition-keys.js'
 import { openDevice } from '../partition/open-partition.js'
@@ -126,6 +127,7 @@ async function save(
   const { keystore } = await ensureKeystore(paths.keystore, settings.address, env)
   await ensureLocalAdministrator(paths.admin)
   for (const folder of [paths.truststore, paths.run, paths.log]) await makePrivateDirectory(folder)
+  await ensureLogging(paths)
   await writeFileAtomically(paths.settings, text, 0o600)
   const certificate = new X509Certificate(keystore.certificate)
   return {

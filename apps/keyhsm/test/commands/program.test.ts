@@ -108,6 +108,13 @@ describe('keyhsm', () => {
     expect(status).toBe(78)
     expect(stdout).toContain('keyHsm service usage:')
     expect(stderr).toMatch(/line \d+: keyhsm.log.level must be one of/)
+    expect(stdout).not.toContain('|-')
+    writeFileSync(home.paths.logback, '<configuration>\n  <appender name="FILE"/>\n')
+    const faulty = await runHere(home, [])
+    expect(faulty.status).toBe(78)
+    expect(faulty.stdout).toMatch(
+      /^\d\d:\d\d:\d\d,\d{3} \|-ERROR in \S+logback\.xml@3:1 - the XML/m,
+    )
   })
 
   it.each([

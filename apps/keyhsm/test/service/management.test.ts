@@ -38,7 +38,7 @@ describe('the management listener', () => {
       management: `127.0.0.1:${port}`,
       sessions: 1,
       breaker: 'closed',
-      log: { file: home.paths.logFile, level: 'info', debug: false },
+      log: { file: home.paths.logFile, level: 'info', debug: false, healthy: true },
     })
     expect(existsSync(home.paths.socket)).toBe(false)
     await service.stop(100)

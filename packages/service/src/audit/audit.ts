@@ -86,4 +86,6 @@ export interface AuditOptions {
   readonly retryMs?: number
   /** Told of what nobody waits for: a failed write and its end, a checkpoint that could not be signed. */
   readonly onProblem?: (error: DomainError) => void
+  /** Told of every entry once it is on disk, e.g. to copy it to the log. Must neither throw nor wait. */
+  readonly onEntry?: (entry: AuditEntry, head: AuditHead) => void
 }

@@ -33,6 +33,7 @@ export interface WriterOptions {
   /** The next file after `failed` was abandoned; `intact` says whether all that was acknowledged is still in it. */
   readonly recover: (failed: LogFile, head: AuditHead) => Promise<Recovered>
   readonly onProblem: (error: DomainError) => void
+  readonly onEntry: (entry: AuditEntry, head: AuditHead) => void
 }
 
 export interface Recovered {
@@ -132,7 +133,11 @@ export class AuditWriter {
     }
     this.#head = group.heads.at(-1) ?? this.#head
     this.#pauseMs = this.#options.retryMs
-    for (const [i, item] of group.items.entries()) item.done(group.heads[i] ?? this.#head)
+    for (const [i, item] of group.items.entries()) {
+      const head = group.heads[i] ?? this.#head
+      item.done(head)
+      if ('entry' in item) this.#options.onEntry(item.entry, head)
+    }
   }
 
   #takeGroup(): Group {

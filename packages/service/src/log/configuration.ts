@@ -57,11 +57,11 @@ export const manualPattern = '%date %level %logger: %msg%n'
 export interface SimpleLog {
   /** Absent: standard error. */
   readonly file?: string
-  readonly level?: LogThreshold
+  readonly level?: LogThreshold | undefined
   /** Default 10 MiB. */
-  readonly maxBytes?: number
+  readonly maxBytes?: number | undefined
   /** Closed files kept, default 10. */
-  readonly keep?: number
+  readonly keep?: number | undefined
 }
 
 /** One appender for everything, in the manual's form. */
@@ -94,4 +94,26 @@ export function windowFiles({ fileNamePattern, minIndex, maxIndex }: FixedWindow
   return Array.from({ length: count }, (_, i) =>
     fileNamePattern.replaceAll('%i', String(minIndex + i)),
   )
+}
+
+/** The same configuration with what `limits` names, for every file; settings of old releases win over logback.xml so. */
+export function withLimits(
+  configuration: LogConfiguration,
+  { level, maxBytes, keep }: Omit<SimpleLog, 'file'>,
+): LogConfiguration {
+  const { root, appenders } = configuration
+  const limit = (window: FixedWindow): FixedWindow => ({
+    ...window,
+    ...(maxBytes === undefined ? {} : { maxBytes }),
+    ...(keep === undefined ? {} : { maxIndex: window.minIndex + keep - 1 }),
+  })
+  return {
+    ...configuration,
+    root: { ...root, level: level ?? root.level },
+    appenders: appenders.map((appender) =>
+      appender.kind === 'file' && appender.window
+        ? { ...appender, window: limit(appender.window) }
+        : appender,
+    ),
+  }
 }
