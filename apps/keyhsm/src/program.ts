@@ -1,11 +1,12 @@
 /** The `keyhsm` program: its table of commands. */
 import { completionCommand, type Program } from '@keyhsm/command-line'
 import { auditPublicKeyCommand, auditVerifyCommand } from './commands/audit.js'
-import { keysListCommand, keysRevokeCommand, keysShowCommand } from './commands/keys.js'
+import { keysListCommand, keysShowCommand } from './commands/keys.js'
 import { loginResetCommand } from './commands/login-reset.js'
 import { reloadCommand } from './commands/reload.js'
 import { restartCommand } from './commands/restart.js'
 import { settingsCommand } from './commands/settings.js'
+import { keysRevokeCommand } from './commands/revoke-keys.js'
 import { setupCommand } from './commands/setup.js'
 import { debugCommand, startCommand } from './commands/start.js'
 import { statusCommand } from './commands/status.js'

@@ -89,7 +89,12 @@ export const AdministeredKeyField = Type.Object({
     Type.Literal('auth'),
     Type.Literal('unknown'),
   ]),
+  /** How many deposits share the key; absent for the partition's own keys and for unknown ones. */
+  scope: Type.Optional(ScopeField),
   realm: Type.Optional(Type.String()),
+  /** The label's parts: the handle (cut, with a hash, where it was long) and the random groups. */
+  handle: Type.Optional(Type.String()),
+  uuid: Type.Optional(Type.String()),
   /** UTC date, from the label. */
   createdOn: Type.Optional(Type.String()),
   fingerprint: FingerprintField,

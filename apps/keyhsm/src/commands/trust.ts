@@ -24,6 +24,8 @@ interface TrustResult {
   readonly trusted?: ReturnType<typeof describe>
   readonly removed?: string
   readonly certificates?: ReturnType<typeof describe>[]
+  /** The certificate was trusted for this realm before. */
+  readonly unchanged?: boolean
   /** Whether the running service has taken it over; undefined when nothing changed. */
   readonly takenOver?: boolean
 }
@@ -67,15 +69,18 @@ export const trustCommand: Command = {
       await removeTrusted(paths.truststore, parseFingerprint(removed))
       return { removed: parseFingerprint(removed), takenOver: await takeOver(paths) }
     }
-    const trusted = await addCertificate(input, io, paths)
-    return { trusted: describe(trusted), takenOver: await takeOver(paths) }
+    const { candidate, added } = await addCertificate(input, io, paths)
+    const trusted = describe(candidate)
+    // Also when nothing is new: the service may not have heard of it the first time.
+    return { trusted, unchanged: !added, takenOver: await takeOver(paths) }
   },
-  print({ trusted, removed, certificates, takenOver }: TrustResult, io) {
+  print({ trusted, removed, certificates, unchanged, takenOver }: TrustResult, io) {
     if (certificates) printTable(certificates, ['realm', 'subject', 'expires', 'fingerprint'], io)
     if (trusted) {
       for (const [name, value] of Object.entries(trusted)) printLine(`${name}: ${value}`, io)
     }
     if (removed) printLine(`removed: ${removed}`, io)
+    if (unchanged) io.words('it was trusted already')
     if (takenOver !== undefined) {
       io.words(
         takenOver ? 'the running service has taken it over' : 'takes effect at the next start',
@@ -95,15 +100,14 @@ function requireOneOrder(input: Input): void {
   }
 }
 
-async function addCertificate(input: Input, io: Io, paths: Paths): Promise<TrustedCertificate> {
+async function addCertificate(input: Input, io: Io, paths: Paths) {
   const realm = parseRealm(optionText(input, 'realm') ?? defaultRealm, '--realm')
   const pem = input.files['CERT']?.toString('latin1') ?? ''
   const candidate = parseCandidate(pem, realm, systemClock.now())
   if (isServerCertificate(candidate.certificate)) {
     io.words('warning: this is also a server certificate; a separate client certificate is safer')
   }
-  await addTrusted(paths.truststore, candidate)
-  return candidate
+  return { candidate, added: await addTrusted(paths.truststore, candidate) }
 }
 
 async function takeOver(paths: Paths): Promise<boolean> {

@@ -18,7 +18,13 @@ export const maxLabelCharacters = 64
 
 /** What a label says. `createdOn` is a UTC date `yyyy-mm-dd`. */
 export type ParsedLabel =
-  | { readonly form: 'single'; readonly name: string; readonly createdOn: string }
+  | {
+      readonly form: 'single'
+      readonly name: string
+      /** The two random groups, the manual's "uuid": `3T17-YYdn`. */
+      readonly uuid: string
+      readonly createdOn: string
+    }
   | {
       readonly form: 'organisation'
       readonly organisation: Uuid
@@ -50,6 +56,12 @@ export function formatDepositLabel(handle: Handle, now: Date): string {
   return formatSingle(cut(handle, maxLabelCharacters - tailCharacters), now)
 }
 
+/** Whether the name of a label is what {@link formatDepositLabel} makes of a longer handle. */
+export function isCutHandle(name: string, handle: string): boolean {
+  const room = maxLabelCharacters - tailCharacters
+  return handle.length > room && name === cut(handle, room)
+}
+
 /** Label of one of the partition's own keys. */
 export function formatPartitionLabel(name: PartitionKeyName, now: Date): string {
   return formatSingle(name, now)
@@ -74,9 +86,10 @@ export function toRealmPart(realm: Realm): string {
 export function parseLabel(label: string): ParsedLabel | undefined {
   const match = /^(.+)-([A-Za-z0-9]{4})-([A-Za-z0-9]{4})-(\d{4}-\d{2}-\d{2})$/.exec(label)
   if (!match || label.length > maxLabelCharacters) return undefined
-  const [, head = '', group = '', , createdOn = ''] = match
+  const [, head = '', group = '', second = '', createdOn = ''] = match
   if (Number.isNaN(Date.parse(createdOn))) return undefined
-  return parseShared(head, group, createdOn) ?? { form: 'single', name: head, createdOn }
+  const uuid = `${group}-${second}`
+  return parseShared(head, group, createdOn) ?? { form: 'single', name: head, uuid, createdOn }
 }
 
 function parseShared(head: string, group: string, createdOn: string): ParsedLabel | undefined {

@@ -16,6 +16,12 @@ export interface ListedKey {
 
 /** A key as an administrator sees it. */
 export interface AdministeredKey extends Omit<ListedKey, 'purpose'> {
+  /** The label's first part where it names a deposit's handle. */
+  readonly handle?: string
+  /** The label's random part, e.g. `3T17-YYdn`. */
+  readonly uuid?: string
+  /** How many deposits share the key; absent for the partition's own keys and for foreign ones. */
+  readonly scope?: RealmPurpose
   readonly purpose: RealmPurpose | 'canary' | 'audit' | 'auth' | 'unknown'
   readonly realm?: Realm
   readonly fingerprint: Fingerprint
@@ -63,14 +69,14 @@ export async function listAllKeys(
 }
 
 function administered({ keys }: Partition, realms: readonly Realm[], key: HsmKey): AdministeredKey {
-  const described = { ...describe(key), fingerprint: key.fingerprint }
+  const described = { ...describe(key), ...splitLabel(key.label), fingerprint: key.fingerprint }
   if (key.use === 'authenticate') return { ...described, purpose: 'auth' }
   for (const purpose of ['canary', 'audit'] as const) {
     if (keys.keyIds.belongs(key.id, { purpose })) return { ...described, purpose }
   }
   for (const realm of realms) {
     const purpose = findPurpose(keys.keyIds, realm, key)
-    if (purpose) return { ...described, purpose, realm }
+    if (purpose) return { ...described, purpose, scope: purpose, realm }
   }
   return { ...described, purpose: 'unknown' }
 }
@@ -78,6 +84,11 @@ function administered({ keys }: Partition, realms: readonly Realm[], key: HsmKey
 function describe({ id, label, kind }: HsmKey) {
   const createdOn = parseLabel(label)?.createdOn
   return { id, label, kind, ...(createdOn === undefined ? {} : { createdOn }) }
+}
+
+function splitLabel(label: string): { readonly handle?: string; readonly uuid?: string } {
+  const parsed = parseLabel(label)
+  return parsed?.form === 'single' ? { handle: parsed.name, uuid: parsed.uuid } : {}
 }
 
 function cutPage<Key extends { readonly id: HsmKeyId }>(

@@ -41,11 +41,14 @@ export async function readTrustList(folder: string): Promise<TrustList> {
 }
 
 /**
- * Puts a certificate on the list, or changes its realm.
+ * Puts a certificate on the list, or changes its realm. @returns false when it was there for this realm: nothing is written.
  * @throws ERR_CONFLICT when another certificate of the same key is trusted for another realm: a key speaks for one.
  */
-export async function addTrusted(folder: string, candidate: TrustedCertificate): Promise<void> {
-  const known = (await readTrustList(folder)).certificates.find(
+export async function addTrusted(folder: string, candidate: TrustedCertificate): Promise<boolean> {
+  const { certificates } = await readTrustList(folder)
+  const same = certificates.find(({ fingerprint }) => fingerprint === candidate.fingerprint)
+  if (same?.realm === candidate.realm) return false
+  const known = certificates.find(
     ({ publicKey, fingerprint, realm }) =>
       publicKey === candidate.publicKey &&
       fingerprint !== candidate.fingerprint &&
@@ -61,6 +64,7 @@ export async function addTrusted(folder: string, candidate: TrustedCertificate):
   await makePrivateDirectory(folder)
   const path = join(folder, `${candidate.fingerprint}.pem`)
   await writeFileAtomically(path, formatTrusted(candidate), 0o600)
+  return true
 }
 
 /** Takes a certificate off the list. @throws ERR_NOT_FOUND when none has this fingerprint. */

@@ -8,6 +8,7 @@ import {
   connectClient,
   makeClientCertificate,
   makeHome,
+  makeRoot,
   startService,
   type TestHome,
   trust,
@@ -69,16 +70,60 @@ describe('keys revoke', () => {
     expect(await count(home)).toBe(before)
   })
 
-  it('revokes the key whose label was typed, and says so in the audit', async () => {
-    const { home, hsmKeyLabel } = await sealOne('deposit')
+  it('revokes a shared key when its label is typed, or given in a script', async () => {
+    const { home, hsmKeyLabel } = await sealOne('service')
     const before = await count(home)
+    expect(await run(home, ['keys', 'revoke', hsmKeyLabel, '--yes'])).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/--confirm .* is needed for each key that deposits share/),
+    })
+    expect(await count(home)).toBe(before)
     expect(await run(home, ['keys', 'revoke', hsmKeyLabel], hsmKeyLabel)).toMatchObject({
       status: 0,
       stdout: `${hsmKeyLabel}: revoked\n`,
     })
     expect(await count(home)).toBe(before - 1)
-    expect(await run(home, ['keys', 'revoke', hsmKeyLabel, '--yes'])).toMatchObject({ status: 1 })
+    const gone = await run(home, ['keys', 'revoke', hsmKeyLabel, '--confirm', hsmKeyLabel])
+    expect(gone).toMatchObject({ status: 1, stderr: expect.stringMatching(/no HSM key fits/) })
     expect(await run(home, ['audit', 'verify'])).toMatchObject({ status: 0 })
+  })
+
+  it('finds keys by handle and date and by pattern, and revokes all that are meant', async () => {
+    const { home, hsmKeyLabel } = await sealOne('deposit')
+    const [, uuid, date] = /^key1-(.{9})-(.{10})$/.exec(hsmKeyLabel) ?? []
+    const labels = async (...order: string[]) => {
+      const { stdout } = await run(home, ['keys', 'list', ...order, '--json'])
+      return (JSON.parse(stdout) as { label: string }[]).map(({ label }) => label)
+    }
+    expect(await labels('--handle', 'key1', '--date', date ?? '')).toEqual([hsmKeyLabel])
+    expect(await labels('key?-*')).toEqual([hsmKeyLabel])
+    expect(await labels('--handle', 'key1', '--date', '2015-07-23')).toEqual([])
+    expect(await labels('--handle', 'canary')).toEqual([])
+    expect((await labels()).length).toBe(4)
+    const shown = await run(home, ['keys', 'show', '--handle', 'key1'])
+    for (const line of [/handle: +key1/, `uuid:        ${uuid}`, /scope: +deposit/]) {
+      expect(shown.stdout).toMatch(line)
+    }
+    const all = await run(home, ['keys', 'revoke', '*', '--yes'])
+    expect(all).toMatchObject({ status: 77, stderr: expect.stringMatching(/partition’s own key/) })
+    expect(await run(home, ['keys', 'revoke', 'key1-*'], 'no')).toMatchObject({ status: 2 })
+    expect(await run(home, ['keys', 'revoke', '--handle', 'key1'], 'y')).toMatchObject({
+      status: 0,
+      stdout: `${hsmKeyLabel}: revoked\n`,
+    })
+  })
+
+  it.each([
+    [['keys', 'revoke'], /KEY or --handle or --date is needed/],
+    [['keys', 'show'], /KEY or --handle or --date is needed/],
+    [['keys', 'list', 'x', '--handle', 'y'], /--handle cannot be combined/],
+    [['keys', 'list', '--date', '2026-13-01'], /--date must be a date/],
+    [['keys', 'list', '--handle', '-x'], /--handle/],
+  ])('refuses %j', async (order, message) => {
+    expect(await run(await makeRoot(), order)).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(message),
+    })
   })
 
   it('refuses a label that several keys have, and takes the id', async () => {

@@ -132,7 +132,7 @@ describe('keyhsm', () => {
     [['setup', 'soft-token'], 2, /--pin-file is needed/],
     [['trust'], 2, /CERT or --list or --remove/],
     [['trust', '--remove', 'x'], 2, /--remove must be a SHA-256/],
-    [['keys', 'revoke'], 2, /LABEL\|ID/],
+    [['keys', 'revoke', '--date', 'x'], 2, /--date must be/],
     [['strat'], 2, /start/],
     [['settings'], 78, /is not set up/],
     [['validate'], 78, /is not set up/],

@@ -68,6 +68,12 @@ describe('labels', () => {
   })
 
   it('cannot be made to look like a shared key by choosing a handle', () => {
+    expect(parseLabel('key1-3T17-YYdn-2015-07-23')).toEqual({
+      form: 'single',
+      name: 'key1',
+      uuid: '3T17-YYdn',
+      createdOn: '2015-07-23',
+    })
     for (const head of [`org-${'0'.repeat(32)}`, 'service-prod', 'canary', 'auth']) {
       for (let count = 0; count < 50; count += 1) {
         const label = formatDepositLabel(parseHandle(head), now)

@@ -29,7 +29,8 @@ describe('a certificate to be trusted', () => {
   it('is taken with its realm, and read back the same', async () => {
     const { paths } = await makeRoot()
     const candidate = parseCandidate(await make(), realm, now)
-    await addTrusted(paths.truststore, candidate)
+    expect(await addTrusted(paths.truststore, candidate)).toBe(true)
+    expect(await addTrusted(paths.truststore, { ...candidate, trustedAt: new Date() })).toBe(false)
     const list = await readTrustList(paths.truststore)
     expect(list.realms).toEqual(['prod'])
     expect(list.find(candidate.publicKey)).toMatchObject({

@@ -1,5 +1,12 @@
 /** `ktadmin hsm-keys`: this realm's keys in the HSM. */
-import { type Command, type Io, optionGiven, printFields, printTable } from '@keyhsm/command-line'
+import {
+  type Command,
+  type Input,
+  type Io,
+  optionGiven,
+  printFields,
+  printTable,
+} from '@keyhsm/command-line'
 import { invalidInput, newUuid } from '@keyhsm/core'
 import {
   listHsmKeyUsesRoute,
@@ -8,7 +15,7 @@ import {
   type ReplyOf,
   revokeHsmKeyRoute,
 } from '@keyhsm/protocol'
-import type { HsmKeyUse } from '../hsm-keys/list-hsm-keys.js'
+import { type HsmKeyUse, usesShown } from '../hsm-keys/list-hsm-keys.js'
 import { confirmFinal } from './confirm-final.js'
 import { asOption, callServer } from './control.js'
 
@@ -65,6 +72,7 @@ export const hsmKeyCommands: readonly Command[] = [
     options: [{ flag: 'yes', short: 'y', describe: 'do not ask' }, asOption],
     async run(input, io): Promise<Revoked> {
       const key = input.args['key'] ?? ''
+      await sayUses(key, input, io)
       const question = `Revoke ${key} for ever, with every deposit sealed under it? [y/N] `
       await confirmFinal(question, optionGiven(input, 'yes'), io)
       return callServer(input, revokeHsmKeyRoute, { body: { requestId: newUuid(), key } })
@@ -76,7 +84,20 @@ export const hsmKeyCommands: readonly Command[] = [
   },
 ]
 
-async function listAll(input: Parameters<Command['run']>[0]): Promise<HsmKeyUse[]> {
+/** Says what would be lost before anybody answers. A key that is not there is left to the order itself to refuse. */
+async function sayUses(name: string, input: Input, io: Io): Promise<void> {
+  const found = (await listAll(input)).filter(({ id, label }) => id === name || label === name)
+  for (const { label, purpose, createdOn, uses } of found) {
+    io.words(`${label}: scope ${purpose}, of ${createdOn ?? 'an unknown date'}`)
+    if (uses.length === 0) io.words('no deposit needs it')
+    else io.words('these deposits can never be opened again:')
+    const rows = uses.map(({ handle, revision, deposit }) => ({ handle, revision, deposit }))
+    if (rows.length > 0) printTable(rows, ['handle', 'revision', 'deposit'], { stdout: io.stderr })
+    if (uses.length >= usesShown) io.words(`only the first ${usesShown} are shown`)
+  }
+}
+
+async function listAll(input: Input): Promise<HsmKeyUse[]> {
   const keys: HsmKeyUse[] = []
   let after: string | undefined
   do {

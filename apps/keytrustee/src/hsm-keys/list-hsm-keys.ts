@@ -11,7 +11,7 @@ export type HsmKeyUse = ReplyOf<typeof listHsmKeyUsesRoute>['keys'][number]
 export type ListingLink = { readonly calls: Pick<KeyHsmLink['calls'], 'listHsmKeys'> }
 
 /** Uses shown of one key: a key of scope `service` may be needed by millions. */
-const usesShown = 20
+export const usesShown = 20
 const defaultPageSize = 1000
 
 /** A page in the order of the keys' ids. */

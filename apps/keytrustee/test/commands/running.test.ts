@@ -89,8 +89,8 @@ test('deposits, HSM keys, status, audit', async () => {
       stderr: expect.stringContaining('ktadmin keyhsm') as string,
     })
   expect(await admin('hsm-keys', 'revoke', 'x')).toMatchObject({
-    exit: 2,
-    stderr: expect.stringContaining('--yes') as string,
+    exit: 1,
+    stderr: expect.stringContaining('ktadmin keyhsm') as string,
   })
   expect((await admin('hsm-keys', 'prune', '--confirm', at.paths.settings)).exit).toBe(2)
 

@@ -1,0 +1,100 @@
+/** Which keys a command is about: a whole label or id, a pattern, or a handle and a date. */
+import { type Argument, type Input, type Option, optionText } from '@keyhsm/command-line'
+import { DomainError, invalidInput, parseHandle } from '@keyhsm/core'
+import { isCutHandle } from '../keys/labels.js'
+import type { AdministeredKey, KeyAccess } from './key-access.js'
+
+export const keyArgument: Argument = {
+  name: 'KEY',
+  describe: 'label, id, or a pattern of labels with * and ? (quote it)',
+  optional: true,
+}
+
+export const selectionOptions: readonly Option[] = [
+  {
+    flag: 'handle',
+    value: 'H',
+    describe: 'keys made for deposits under this handle',
+    check: (text) => parseHandle(text, '--handle'),
+  },
+  {
+    flag: 'date',
+    value: 'D',
+    describe: 'keys made on this UTC date, yyyy-mm-dd',
+    check: parseDate,
+  },
+]
+
+/** What was asked for, in words for messages. */
+export interface Selection {
+  readonly words: string
+  matches(key: AdministeredKey): boolean
+  /** A whole label or id, which the service looks up by itself. */
+  readonly name?: string
+}
+
+/** Undefined when nothing was said: all keys. @throws ERR_INVALID_INPUT for two ways of naming keys at once. */
+export function readSelection(input: Input): Selection | undefined {
+  const name = input.args[keyArgument.name]
+  const [handle, date] = [optionText(input, 'handle'), optionText(input, 'date')]
+  if (name !== undefined && handle !== undefined) {
+    throw invalidInput('--handle', 'cannot be combined with a label, id or pattern')
+  }
+  if (name === undefined && handle === undefined && date === undefined) return undefined
+  const isPattern = name !== undefined && /[*?]/.test(name)
+  const pattern = isPattern ? toExpression(name) : undefined
+  const words = [name, handle && `handle ${handle}`, date && `date ${date}`]
+  return {
+    words: words.filter((part) => part !== undefined).join(', '),
+    ...(name === undefined || isPattern ? {} : { name }),
+    matches: (key) =>
+      (name === undefined ||
+        (pattern ? pattern.test(key.label) : key.label === name || key.id === name)) &&
+      (handle === undefined || isOfHandle(key, handle)) &&
+      (date === undefined || key.createdOn === date),
+  }
+}
+
+/** The keys that are meant, in the order of their labels. */
+export async function findKeys(
+  keys: KeyAccess,
+  selection: Selection | undefined,
+): Promise<AdministeredKey[]> {
+  const listed = await keys.list(selection?.name)
+  const found = selection ? listed.filter((key) => selection.matches(key)) : listed
+  return found.toSorted((a, b) =>
+    a.label === b.label ? compare(a.id, b.id) : compare(a.label, b.label),
+  )
+}
+
+/** @throws ERR_NOT_FOUND when none is meant. */
+export async function findSome(keys: KeyAccess, selection: Selection): Promise<AdministeredKey[]> {
+  const found = await findKeys(keys, selection)
+  if (found.length > 0) return found
+  throw new DomainError('ERR_NOT_FOUND', `no HSM key fits: ${selection.words}`, {
+    hints: ['keyhsm keys list shows all'],
+  })
+}
+
+/** A label holds the beginning of a long handle only, and a hash that tells it from others. */
+function isOfHandle({ handle, purpose }: AdministeredKey, wanted: string): boolean {
+  if (handle === undefined || (purpose !== 'deposit' && purpose !== 'unknown')) return false
+  return handle === wanted || isCutHandle(handle, wanted)
+}
+
+function toExpression(pattern: string): RegExp {
+  const parts = pattern.split(/([*?])/).map((part) => {
+    if (part === '*') return '.*'
+    return part === '?' ? '.' : part.replaceAll(/[\\^$.+()[\]{}|]/g, '\\$&')
+  })
+  return new RegExp(`^${parts.join('')}$`, 'su')
+}
+
+function parseDate(text: string): void {
+  const isDate = /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text))
+  if (!isDate) throw invalidInput('--date', 'must be a date such as 2026-11-22')
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
