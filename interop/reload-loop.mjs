@@ -47,7 +47,7 @@ async function reloadLoop(stack) {
     if (result.exit !== change.exit || !change.says.test(said)) {
       wrong.push(`round ${round}, ${change.name}: exit ${result.exit}: ${said.trim()}`)
     }
-    await what?.undo?.()
+    if (what) await what.undo()
     progress.step(`requests ${load.requests()}`)
   }
   const { requests, lost } = await load.stop()
@@ -77,14 +77,16 @@ async function prepareChanges(stack) {
   })
   writeFileSync(stranger, certificate)
   chmodSync(stranger, 0o644)
-  const undo = () => write(original)
+  const undo = async () => write(original)
   return [
     {
       name: 'changed settings',
       exit: 0,
       says: /settings: /,
-      make: async (round) =>
-        write(editSettings(original, { 'keyhsm.open.rate': String(100_000 + round) })),
+      make: async (round) => {
+        write(editSettings(original, { 'keyhsm.open.rate': String(100_000 + round) }))
+        return undefined
+      },
     },
     {
       name: 'broken settings',
@@ -105,7 +107,9 @@ async function prepareChanges(stack) {
         })
         const { fingerprint } = JSON.parse(added.stdout).trusted
         return {
-          undo: () => stack.run(`keyhsm trust --remove ${fingerprint}`, { quiet: true }),
+          undo: async () => {
+            await stack.run(`keyhsm trust --remove ${fingerprint}`, { quiet: true })
+          },
         }
       },
     },
