@@ -40,19 +40,44 @@ export function readSelection(input: Input): Selection | undefined {
   if (name !== undefined && handle !== undefined) {
     throw invalidInput('--handle', 'cannot be combined with a label, id or pattern')
   }
-  if (name === undefined && handle === undefined && date === undefined) return undefined
-  const isPattern = name !== undefined && /[*?]/.test(name)
-  const pattern = isPattern ? toExpression(name) : undefined
-  const words = [name, handle && `handle ${handle}`, date && `date ${date}`]
+  const rules = [
+    name === undefined ? undefined : nameRule(name),
+    handle === undefined ? undefined : handleRule(handle),
+    date === undefined ? undefined : dateRule(date),
+  ].filter((rule) => rule !== undefined)
+  if (rules.length === 0) return undefined
   return {
-    words: words.filter((part) => part !== undefined).join(', '),
-    ...(name === undefined || isPattern ? {} : { name }),
-    matches: (key) =>
-      (name === undefined ||
-        (pattern ? pattern.test(key.label) : key.label === name || key.id === name)) &&
-      (handle === undefined || isOfHandle(key, handle)) &&
-      (date === undefined || key.createdOn === date),
+    words: rules.map(({ words }) => words).join(', '),
+    ...(name === undefined || isPattern(name) ? {} : { name }),
+    matches: (key) => rules.every((rule) => rule.fits(key)),
   }
+}
+
+interface Rule {
+  readonly words: string
+  fits(key: AdministeredKey): boolean
+}
+
+function nameRule(name: string): Rule {
+  const pattern = toExpression(name)
+  return {
+    words: name,
+    fits: isPattern(name)
+      ? ({ label }) => pattern.test(label)
+      : ({ label, id }) => label === name || id === name,
+  }
+}
+
+function handleRule(handle: string): Rule {
+  return { words: `handle ${handle}`, fits: (key) => isOfHandle(key, handle) }
+}
+
+function dateRule(date: string): Rule {
+  return { words: `date ${date}`, fits: ({ createdOn }) => createdOn === date }
+}
+
+function isPattern(name: string): boolean {
+  return /[*?]/.test(name)
 }
 
 /** The keys that are meant, in the order of their labels. */
