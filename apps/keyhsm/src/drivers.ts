@@ -36,6 +36,7 @@ export type {
   CheckStep,
   NaeNode,
   NaeTls,
+  ProbeReport,
   ServerCertificate,
 } from '@keyhsm/hsm-nae'
 

@@ -3,6 +3,7 @@ import { completionCommand, type Program } from '@keyhsm/command-line'
 import { auditPublicKeyCommand, auditVerifyCommand } from './commands/audit.js'
 import { keysListCommand, keysShowCommand } from './commands/keys.js'
 import { loginResetCommand } from './commands/login-reset.js'
+import { naeProbeCommand } from './commands/nae-probe.js'
 import { reloadCommand } from './commands/reload.js'
 import { restartCommand } from './commands/restart.js'
 import { settingsCommand } from './commands/settings.js'
@@ -42,6 +43,7 @@ export const program: Program = {
     auditVerifyCommand,
     auditPublicKeyCommand,
     loginResetCommand,
+    naeProbeCommand,
     completionCommand(() => program),
   ],
 }

@@ -2,7 +2,7 @@ import { DomainError, SecretBytes } from '@keyhsm/core'
 import { findCapabilities } from './capabilities.js'
 import { Cluster } from './connection/cluster.js'
 import { nameOf } from './connection/connect-socket.js'
-import type { NaeLink } from './connection/nae-link.js'
+import type { NaeLink, Witness } from './connection/nae-link.js'
 import { LoginGate } from './connection/login-gate.js'
 import { openLink } from './connection/open-link.js'
 import { defaultDialect } from './dialect/dialect.js'
@@ -28,6 +28,14 @@ const defaultConnections = 8
  * fingerprints in the text when a node shows another certificate than the trusted one; ERR_SETTINGS without a node.
  */
 export async function connectNae(options: NaeOptions): Promise<NaeHsm> {
+  return await connectWitnessed(options, undefined)
+}
+
+/** As {@link connectNae}, and `witness` sees every message, the login's too. */
+export async function connectWitnessed(
+  options: NaeOptions,
+  witness: Witness | undefined,
+): Promise<NaeHsm> {
   if (options.nodes.length === 0) throw new DomainError('ERR_SETTINGS', 'no HSM address is given')
   const { log = silentLog, dialect = defaultDialect, onLoginRefused = () => undefined } = options
   if (options.tls === undefined) {
@@ -42,7 +50,7 @@ export async function connectNae(options: NaeOptions): Promise<NaeHsm> {
     timers,
     maxLinks: options.connections ?? defaultConnections,
     log,
-    open: (node) => openSession(node, link, gate),
+    open: (node) => openSession(node, link, gate, witness),
   })
   const directory = new KeyDirectory(cluster, dialect, timers)
   const device = { cluster, directory, dialect, timers }
@@ -59,9 +67,14 @@ export async function connectNae(options: NaeOptions): Promise<NaeHsm> {
   }
 }
 
-async function openSession(node: NaeNode, options: LinkOptions, gate: LoginGate): Promise<NaeLink> {
+async function openSession(
+  node: NaeNode,
+  options: LinkOptions,
+  gate: LoginGate,
+  witness: Witness | undefined,
+): Promise<NaeLink> {
   if (gate.refused) throw gate.refused
-  const { link } = await openLink(node, options)
+  const { link } = await openLink(node, options, witness)
   try {
     await gate.enter(link)
     return link

@@ -9,6 +9,7 @@ export {
   type CheckStep,
   checkAppliance,
 } from './check/check-appliance.js'
+export { type ProbeOptions, type ProbeReport, probeAppliance } from './check/probe-appliance.js'
 export {
   type CertificateWarning,
   checkAddress,

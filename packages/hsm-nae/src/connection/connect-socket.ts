@@ -65,7 +65,7 @@ function findPinFault(node: NaeNode, tls: NaeTls, socket: TLSSocket): LinkError 
   if (tls.pinned.includes(fingerprint)) return undefined
   return new LinkError(
     'certificate-changed',
-    `${nameOf(node)} shows the certificate ${fingerprint}, trusted is ${tls.pinned.join(' or ')}`,
+    `${nameOf(node)} shows the certificate ${fingerprint}, trusted is ${tls.pinned.join(' or ') || 'none'}`,
   )
 }
 
