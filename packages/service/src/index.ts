@@ -6,7 +6,9 @@ export * from './metrics.js'
 export * from './peer-identity.js'
 export * from './signed-request.js'
 export * from './trust-store.js'
+export * from './administrator-check.js'
 export * from './atomic-file.js'
+export * from './closers.js'
 export * from './audit/audit.js'
 export {
   checkpointKeyId,

@@ -1,15 +1,7 @@
-/** Who is calling: Trustee Servers by the public key of their certificate, administrators by their signature. */
-import type { KeyObject, X509Certificate } from 'node:crypto'
-import { createHash } from 'node:crypto'
-import { type Clock, DomainError, type Fingerprint, type Realm } from '@keyhsm/core'
-import { signatureHeader } from '@keyhsm/protocol'
-import {
-  type Identity,
-  type Peer,
-  publicKeyFingerprint,
-  ReplayWindow,
-  verifySignedRequest,
-} from '@keyhsm/service'
+/** Who is calling: Trustee Servers, by the public key of their certificate. */
+import type { X509Certificate } from 'node:crypto'
+import { DomainError, type Fingerprint, type Realm } from '@keyhsm/core'
+import { type Identity, type Peer, publicKeyFingerprint } from '@keyhsm/service'
 import type { Caller } from '../operations/caller.js'
 import type { TrustList } from '../trust/trust-list.js'
 
@@ -37,33 +29,6 @@ export function callerOf(identity: Identity | undefined): Caller {
   }
   const { name, realm, fingerprint } = identity as ServiceIdentity
   return { actor: `service ${name} ${fingerprint.slice(0, 16)}`, realm }
-}
-
-/** Checks the signatures of one control socket. */
-export class AdministratorCheck {
-  readonly #clock: Clock
-  readonly #replay: ReplayWindow
-
-  constructor(clock: Clock) {
-    this.#clock = clock
-    this.#replay = new ReplayWindow(clock.now())
-  }
-
-  /** The administrator who signed this request; undefined when nobody known did. */
-  identify(peer: Peer, administrators: ReadonlyMap<string, KeyObject>): Identity | undefined {
-    const name = verifySignedRequest(
-      peer.headers[signatureHeader],
-      { method: peer.method, path: peer.path, body: peer.rawBody },
-      administrators,
-      this.#clock.now(),
-      this.#replay,
-    )
-    const key = name === undefined ? undefined : administrators.get(name)
-    if (name === undefined || !key) return undefined
-    const spki = key.export({ type: 'spki', format: 'der' })
-    const fingerprint = createHash('sha256').update(spki).digest('hex') as Fingerprint
-    return { kind: 'administrator', name, fingerprint }
-  }
 }
 
 function fingerprintOf(certificate: X509Certificate): Fingerprint {

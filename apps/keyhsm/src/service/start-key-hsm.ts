@@ -4,6 +4,8 @@
  */
 import { type Clock, type DomainError, hasCode, newUuid } from '@keyhsm/core'
 import {
+  AdministratorCheck,
+  Closers,
   type Audit,
   copyAuditTo,
   createMetrics,
@@ -24,8 +26,7 @@ import type { Paths } from '../paths.js'
 import { version } from '../version.js'
 import { makeAdminRoutes, makeServicePortRoutes } from './admin-routes.js'
 import { toAuditSigner } from './audit-signer.js'
-import { Closers } from './closers.js'
-import { AdministratorCheck, identifyService } from './identify.js'
+import { identifyService } from './identify.js'
 import { type Environment, type LiveState, readLiveState, toTlsServing } from './live-state.js'
 import { describeDoor, openManagement } from './management.js'
 import { startRecheckTimer } from './recheck-timer.js'

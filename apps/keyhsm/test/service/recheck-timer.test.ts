@@ -1,6 +1,6 @@
+import { Closers } from '@keyhsm/service'
 import { systemClock } from '@keyhsm/core'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { Closers } from '../../src/service/closers.js'
 import { startRecheckTimer } from '../../src/service/recheck-timer.js'
 import { makePartition } from '../soft-token.js'
 

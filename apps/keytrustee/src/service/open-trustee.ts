@@ -1,6 +1,6 @@
 /** Opens what operations work with: grants, audit, database, the way to Key HSM. */
 import { type Clock, DomainError, newUuid, SecretBytes } from '@keyhsm/core'
-import { type Audit, type Log, openAudit } from '@keyhsm/service'
+import { type Audit, type Closers, type Log, openAudit } from '@keyhsm/service'
 import { createDepositQueue } from '../deposits/deposit-queue.js'
 import { openRevocationLog } from '../deposits/revocation-log.js'
 import { sweepPendingPuts } from '../deposits/release-reservation.js'
@@ -14,7 +14,6 @@ import { createSealingState, type SealingState } from '../sealing/sealing-state.
 import type { Store } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
 import { readAuditSigner } from './audit-signer.js'
-import type { Closers } from './closers.js'
 import type { Database, DatabaseSettings } from './database.js'
 import { LinkInUse } from './link-in-use.js'
 import type { LiveState } from './live-state.js'

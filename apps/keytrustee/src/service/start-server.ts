@@ -1,18 +1,23 @@
 /** The Trustee Server, put together: everything it needs is opened in order, or nothing stays open. */
 import { X509Certificate } from 'node:crypto'
 import { type Clock, type DomainError, errorTraits, systemClock } from '@keyhsm/core'
-import { type HttpServer, type Log, startHttpServer } from '@keyhsm/service'
+import {
+  AdministratorCheck,
+  Closers,
+  type HttpServer,
+  type Log,
+  startHttpServer,
+} from '@keyhsm/service'
 import { openClientAuthority } from '../clients/client-authority.js'
 import { readPrivateText, readText } from '../files.js'
 import { createAttemptLimit } from '../organisations/attempt-limit.js'
 import { createHsmTest } from '../sealing/test-hsm.js'
 import { adminRoutes } from './admin-routes.js'
 import { clientRoutes } from './client-routes.js'
-import { Closers } from './closers.js'
 import type { TrusteeOptions } from './open-trustee.js'
 import { type HealthSources, readParts } from './health.js'
 import { startHousekeeping } from './housekeeping.js'
-import { AdministratorCheck, identifyPeer } from './identify.js'
+import { identifyPeer } from './identify.js'
 import { findRestartNeeds, type LiveState, readLiveState } from './live-state.js'
 import { type OpenTrustee, openTrustee } from './open-trustee.js'
 import { readStatus } from './status.js'

@@ -1,7 +1,7 @@
 /** Everything of a KMS but its listeners: opened in order, closed by the closers given. */
 import { readFile } from 'node:fs/promises'
 import { type Clock, newUuid } from '@keyhsm/core'
-import { type Audit, ed25519AuditSigner, type Log, openAudit } from '@keyhsm/service'
+import { type Audit, type Closers, ed25519AuditSigner, type Log, openAudit } from '@keyhsm/service'
 import { type AclFile, openAclFile } from '../access/acl-file.js'
 import type { Acls } from '../access/acls.js'
 import { createGroups, type Groups, parseStaticGroups } from '../access/groups.js'
@@ -14,7 +14,6 @@ import type { KeyStore } from '../zone-keys/key-store.js'
 import { Repetitions } from '../zone-keys/repetition.js'
 import { VersionCache } from '../zone-keys/version-cache.js'
 import { TokenStates } from '../authentication/token-states.js'
-import type { Closers } from './closers.js'
 import { connectTrustee, type TrusteeConnection } from './connect-trustee.js'
 import { descriptionAgeMs, type LiveSettings, toCacheLimits } from './live-settings.js'
 

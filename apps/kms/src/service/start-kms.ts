@@ -1,6 +1,7 @@
 /** The KMS, put together: everything it needs is opened in order, or nothing stays open. */
 import { type Clock, DomainError, systemClock, toDomainError } from '@keyhsm/core'
 import {
+  Closers,
   bindRoute,
   createMetrics,
   type HttpServer,
@@ -15,7 +16,6 @@ import { Authenticator, type Negotiator } from '../authentication/authenticator.
 import { readDefaultRealm } from '../authentication/default-realm.js'
 import { openNegotiator } from '../authentication/spnego.js'
 import { TokenOperations } from '../authentication/token-operations.js'
-import { Closers } from './closers.js'
 import { handleRequest, type RequestContext } from './handle-request.js'
 import { startHousekeeping } from './housekeeping.js'
 import {
