@@ -66,6 +66,25 @@ test('a key that was just written is unavailable, not gone, while its node is do
   await expect.poll(opens, { timeout: 5000 }).toBe(true)
 })
 
+test('a key that was just made is used on another node that knows it already, while its own is down', async () => {
+  const { server, hsm } = await openHsm({ nodes: 2 })
+  const key = await hsm.createKey(newSpec())
+  const { opens } = await wrapSample(hsm, key)
+  await server.down(0)
+  expect(await opens()).toBe(true)
+  expect((await hsm.findKey(key.id))?.label).toBe(key.label)
+})
+
+test('a key that was just destroyed is not used on another node while its own is down', async () => {
+  const { server, hsm } = await openHsm({ nodes: 2 })
+  const key = await hsm.createKey(newSpec())
+  const { opens } = await wrapSample(hsm, key)
+  server.store.replicationMs = 60_000
+  await hsm.destroyKey(key.id)
+  await server.down(0)
+  await expect(opens()).rejects.toMatchObject({ code: 'ERR_HSM_UNAVAILABLE' })
+})
+
 test('a key that was just destroyed stays destroyed although another node still shows it', async () => {
   const { server, hsm } = await openHsm({ nodes: 2 })
   const key = await hsm.createKey(newSpec())

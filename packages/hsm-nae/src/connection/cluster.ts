@@ -46,9 +46,12 @@ export interface Done<Result> {
   readonly member: Member
 }
 
-interface Affinity {
+/** What is known of a key that was written a short time ago. */
+export interface Affinity {
+  /** The node that surely knows the latest. */
   readonly member: Member
-  readonly until: number
+  /** True for a key that is being destroyed: what another node still shows of it must not be used. */
+  readonly only: boolean
 }
 
 const maxAffinities = 10_000
@@ -57,7 +60,7 @@ const maxAffinities = 10_000
 export class Cluster {
   readonly members: readonly Member[]
   readonly #options: ClusterOptions
-  readonly #affinities = new Map<string, Affinity>()
+  readonly #affinities = new Map<string, Affinity & { readonly until: number }>()
   #turn = 0
   #closed = false
 
@@ -100,22 +103,25 @@ export class Cluster {
     throw new DomainError('ERR_HSM_UNAVAILABLE', 'the HSM cannot be asked now')
   }
 
-  /** Remembers that `key` was written by `member`: until the others have it, only that node is asked. */
-  pin(key: string, member: Member): void {
+  /**
+   * Remembers that `key` was `made` or `destroyed` by `member`. Until the others know, a made key is asked of that node first,
+   * and a destroyed one of no other.
+   */
+  pin(key: string, member: Member, what: 'made' | 'destroyed'): void {
     if (this.members.length === 1) return
     this.#affinities.delete(key)
     const until = performance.now() + this.#options.timers.affinityMs
-    this.#affinities.set(key, { member, until })
+    this.#affinities.set(key, { member, only: what === 'destroyed', until })
     const [oldest] = this.#affinities.keys()
     if (this.#affinities.size > maxAffinities && oldest !== undefined) {
       this.#affinities.delete(oldest)
     }
   }
 
-  /** The only node that surely knows the latest of `key`. */
-  affinityOf(key: string): Member | undefined {
+  /** Undefined when the key was not written lately. */
+  affinityOf(key: string): Affinity | undefined {
     const found = this.#affinities.get(key)
-    if (found && found.until > performance.now()) return found.member
+    if (found && found.until > performance.now()) return found
     this.#affinities.delete(key)
     return undefined
   }
@@ -138,8 +144,11 @@ export class Cluster {
   #candidates({ key, kind, at }: Job): readonly Member[] {
     if (at) return [at]
     const bound = key === undefined ? undefined : this.affinityOf(key)
-    if (bound) return [bound]
     const order = this.writeOrder()
+    if (bound) {
+      const others = order.filter((member) => member !== bound.member)
+      return bound.only ? [bound.member] : [bound.member, ...others]
+    }
     if (kind !== 'read') return order
     const well = order.filter(({ failedAt }) => failedAt === undefined)
     if (well.length < 2) return order

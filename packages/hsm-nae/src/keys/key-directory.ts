@@ -6,7 +6,7 @@ import { createPublicKey } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DomainError, hasCode, type HsmKeyId } from '@keyhsm/core'
 import { type HsmKey, secretKeyFingerprint, spkiFingerprint } from '@keyhsm/hsm'
-import type { Cluster, Member } from '../connection/cluster.js'
+import type { Affinity, Cluster, Member } from '../connection/cluster.js'
 import type { NaeLink } from '../connection/nae-link.js'
 import type { NaeDialect } from '../dialect/dialect.js'
 import { NaeRefusal, refusalToError } from '../failure.js'
@@ -74,13 +74,12 @@ export class KeyDirectory {
    */
   async find(id: HsmKeyId): Promise<Sighting | undefined> {
     const bound = this.#cluster.affinityOf(toKeyName(id))
-    const order = bound ? [bound] : this.#cluster.writeOrder()
+    if (bound) return await this.#findBound(id, bound)
+    const order = this.#cluster.writeOrder()
     const first = await this.#firstAnswer(id, order)
     if (first.seen) return first.seen
     await sleep(this.#timers.secondLookMs)
-    const seen = await this.#lookAgain(id, order, first.member)
-    if (!seen) this.#known.delete(id)
-    return seen
+    return this.#settled(id, await this.#lookAgain(id, order, first.member))
   }
 
   /** Every key of ours. Facts about keys met before are not asked for again. */
@@ -107,6 +106,27 @@ export class KeyDirectory {
 
   forget(id: HsmKeyId): void {
     this.#known.delete(id)
+  }
+
+  /** Only the node that wrote the key can say that it is gone; that it is there, any can say of a key that was made. */
+  async #findBound(id: HsmKeyId, { member, only }: Affinity): Promise<Sighting | undefined> {
+    try {
+      const seen = await this.look(id, member)
+      if (seen) return seen
+      await sleep(this.#timers.secondLookMs)
+      return this.#settled(id, await this.look(id, member))
+    } catch (error) {
+      if (only || !hasCode(error, 'ERR_HSM_UNAVAILABLE')) throw error
+      const others = this.#cluster.writeOrder().filter((other) => other !== member)
+      const { seen } = await this.#firstAnswer(id, others)
+      if (!seen) throw error
+      return seen
+    }
+  }
+
+  #settled(id: HsmKeyId, seen: Sighting | undefined): Sighting | undefined {
+    if (!seen) this.#known.delete(id)
+    return seen
   }
 
   /** What the first node says that can be asked. @throws ERR_HSM_UNAVAILABLE when none can */

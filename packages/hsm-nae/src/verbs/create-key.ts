@@ -39,7 +39,7 @@ async function generate(
     stillWanted()
     return await link.request(keyGenRequest(dialect, toNewKey(dialect, spec)), timers.keyGenMs)
   })
-  cluster.pin(name, member)
+  cluster.pin(name, member, 'made')
   const seen = await directory.look(spec.id, member)
   if (seen && isSame(seen.key, spec)) return seen.key
   throw new DomainError('ERR_HSM_REFUSED', 'the HSM does not show the key as it was asked for')

@@ -22,7 +22,7 @@ export async function destroyInDevice(
   if (!seen) return 'already-gone'
   stillWanted()
   directory.forget(id)
-  cluster.pin(toKeyName(id), seen.member)
+  cluster.pin(toKeyName(id), seen.member, 'destroyed')
   const trouble = await tryToErase(device, id, seen)
   if (trouble !== undefined) {
     const left = await settle(device, id, trouble)
