@@ -291,6 +291,14 @@ const luna: readonly Row[] = [
       },
     }),
   ),
+  {
+    behaviour: 'tells the bytes of its partition',
+    expected: 'works',
+    prove: async ({ hsm }) => {
+      const { memory } = await hsm.probe()
+      expect(memory).toEqual({ totalBytes: 0x190000, freeBytes: 0x140000 })
+    },
+  },
   repeated('is busy: CKR_BUSY', 'return C_DecryptInit 0x80001604 first 2', unwrapIt),
   {
     behaviour: 'has locked the crypto officer out',

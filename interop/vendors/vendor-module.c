@@ -6,6 +6,7 @@
  *   return CALL CODE [first N | from N | sticky]  CALL (or *) answers CODE: always, the first N times, from the N-th time
  *                                                 on, or for the rest of this process's life, whatever the table says then
  *   translate CALL CODE OTHER           CALL answers OTHER where the real module answers CODE
+ *   memory TOTAL FREE                   what C_GetTokenInfo says of the room for objects
  *   need-rw CODE                        C_OpenSession without CKF_RW_SESSION
  *   unique-id CODE                      making a key whose CKA_ID one of its class has
  *   refuse-attribute HALF TYPE CODE     making a key whose template has that attribute; HALF: public, private, secret, any
@@ -200,6 +201,18 @@ static word listMechanisms(word slot, word *list, word *count)
   return ok;
 }
 
+static word tokenInfo(word slot, byte *info)
+{
+  enum { totalPublic = 152, fields = 4 };
+  word rv = REAL(C_GetTokenInfo_, slot, info);
+  struct rule *rule = next(NULL, "memory");
+  for (int at = 0; rv == ok && rule && at < fields; at++) {
+    word bytes = number(rule->words[1 + at % 2]);
+    memcpy(info + totalPublic + at * sizeof bytes, &bytes, sizeof bytes);
+  }
+  return rv;
+}
+
 static word openSession(word slot, word flags, word a, word b, word session)
 {
   struct rule *rule = next(NULL, "need-rw");
@@ -373,7 +386,7 @@ static word decrypt(word session, byte *input, word length, byte *output, word *
     return translated(#name, done(a, b, c, d, e, f, g, h)); \
   }
 static call own[countOfCalls] = {
-  [C_GetMechanismList_] = (call)listMechanisms, [C_OpenSession_] = (call)openSession,
+  [C_GetTokenInfo_] = (call)tokenInfo, [C_GetMechanismList_] = (call)listMechanisms, [C_OpenSession_] = (call)openSession,
   [C_GenerateKey_] = (call)generateKey, [C_GenerateKeyPair_] = (call)generatePair,
   [C_EncryptInit_] = (call)encryptInit, [C_Encrypt_] = (call)encrypt,
   [C_DecryptInit_] = (call)decryptInit, [C_Decrypt_] = (call)decrypt,

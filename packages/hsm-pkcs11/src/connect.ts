@@ -54,8 +54,8 @@ function findProfile(profile: Pkcs11Options['profile']): Pkcs11Profile {
 }
 
 function toCapabilities(
-  { durableKeys, seesOutsideChanges, hardware }: Pkcs11Profile,
+  { durableKeys, seesOutsideChanges, hardware, renames }: Pkcs11Profile,
   { kinds, wrapAlgorithms }: Findings,
 ): HsmCapabilities {
-  return { kinds, wrapAlgorithms, durableKeys, seesOutsideChanges, hardware }
+  return { kinds, wrapAlgorithms, durableKeys, seesOutsideChanges, hardware, renames }
 }

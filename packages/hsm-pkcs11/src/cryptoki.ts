@@ -23,6 +23,11 @@ export interface TokenInfo {
   readonly model: string
   readonly serialNumber: string
   readonly flags: number
+  /** Bytes; all ones where the token does not say. */
+  readonly totalPublicMemory?: bigint
+  readonly freePublicMemory?: bigint
+  readonly totalPrivateMemory?: bigint
+  readonly freePrivateMemory?: bigint
 }
 
 /** See PKCS#11 v2.40 Base §5 for each call; every one throws an error that `decodeFailure` reads. */
@@ -46,6 +51,11 @@ export interface Cryptoki {
     object: CryptokiHandle,
     template: readonly { readonly type: number }[],
   ): { type: number; value: Buffer }[]
+  C_SetAttributeValue(
+    session: CryptokiHandle,
+    object: CryptokiHandle,
+    template: readonly Attribute[],
+  ): void
   C_EncryptInit(session: CryptokiHandle, mechanism: MechanismSpec, key: CryptokiHandle): void
   C_Encrypt(session: CryptokiHandle, input: Buffer, output: Buffer): Buffer
   C_DecryptInit(session: CryptokiHandle, mechanism: MechanismSpec, key: CryptokiHandle): void

@@ -8,6 +8,8 @@ import {
   type CallOptions,
   checkContentKey,
   checkKeySpec,
+  checkLabel,
+  type DeviceMemory,
   finishEciesUnwrap,
   type Hsm,
   type HsmCapabilities,
@@ -17,6 +19,7 @@ import {
   type KeySpec,
   padSharedSecret,
   parseEciesWrapped,
+  type RenamingHsm,
   secretKeyFingerprint,
   spkiFingerprint,
   type WrappedKey,
@@ -41,7 +44,7 @@ export interface Pkcs11HsmParts {
 }
 
 /** An {@link Hsm} whose library runs in a process of its own. */
-export class Pkcs11Hsm implements Hsm {
+export class Pkcs11Hsm implements Hsm, RenamingHsm {
   readonly profile: string
   readonly description: string
   readonly capabilities: HsmCapabilities
@@ -67,8 +70,17 @@ export class Pkcs11Hsm implements Hsm {
   }
 
   async createKey(spec: KeySpec, options?: CallOptions): Promise<HsmKey> {
-    const { id, label, kind, use } = checkKeySpec(spec)
-    return this.#toKey(await this.#ask('create', { id, label, kind, use }, options))
+    const { id, label, kind, use, renamable = false } = checkKeySpec(spec)
+    const verb = options?.background ? 'createInBackground' : 'create'
+    return this.#toKey(await this.#ask(verb, { id, label, kind, use, renamable }, options))
+  }
+
+  async renameKey(id: HsmKeyId, label: string, options?: CallOptions): Promise<HsmKey> {
+    checkLabel(label)
+    if (!this.#parts.profile.renames) {
+      throw new DomainError('ERR_HSM_NOT_SUPPORTED', 'this HSM does not rename keys')
+    }
+    return this.#toKey(await this.#ask('rename', { id, label }, options))
   }
 
   async findKey(id: HsmKeyId, options?: CallOptions): Promise<HsmKey | undefined> {
@@ -139,9 +151,9 @@ export class Pkcs11Hsm implements Hsm {
   async probe(options?: CallOptions): Promise<HsmHealth> {
     const startedAt = performance.now()
     try {
-      const { keys } = await this.#ask('probe', undefined, options)
+      const { keys, memory } = await this.#ask('probe', undefined, options)
       const line = `${this.description}, library ${this.#parts.library}`
-      return this.#health('ready', line, { keys, startedAt })
+      return this.#health('ready', line, { keys, memory, startedAt })
     } catch (error) {
       const { state, trouble } = this.#parts.supervisor
       const detail = trouble || (error instanceof Error ? error.message : 'unknown trouble')
@@ -215,7 +227,7 @@ export class Pkcs11Hsm implements Hsm {
   #health(
     state: HsmHealth['state'],
     detail: string,
-    answered?: { keys: number; startedAt: number },
+    answered?: { keys: number; memory: DeviceMemory | undefined; startedAt: number },
   ): HsmHealth {
     const { workers, profile, supervisor } = this.#parts
     return {
@@ -227,6 +239,7 @@ export class Pkcs11Hsm implements Hsm {
       sessions: answered ? workers + 1 : 0,
       keys: answered?.keys,
       keyLimit: profile.keyLimit,
+      ...(answered?.memory ? { memory: answered.memory } : {}),
     }
   }
 }
@@ -234,6 +247,8 @@ export class Pkcs11Hsm implements Hsm {
 /** Which of the profile's limits is the deadline of a call that names none. */
 const limitOfVerb: Readonly<Record<Verb, keyof CallLimits>> = {
   create: 'writeMs',
+  createInBackground: 'writeMs',
+  rename: 'writeMs',
   find: 'lookMs',
   list: 'listMs',
   prove: 'lookMs',

@@ -91,9 +91,13 @@ export interface Pkcs11Profile {
   /** Before a wrap that needs only the public half, prove that the private half is still there. */
   readonly proveBeforeWrap: boolean
   readonly durableKeys: boolean
+  /** Whether C_SetAttributeValue changes the label of a key that was made modifiable. */
+  readonly renames: boolean
   readonly seesOutsideChanges: boolean
   /** The device's limit on keys where the vendor documents one. */
   readonly keyLimit: number | undefined
+  /** Whether the memory fields of CK_TOKEN_INFO say how much room is left for keys. */
+  readonly tellsMemory: boolean
   /** Pause between the two looks that together prove that a key is gone. */
   readonly secondLookMs: number
   /** A key made this short a time ago may still be invisible on a member of the cluster: not found is then unavailable. */

@@ -103,9 +103,12 @@ export function keyTemplate(spec: KeySpec, choices: TemplateChoices): KeyTemplat
   const recipe = recipes[`${spec.kind} ${spec.use}`]
   if (!recipe) return undefined
   const named = nameAttributes(spec)
-  if ('uses' in recipe) return secretTemplate(recipe, named, choices)
-  return pairTemplate(recipe, named, choices)
+  const asked = { ...choices, renamable: spec.renamable === true }
+  if ('uses' in recipe) return secretTemplate(recipe, named, asked)
+  return pairTemplate(recipe, named, asked)
 }
+
+type Choices = TemplateChoices & { readonly renamable: boolean }
 
 function nameAttributes(spec: KeySpec): readonly Attribute[] {
   return [
@@ -118,10 +121,11 @@ function nameAttributes(spec: KeySpec): readonly Attribute[] {
 function secretTemplate(
   recipe: SecretRecipe,
   named: readonly Attribute[],
-  { differences, aes }: TemplateChoices,
+  choices: Choices,
 ): KeyTemplate {
+  const { differences, aes } = choices
   const uses = recipe.uses === 'aes-wrap' ? aesUses(aes) : recipe.uses
-  const secret = [...named, ...guarded(differences), bytes32, ...stated(secretUses, uses)]
+  const secret = [...named, ...guarded(choices), bytes32, ...stated(secretUses, uses)]
   return {
     mechanism: { mechanism: recipe.mechanism },
     secret: without(secret, differences.omitSecret),
@@ -131,20 +135,18 @@ function secretTemplate(
 function pairTemplate(
   recipe: PairRecipe,
   named: readonly Attribute[],
-  { differences, rsaKeyPairGen }: TemplateChoices,
+  choices: Choices,
 ): KeyTemplate {
+  const { differences, rsaKeyPairGen } = choices
   const mechanism = recipe.mechanism === 'rsa' ? rsaKeyPairGen : recipe.mechanism
   const publicHalf = [
     ...named,
     off(CKA.private),
+    ...(choices.renamable ? [on(CKA.modifiable)] : []),
     ...recipe.parameters,
     ...stated(publicUses, recipe.publicUses),
   ]
-  const privateHalf = [
-    ...named,
-    ...guarded(differences),
-    ...stated(privateUses, recipe.privateUses),
-  ]
+  const privateHalf = [...named, ...guarded(choices), ...stated(privateUses, recipe.privateUses)]
   return {
     mechanism: { mechanism },
     public: without(publicHalf, differences.omitPublic),
@@ -152,9 +154,11 @@ function pairTemplate(
   }
 }
 
-function guarded(differences: TemplateDifferences): Attribute[] {
+/** A key that will be renamed stays modifiable for ever; what it may do and that it cannot leave the device stay fixed. */
+function guarded({ differences, renamable }: Choices): Attribute[] {
   const attributes = [on(CKA.private), on(CKA.sensitive), off(CKA.extractable)]
-  return differences.statesModifiable ? [...attributes, off(CKA.modifiable)] : attributes
+  const modifiable = { type: CKA.modifiable, value: renamable }
+  return differences.statesModifiable ? [...attributes, modifiable] : attributes
 }
 
 /** Never both encrypt and wrap: a device that could do both on one key could be talked into decrypting a wrapped key. */

@@ -1,6 +1,6 @@
 /** What the service process can ask of the host process. */
 import type { HsmKeyId } from '@keyhsm/core'
-import type { KeyKind, KeySpec, KeyUse, WrapAlgorithm } from '@keyhsm/hsm'
+import type { DeviceMemory, KeyKind, KeySpec, KeyUse, WrapAlgorithm } from '@keyhsm/hsm'
 
 /** A key as the host describes it; the service adds the fingerprint. */
 export interface KeyFacts {
@@ -14,6 +14,9 @@ export interface KeyFacts {
 /** The verbs of the host: arguments and result of each. */
 export interface Verbs {
   create: { args: KeySpec; result: KeyFacts }
+  /** The same, when there is nothing else to do. */
+  createInBackground: { args: KeySpec; result: KeyFacts }
+  rename: { args: { id: HsmKeyId; label: string }; result: KeyFacts }
   find: { args: { id: HsmKeyId }; result: KeyFacts | undefined }
   list: { args: undefined; result: readonly KeyFacts[] }
   /** The key's facts, its private half proved to be there where the profile asks for it. */
@@ -34,7 +37,7 @@ export interface Verbs {
   sign: { args: { id: HsmKeyId; digest: Buffer }; result: Buffer }
   destroy: { args: { id: HsmKeyId }; result: 'destroyed' | 'already-gone' }
   recheck: { args: undefined; result: number }
-  probe: { args: undefined; result: { keys: number } }
+  probe: { args: undefined; result: { keys: number; memory: DeviceMemory | undefined } }
 }
 
 export type Verb = keyof Verbs

@@ -12,6 +12,7 @@
  * - ERR_HSM_NOT_SUPPORTED this backend cannot do that kind or algorithm.
  */
 import type { Fingerprint, HsmKeyId, SecretBytes } from '@keyhsm/core'
+import type { DeviceMemory } from './device-memory.js'
 import type { WrapAlgorithm } from './wrap-algorithms.js'
 
 /** Kinds of HSM key that wrap content keys. */
@@ -32,6 +33,8 @@ export interface KeySpec {
   readonly label: string
   readonly kind: KeyKind
   readonly use: KeyUse
+  /** The label may be changed later: see `RenamingHsm`. */
+  readonly renamable?: boolean
 }
 
 /** A key in the device. */
@@ -56,6 +59,8 @@ export interface CallOptions {
   readonly deadlineMs?: number
   /** Aborting rejects with ERR_HSM_UNAVAILABLE; a device call already begun is finished and its result wiped. */
   readonly signal?: AbortSignal
+  /** Nobody waits for it: whatever else the device is asked goes first. Only `createKey` knows the difference. */
+  readonly background?: boolean
 }
 
 /** What the backend found it can do when it connected: probed, not hoped. */
@@ -67,6 +72,8 @@ export interface HsmCapabilities {
   readonly durableKeys: boolean
   /** True when keys removed by other processes are noticed (see `recheck`). */
   readonly seesOutsideChanges: boolean
+  /** True when the backend is a `RenamingHsm`. */
+  readonly renames?: boolean
   /** True for a hardware device, false for SoftHSM, NSS and the software token. */
   readonly hardware: boolean
 }
@@ -82,6 +89,8 @@ export interface HsmHealth {
   readonly keys: number | undefined
   /** The device's own limit on keys where it tells one. */
   readonly keyLimit: number | undefined
+  /** Room for keys, where the device tells it. */
+  readonly memory?: DeviceMemory
 }
 
 export interface Hsm {

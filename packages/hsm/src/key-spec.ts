@@ -21,9 +21,7 @@ const labelPattern = /^[A-Za-z0-9._-]{1,64}$/
  */
 export function checkKeySpec(spec: KeySpec): KeySpec {
   parseHsmKeyId(spec.id, 'id')
-  if (!labelPattern.test(spec.label)) {
-    throw invalidInput('label', 'must be 1 to 64 characters of letters, digits, ".", "_" and "-"')
-  }
+  checkLabel(spec.label)
   const uses: readonly KeyUse[] | undefined = Object.hasOwn(usesOfKind, spec.kind)
     ? usesOfKind[spec.kind]
     : undefined
@@ -31,4 +29,10 @@ export function checkKeySpec(spec: KeySpec): KeySpec {
   if (!uses.includes(spec.use))
     throw invalidInput('use', `must be ${uses.join(' or ')} for this kind`)
   return spec
+}
+
+/** @throws ERR_INVALID_INPUT for a label that not every device takes. */
+export function checkLabel(label: string): void {
+  if (labelPattern.test(label)) return
+  throw invalidInput('label', 'must be 1 to 64 characters of letters, digits, ".", "_" and "-"')
 }

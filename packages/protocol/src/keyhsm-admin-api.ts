@@ -51,6 +51,11 @@ export const KeyHsmStatusField = Type.Object({
   keys: Type.Integer(),
   /** Absent: neither the setting nor the device names one. */
   keyLimit: Type.Optional(Type.Integer()),
+  /** Room for keys in the device, where it tells. */
+  deviceBytes: Type.Optional(Type.Integer()),
+  deviceFreeBytes: Type.Optional(Type.Integer()),
+  /** HSM keys made ahead. */
+  spareKeys: Type.Integer(),
   capacity: Type.Union([Type.Literal('ok'), Type.Literal('warn'), Type.Literal('full')]),
   scope: ScopeField,
   kind: KindField,
@@ -84,6 +89,8 @@ export const AdministeredKeyField = Type.Object({
     Type.Literal('deposit'),
     Type.Literal('organisation'),
     Type.Literal('service'),
+    /** Made ahead, not claimed. */
+    Type.Literal('pool'),
     Type.Literal('canary'),
     Type.Literal('audit'),
     Type.Literal('auth'),

@@ -75,6 +75,12 @@ export class KeyDirectory {
     this.#entries.delete(id)
   }
 
+  /** What was described of the key is asked again. */
+  forgetDescription(id: HsmKeyId): void {
+    const entry = this.#entries.get(id)
+    if (entry) entry.description = undefined
+  }
+
   /** Forgets a key that was destroyed here: its absence is no longer that of a key that is still to appear. */
   drop(id: HsmKeyId): void {
     this.#madeAt.delete(id)

@@ -33,9 +33,12 @@ export const cloudhsm: Pkcs11Profile = {
   findMax: 25,
   proveBeforeWrap: false,
   durableKeys: true,
+  // C_SetAttributeValue is not among the functions of SDK 5 (CloudHSM guide, 2023).
+  renames: false,
   seesOutsideChanges: true,
   // hsm2m.medium: 16,666 keys, of which at most 3,333 asymmetric.
   keyLimit: 16_666,
+  tellsMemory: false,
   secondLookMs: 250,
   // A new token key is usable once it is on two members.
   settleMs: 60_000,

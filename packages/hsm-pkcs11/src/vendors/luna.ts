@@ -31,8 +31,11 @@ export const luna: Pkcs11Profile = {
   findMax: 100,
   proveBeforeWrap: false,
   durableKeys: true,
+  renames: true,
   seesOutsideChanges: true,
   keyLimit: undefined,
+  // CK_TOKEN_INFO is believed to hold the partition's bytes; not tried. `lunacm partition showinfo` says them too.
+  tellsMemory: true,
   secondLookMs: 250,
   settleMs: 0,
   // A member of an HA group recovers inside a call, at most every 60 s, so calls may stall.

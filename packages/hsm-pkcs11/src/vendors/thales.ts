@@ -28,9 +28,12 @@ export const thales: Pkcs11Profile = {
   findMax: 100,
   proveBeforeWrap: false,
   durableKeys: true,
+  renames: true,
   // Keys are files on the host, read at C_Initialize: true only with CKNFAST_ASSUME_SINGLE_PROCESS=0.
   seesOutsideChanges: false,
   keyLimit: undefined,
+  // Keys are files of the host: nothing in the device fills up.
+  tellsMemory: false,
   secondLookMs: 250,
   settleMs: 0,
   limits: { useMs: 20_000, lookMs: 60_000, writeMs: 90_000, listMs: 300_000, startMs: 60_000 },

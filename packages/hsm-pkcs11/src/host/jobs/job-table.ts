@@ -5,6 +5,7 @@
  * reads objects; `write` makes or destroys token objects. Look and write take the cross-process lock where a profile has
  * one. `repeatable`: running it twice does no harm, so a lost session is reopened and the job run again.
  */
+import type { DeviceMemory } from '@keyhsm/hsm'
 import type { CryptokiHandle } from '../../cryptoki.js'
 import type { Findings } from '../../messages.js'
 import { type AesWrapArgs, unwrapAes, wrapAes } from './aes-wrap.js'
@@ -13,7 +14,13 @@ import { type DeriveSecretArgs, deriveSecret } from './derive-secret.js'
 import { describeKey, type KeyDescription, type WholeKey } from './describe-key.js'
 import { type FindKeyArgs, findKeyObjects, type KeyHandles, scanObjects } from './find-objects.js'
 import type { JobSession } from './job-session.js'
-import { destroyObject, proveObject, touchToken } from './object-state.js'
+import {
+  destroyObject,
+  proveObject,
+  type RenameArgs,
+  renameObjects,
+  touchToken,
+} from './object-state.js'
 import { probeToken } from './probe-token.js'
 import { type IdentifiedObject, readIds } from './read-ids.js'
 import { decryptOaep, encryptOaep, type RsaOaepArgs } from './rsa-oaep.js'
@@ -36,7 +43,8 @@ export interface Jobs {
   sign: { args: SignArgs; result: Buffer }
   createKey: { args: CreateKeyArgs; result: CreatedKey }
   destroyObject: { args: CryptokiHandle; result: true }
-  touchToken: { args: undefined; result: true }
+  renameObjects: { args: RenameArgs; result: true }
+  touchToken: { args: undefined; result: DeviceMemory | undefined }
   probeToken: { args: undefined; result: Findings }
 }
 
@@ -66,6 +74,7 @@ export const jobTable: { readonly [Name in JobName]: JobTrait<Name> } = {
   sign: { run: sign, access: 'use', repeatable: true, secret: 'result' },
   createKey: { run: createKey, access: 'write', repeatable: false },
   destroyObject: { run: destroyObject, access: 'write', repeatable: false },
+  renameObjects: { run: renameObjects, access: 'write', repeatable: true },
   touchToken: { run: touchToken, access: 'use', repeatable: true },
   probeToken: { run: probeToken, access: 'write', repeatable: true },
 }

@@ -6,6 +6,7 @@ import { destroyKey } from './destroy-key.js'
 import { findKey } from './find-key.js'
 import { listKeys } from './list-keys.js'
 import { deriveSecret, unwrapKey } from './unwrap-key.js'
+import { renameKey } from './rename-key.js'
 import type { RunVerb, VerbContext } from './verb-context.js'
 import { proveKey, wrapKey } from './wrap-key.js'
 
@@ -17,6 +18,8 @@ interface VerbTrait<Name extends Verb> {
 /** Every verb of the host, and how urgent it is. */
 export const verbTable: { readonly [Name in Verb]: VerbTrait<Name> } = {
   create: { run: createKey, urgency: 'create' },
+  createInBackground: { run: (...asked) => createKey(...asked), urgency: 'list' },
+  rename: { run: renameKey, urgency: 'wrap' },
   find: { run: findKey, urgency: 'wrap' },
   list: { run: listKeys, urgency: 'list' },
   prove: { run: proveKey, urgency: 'wrap' },
@@ -43,7 +46,7 @@ async function probe(
   { scheduler, directory }: VerbContext,
   _args: Verbs['probe']['args'],
   control: CallControl,
-): Promise<{ keys: number }> {
-  await scheduler.submit('touchToken', undefined, control)
-  return { keys: directory.size }
+): Promise<Verbs['probe']['result']> {
+  const memory = await scheduler.submit('touchToken', undefined, control)
+  return { keys: directory.size, memory }
 }

@@ -1,0 +1,5 @@
+/** Room for keys in a device. */
+export interface DeviceMemory {
+  readonly totalBytes: number
+  readonly freeBytes: number
+}
