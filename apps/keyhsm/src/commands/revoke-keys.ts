@@ -23,6 +23,7 @@ const meanings: Readonly<Partial<Record<AdministeredKey['purpose'], string>>> = 
   deposit: 'one deposit can never be opened again',
   organisation: 'EVERY deposit of an organisation sealed under this key can never be opened again',
   service: 'EVERY deposit of the realm sealed under this key can never be opened again',
+  pool: 'nothing is lost: the key was made ahead and is not used yet',
   unknown: 'whatever was sealed under this key can never be opened again',
 }
 

@@ -3,6 +3,7 @@
  * is room left for the partition's own keys and for rotation. Opens are never refused.
  */
 import { DomainError } from '@keyhsm/core'
+import type { DeviceMemory } from '@keyhsm/hsm'
 
 const warnShare = 0.8
 const refuseShare = 0.95
@@ -11,12 +12,18 @@ export interface CapacityState {
   readonly keys: number
   /** Undefined: neither the setting nor the device names a limit. */
   readonly limit: number | undefined
-  readonly level: 'ok' | 'warn' | 'full'
+  /** Room for keys in the device, where it tells. */
+  readonly memory?: DeviceMemory
+  readonly level: Level
 }
+
+type Level = 'ok' | 'warn' | 'full'
+const levels: readonly Level[] = ['ok', 'warn', 'full']
 
 export class Capacity {
   readonly #settingLimit: number | undefined
   #deviceLimit: number | undefined
+  #memory: DeviceMemory | undefined
   #keys = 0
 
   /** `settingLimit` is `keyhsm.key.limit`; it wins over what the device says. */
@@ -25,9 +32,10 @@ export class Capacity {
   }
 
   /** Takes a fresh count from the device; in between {@link reserve} and {@link release} keep it up to date. */
-  observe(keys: number, deviceLimit?: number): void {
+  observe(keys: number, deviceLimit?: number, memory?: DeviceMemory): void {
     this.#keys = keys
     this.#deviceLimit = deviceLimit
+    this.#memory = memory
   }
 
   /**
@@ -52,12 +60,20 @@ export class Capacity {
 
   state(): CapacityState {
     const limit = this.#settingLimit ?? this.#deviceLimit
-    return { keys: this.#keys, limit, level: levelOf(this.#keys, limit) }
+    const memory = this.#memory
+    const byKeys = levelOf(this.#keys, limit)
+    if (!memory) return { keys: this.#keys, limit, level: byKeys }
+    const byMemory = levelOf(memory.totalBytes - memory.freeBytes, memory.totalBytes)
+    return { keys: this.#keys, limit, memory, level: higher(byKeys, byMemory) }
   }
 }
 
-function levelOf(keys: number, limit: number | undefined): CapacityState['level'] {
+function levelOf(used: number, limit: number | undefined): Level {
   if (limit === undefined) return 'ok'
-  if (keys >= limit * refuseShare) return 'full'
-  return keys >= limit * warnShare ? 'warn' : 'ok'
+  if (used >= limit * refuseShare) return 'full'
+  return used >= limit * warnShare ? 'warn' : 'ok'
+}
+
+function higher(one: Level, other: Level): Level {
+  return levels.indexOf(one) > levels.indexOf(other) ? one : other
 }

@@ -5,6 +5,7 @@
  * - deposit scope       `<handle>-<xxxx>-<xxxx>-<yyyy-mm-dd>`           (manual: "handle name-uuid-date")
  * - organisation scope  `org-<32 hex of its uuid>-<gggg>-<xxxx>-<yyyy-mm-dd>`
  * - service scope       `service-<realm>-<gggg>-<xxxx>-<yyyy-mm-dd>`
+ * - made ahead         `pool-<xxxx>-<xxxx>-<yyyy-mm-dd>`, without a capital letter in the first group
  * - the partition's own `auth-`, `canary-`, `audit-<xxxx>-<xxxx>-<yyyy-mm-dd>`
  *
  * `gggg` is the generation in base 36. The first random group of the other labels holds a capital letter, so that no
@@ -25,6 +26,7 @@ export type ParsedLabel =
       readonly uuid: string
       readonly createdOn: string
     }
+  | { readonly form: 'pool'; readonly createdOn: string }
   | {
       readonly form: 'organisation'
       readonly organisation: Uuid
@@ -43,7 +45,8 @@ export type ParsedLabel =
 export type PartitionKeyName = 'auth' | 'canary' | 'audit'
 
 const capitals = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
-const alphanumerics = `${capitals}abcdefghijklmnopqrstuvwxyz0123456789`
+const smallAlphanumerics = 'abcdefghijklmnopqrstuvwxyz0123456789'
+const alphanumerics = `${capitals}${smallAlphanumerics}`
 /** `-xxxx-xxxx-yyyy-mm-dd`. */
 const tailCharacters = 21
 const hashCharacters = 6
@@ -65,6 +68,11 @@ export function isCutHandle(name: string, handle: string): boolean {
 /** Label of one of the partition's own keys. */
 export function formatPartitionLabel(name: PartitionKeyName, now: Date): string {
   return formatSingle(name, now)
+}
+
+/** Label of a key made ahead. No deposit's label reads so, whatever its handle. */
+export function formatPoolLabel(now: Date): string {
+  return `pool-${pick(smallAlphanumerics, 4)}-${pick(alphanumerics, 4)}-${formatUtcDate(now)}`
 }
 
 /** Label of an organisation's shared key. */
@@ -94,6 +102,7 @@ export function parseLabel(label: string): ParsedLabel | undefined {
 
 function parseShared(head: string, group: string, createdOn: string): ParsedLabel | undefined {
   if (!/^[0-9a-z]{4}$/.test(group)) return undefined
+  if (head === 'pool') return { form: 'pool', createdOn }
   const generation = Number.parseInt(group, 36)
   const hex = /^org-([0-9a-f]{32})$/.exec(head)?.[1]
   if (hex) return { form: 'organisation', organisation: toUuid(hex), generation, createdOn }

@@ -29,7 +29,7 @@ export class SharedKeyIndex {
   constructor(keys: readonly HsmKey[]) {
     for (const key of keys) {
       const label = key.use === 'wrap' ? parseLabel(key.label) : undefined
-      if (label && label.form !== 'single') this.#put(nameOfLabel(label), toSharedKey(key, label))
+      if (label && isShared(label)) this.#put(nameOfLabel(label), toSharedKey(key, label))
     }
   }
 
@@ -70,7 +70,11 @@ export function byRank(a: SharedKey, b: SharedKey): number {
   return a.key.id < b.key.id ? -1 : Number(a.key.id > b.key.id)
 }
 
-type SharedLabel = Exclude<ParsedLabel, { form: 'single' }>
+type SharedLabel = Extract<ParsedLabel, { generation: number }>
+
+function isShared(label: ParsedLabel): label is SharedLabel {
+  return 'generation' in label
+}
 
 function toSharedKey(key: HsmKey, label: SharedLabel): SharedKey {
   return { key, generation: label.generation, createdOn: label.createdOn }

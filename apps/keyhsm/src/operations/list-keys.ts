@@ -22,7 +22,7 @@ export interface AdministeredKey extends Omit<ListedKey, 'purpose'> {
   readonly uuid?: string
   /** How many deposits share the key; absent for the partition's own keys and for foreign ones. */
   readonly scope?: RealmPurpose
-  readonly purpose: RealmPurpose | 'canary' | 'audit' | 'auth' | 'unknown'
+  readonly purpose: RealmPurpose | 'pool' | 'canary' | 'audit' | 'auth' | 'unknown'
   readonly realm?: Realm
   readonly fingerprint: Fingerprint
 }
@@ -48,6 +48,8 @@ export async function listRealmKeys(
 ): Promise<Paged<ListedKey>> {
   const keys = await partition.hsm.listKeys()
   const own = keys.flatMap((key) => {
+    // A key made ahead is not the realm's yet: its owner would take it for an orphan.
+    if (isSpare(key)) return []
     const purpose = findPurpose(partition.keys.keyIds, realm, key)
     return purpose && key.use === 'wrap' ? [{ ...describe(key), purpose }] : []
   })
@@ -76,9 +78,14 @@ function administered({ keys }: Partition, realms: readonly Realm[], key: HsmKey
   }
   for (const realm of realms) {
     const purpose = findPurpose(keys.keyIds, realm, key)
+    if (purpose && isSpare(key)) return { ...described, purpose: 'pool', realm }
     if (purpose) return { ...described, purpose, scope: purpose, realm }
   }
   return { ...described, purpose: 'unknown' }
+}
+
+function isSpare({ label }: HsmKey): boolean {
+  return parseLabel(label)?.form === 'pool'
 }
 
 function describe({ id, label, kind }: HsmKey) {

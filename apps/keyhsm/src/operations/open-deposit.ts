@@ -59,7 +59,7 @@ export async function openDeposit(
     partition.requireCanary(canary)
     const opening: Opening = { partition, caller, context, findings, options }
     try {
-      return await open(opening, sealed)
+      return await partition.activity.during(() => open(opening, sealed))
     } catch (error) {
       throw hideIntegrity(findings, error)
     }

@@ -82,6 +82,7 @@ async function destroy(
 ): Promise<RevokeOutcome> {
   const outcome = await partition.hsm.destroyKey(id)
   partition.ring.forget(id)
+  partition.pool.forget(id)
   if (outcome === 'destroyed') partition.capacity.release()
   else findings.reason = 'the key was gone already'
   return outcome

@@ -71,7 +71,7 @@ export async function sealDeposit(
   const sealing: Sealing = { workshop, caller, request, scope, options }
   try {
     requireSize(request.content, workshop.settings.maxContentBytes)
-    const sealed = await seal(sealing)
+    const sealed = await workshop.partition.activity.during(() => seal(sealing))
     reached('seal:outcome-audited')
     return sealed
   } catch (error) {
@@ -140,15 +140,23 @@ async function takeKey(sealing: Sealing): Promise<HsmKey> {
     const { organisation } = request.context
     return await partition.ring.take({ purpose: scope, realm, organisation }, options)
   }
-  const spec = {
-    id: partition.keys.keyIds.issue({ purpose: 'deposit', realm }),
-    label: formatDepositLabel(request.context.handle, workshop.clock.now()),
-    kind: partition.kind,
-    use: 'wrap',
-  } as const
-  sealing.ownKey = await createCountedKey(partition, spec, options)
+  const label = formatDepositLabel(request.context.handle, workshop.clock.now())
+  sealing.ownKey =
+    (await partition.pool.take(realm, label, options)) ?? (await makeOwnKey(sealing, label))
   reached('seal:key-created')
   return sealing.ownKey
+}
+
+async function makeOwnKey(
+  { workshop: { partition }, caller: { realm }, options }: Sealing,
+  label: string,
+): Promise<HsmKey> {
+  const id = partition.keys.keyIds.issue({ purpose: 'deposit', realm })
+  return await createCountedKey(
+    partition,
+    { id, label, kind: partition.kind, use: 'wrap' },
+    options,
+  )
 }
 
 /** A key of this deposit alone is proved with the very bytes that will be stored. Shared keys were proved when made. */

@@ -56,6 +56,6 @@ export function toKeySettings(
   settings: Configuration['settings'],
   defaultKind: KeySettings['kind'],
 ): KeySettings {
-  const { kind = defaultKind, keyLimit, maxAgeMs } = settings
-  return { kind, limit: keyLimit, maxAgeMs }
+  const { kind = defaultKind, keyLimit, maxAgeMs, pool } = settings
+  return { kind, limit: keyLimit, maxAgeMs, pool }
 }

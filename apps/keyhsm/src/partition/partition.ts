@@ -2,10 +2,13 @@
  * A connected, recognised partition: the device, the keys that make it ours, the current shared keys and the room left.
  * Operations get one of these; it never makes the partition's own keys (see `make-partition-keys.ts`).
  */
-import { type Clock, DomainError, type Fingerprint } from '@keyhsm/core'
+import { type Clock, DomainError, type Fingerprint, type Realm } from '@keyhsm/core'
 import type { CallOptions, Hsm, HsmKey, WrappingKind } from '@keyhsm/hsm'
+import { Activity } from '../keys/activity.js'
 import { Capacity } from '../keys/capacity.js'
+import { KeyPool } from '../keys/key-pool.js'
 import { KeyRing } from '../keys/key-ring.js'
+import { parseLabel } from '../keys/labels.js'
 import { findPartitionKeys, type PartitionKeys, wrongPartition } from './partition-keys.js'
 
 /** The settings that new HSM keys are made by; a reload may change them. */
@@ -14,6 +17,8 @@ export interface KeySettings {
   /** `keyhsm.key.limit`; undefined: what the device says, if anything. */
   readonly limit: number | undefined
   readonly maxAgeMs: number
+  /** `keyhsm.key.pool`: keys made ahead for each realm. */
+  readonly pool?: number
 }
 
 export interface ConnectPartitionOptions {
@@ -30,11 +35,15 @@ const listDeadlineMs = 60_000
 export class Partition {
   readonly hsm: Hsm
   readonly keys: PartitionKeys
+  /** Every seal and open runs within it: the pool is filled between them. */
+  readonly activity = new Activity()
   readonly #clock: Clock
   #visible = true
   #kind: WrappingKind
   #capacity: Capacity
   #ring: KeyRing
+  #pool: KeyPool
+  #spares: readonly HsmKey[] = []
 
   private constructor(hsm: Hsm, keys: PartitionKeys, options: ConnectPartitionOptions) {
     this.hsm = hsm
@@ -43,6 +52,7 @@ export class Partition {
     this.#kind = options.keySettings.kind
     this.#capacity = new Capacity(options.keySettings.limit)
     this.#ring = this.#makeRing(options.keySettings)
+    this.#pool = this.#makePool(options.keySettings)
   }
 
   /**
@@ -71,6 +81,11 @@ export class Partition {
     return this.#ring
   }
 
+  /** Keys made ahead; only of the settings that hold now. */
+  get pool(): KeyPool {
+    return this.#pool
+  }
+
   /** False after a look at the device did not show the canary key: another token sits where ours was. */
   get visible(): boolean {
     return this.#visible
@@ -79,16 +94,24 @@ export class Partition {
   /** Makes new keys by other settings from now on; existing keys stay as they are. */
   async changeKeySettings(settings: KeySettings): Promise<void> {
     const capacity = new Capacity(settings.limit)
-    const previous = { kind: this.#kind, capacity: this.#capacity, ring: this.#ring }
+    const previous = {
+      kind: this.#kind,
+      capacity: this.#capacity,
+      ring: this.#ring,
+      pool: this.#pool,
+    }
     this.#kind = settings.kind
     this.#capacity = capacity
     this.#ring = this.#makeRing(settings)
+    this.#pool = this.#makePool(settings)
     try {
       await this.recheck()
+      await previous.pool.close()
     } catch (error) {
       this.#kind = previous.kind
       this.#capacity = previous.capacity
       this.#ring = previous.ring
+      this.#pool = previous.pool
       throw error
     }
   }
@@ -130,8 +153,14 @@ export class Partition {
     await this.#take(listed, listing)
   }
 
+  /** Destroys keys made ahead that nobody will claim, as the last look saw them. @returns how many */
+  async removeStaleSpares(realms: readonly Realm[]): Promise<number> {
+    return await this.#pool.removeStale(this.#spares, realms)
+  }
+
   /** Wipes K_auth and releases the device. Safe to call twice. */
   async close(): Promise<void> {
+    await this.#pool.close()
     this.keys.kAuth.wipe()
     this.keys.keyIds.wipe()
     await this.hsm.close()
@@ -139,8 +168,22 @@ export class Partition {
 
   async #take(listed: readonly HsmKey[], listing: number): Promise<void> {
     const health = await this.hsm.probe({ deadlineMs: lookDeadlineMs })
-    this.#capacity.observe(Math.max(listed.length, health.keys ?? 0), health.keyLimit)
+    const keys = Math.max(listed.length, health.keys ?? 0)
+    this.#capacity.observe(keys, health.keyLimit, health.memory)
     this.#ring.refresh(listed, listing)
+    this.#spares = listed.filter(({ label }) => parseLabel(label)?.form === 'pool')
+  }
+
+  #makePool(settings: KeySettings): KeyPool {
+    return new KeyPool({
+      hsm: this.hsm,
+      keyIds: this.keys.keyIds,
+      capacity: this.#capacity,
+      clock: this.#clock,
+      activity: this.activity,
+      kind: settings.kind,
+      size: settings.pool ?? 0,
+    })
   }
 
   #makeRing(settings: KeySettings): KeyRing {

@@ -1,5 +1,5 @@
 /** Looks at the device again and again, off the way of every request, and says when what it finds changes. */
-import { type DomainError, toDomainError } from '@keyhsm/core'
+import { type DomainError, type Realm, toDomainError } from '@keyhsm/core'
 import type { Log } from '@keyhsm/service'
 import type { Partition } from '../partition/partition.js'
 
@@ -9,6 +9,8 @@ export interface RecheckTimerOptions {
   /** Read before each pause: a reload may change it. */
   readonly everyMs: () => number
   readonly onError: (error: DomainError) => void
+  /** Realms whose keys made ahead and left behind are removed. */
+  readonly realms: () => readonly Realm[]
 }
 
 /** Pause after a look that failed, and after a request found the partition gone: it shall serve again soon after it is back. */
@@ -26,6 +28,8 @@ export function startRecheckTimer(o: RecheckTimerOptions): () => Promise<void> {
   const look = async (): Promise<void> => {
     try {
       await o.partition.recheck()
+      const removed = await o.partition.removeStaleSpares(o.realms())
+      if (removed > 0) o.log.info({ removed }, 'old HSM keys made ahead were removed')
       if (trouble !== undefined) o.log.info({}, 'the HSM answers again')
       trouble = undefined
     } catch (error) {

@@ -26,6 +26,7 @@ import type { Paths } from '../paths.js'
 import { version } from '../version.js'
 import { makeAdminRoutes, makeServicePortRoutes } from './admin-routes.js'
 import { toAuditSigner } from './audit-signer.js'
+import { observeCapacity } from './capacity-metrics.js'
 import { identifyService } from './identify.js'
 import { type Environment, type LiveState, readLiveState, toTlsServing } from './live-state.js'
 import { describeDoor, openManagement } from './management.js'
@@ -82,6 +83,7 @@ export async function startKeyHsm(o: KeyHsmOptions): Promise<RunningKeyHsm> {
         log: o.log,
         everyMs: () => running.live.settings.recheckMs,
         onError: (error) => noticeFault(running, error),
+        realms: () => running.live.trust.realms,
       }),
     )
     await note(running, 'start')
@@ -122,6 +124,7 @@ async function openParts(o: KeyHsmOptions, closers: Closers): Promise<Running> {
   closers.add(() => audit.close())
   const metrics = createMetrics('keyhsm')
   closers.add(() => metrics.close())
+  observeCapacity(metrics, partition)
   const openRate = new OpenRate(live.settings.openRate, clock)
   return { o, startedAt: clock.now(), partition, audit, metrics, live, openRate }
 }

@@ -4,6 +4,7 @@ import type { Clock } from '@keyhsm/core'
 import type { HsmCapabilities, HsmHealth } from '@keyhsm/hsm'
 import type { keyHsmStatusRoute, ReplyOf } from '@keyhsm/protocol'
 import { type Audit, certificateFingerprint } from '@keyhsm/service'
+import type { CapacityState } from '../keys/capacity.js'
 import type { Partition } from '../partition/partition.js'
 import { version } from '../version.js'
 import type { LiveState } from './live-state.js'
@@ -55,7 +56,9 @@ export async function readStatus(sources: StatusSources): Promise<Status> {
     ...(lastError === undefined ? {} : { lastError }),
     keys: capacity.keys,
     ...(capacity.limit === undefined ? {} : { keyLimit: capacity.limit }),
+    ...toMemoryFields(capacity),
     capacity: capacity.level,
+    spareKeys: partition.pool.state().ready,
     scope: live.settings.scope,
     kind: partition.kind,
     domain: keys.domain,
@@ -68,6 +71,10 @@ export async function readStatus(sources: StatusSources): Promise<Status> {
     warnings: findWarnings(partition, live),
     memoryBytes: process.memoryUsage.rss(),
   }
+}
+
+function toMemoryFields({ memory }: CapacityState) {
+  return memory ? { deviceBytes: memory.totalBytes, deviceFreeBytes: memory.freeBytes } : {}
 }
 
 function toState(health: HsmHealth, partition: Partition): Status['state'] {
@@ -95,10 +102,13 @@ function findWarnings(partition: Partition, live: LiveState): string[] {
   const rules: readonly (readonly [boolean, string])[] = [
     [live.trust.certificates.length === 0, 'no certificate is trusted: nobody can connect'],
     [keys.audit === undefined, 'the HSM has no signing key: audit checkpoints are not signed'],
-    [capacity.state().level !== 'ok', 'the partition is nearly full'],
+    [capacity.state().level === 'warn', 'the partition is more than four fifths full'],
+    [capacity.state().level === 'full', 'the partition is full: no new HSM keys are made'],
   ]
+  const { trouble } = partition.pool.state()
   return [
     ...findDeviceWarnings(hsm.profile, hsm.capabilities),
     ...rules.filter(([holds]) => holds).map(([, warning]) => warning),
+    ...(trouble === undefined ? [] : [trouble]),
   ]
 }

@@ -37,4 +37,16 @@ describe('capacity', () => {
     unlimited.observe(1e6)
     expect(unlimited.state()).toEqual({ keys: 1e6, limit: undefined, level: 'ok' })
   })
+
+  it('counts bytes too where the device tells them: the scarcer decides', () => {
+    const capacity = new Capacity(100)
+    capacity.observe(10, undefined, { totalBytes: 1000, freeBytes: 250 })
+    expect(capacity.state().level).toBe('ok')
+    capacity.observe(10, undefined, { totalBytes: 1000, freeBytes: 200 })
+    expect(capacity.state().level).toBe('warn')
+    capacity.observe(10, undefined, { totalBytes: 1000, freeBytes: 50 })
+    expect(capacity.state()).toMatchObject({ level: 'full', memory: { freeBytes: 50 } })
+    capacity.observe(95, undefined, { totalBytes: 1000, freeBytes: 900 })
+    expect(capacity.state().level).toBe('full')
+  })
 })

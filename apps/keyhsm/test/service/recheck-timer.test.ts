@@ -24,6 +24,7 @@ describe('the recheck timer', () => {
       log,
       everyMs: () => 60_000,
       onError: ({ code }) => void codes.push(code),
+      realms: () => [],
     })
     onTestFinished(stop)
     const recheck = vi.spyOn(partition, 'recheck')
