@@ -53,6 +53,11 @@ const stages = [
   },
   { lane: 'product', name: 'npm start', command: [node, 'interop/start-stop.mjs'] },
   { lane: 'product', name: 'crash loop', command: [node, 'interop/crash-loop.mjs', '24'] },
+  {
+    lane: 'product',
+    name: 'race for the last use',
+    command: [node, 'interop/race-last-use.mjs', '24'],
+  },
   { lane: 'product', name: 'secrets scan', command: [node, 'interop/secrets-scan.mjs'] },
 ]
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { homeIn, type Program } from '@keyhsm/command-line'
 import { getCommand } from './commands/get.js'
 import { listCommand } from './commands/list.js'
+import { policyCommand } from './commands/policy.js'
 import { purgeCommand } from './commands/purge.js'
 import { putCommand } from './commands/put.js'
 import { registerCommand } from './commands/register.js'
@@ -26,6 +27,7 @@ export const program: Program = {
     listCommand,
     removeCommand,
     undeleteCommand,
+    policyCommand,
     purgeCommand,
     statusCommand,
   ],

@@ -7,26 +7,37 @@
  */
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import type { Fingerprint, SecretBytes, Uuid } from '@keyhsm/core'
-import type { Client, Deposit, Organisation } from './store/store.js'
+import { formatPolicy } from './policies/policy.js'
+import type { Client, Deposit, Group, Organisation } from './store/store.js'
 
 export type OrganisationColumns = Omit<Organisation, 'grant'>
 export type ClientColumns = Omit<Client, 'grant'>
 export type DepositColumns = Omit<Deposit, 'grant'>
+export type GroupColumns = Omit<Group, 'grant'>
 
 /** A part of a canonical encoding; undefined is a value of its own, different from the empty string. */
 export type Part = string | number | Uint8Array | undefined
 
 /** What each MAC of this server is for: one sub-key a purpose, so that none can stand in for another. */
-export type MacPurpose = 'grant' | 'request' | 'revision' | 'pass-through' | 'report' | 'revocation'
+export type MacPurpose =
+  | 'grant'
+  | 'request'
+  | 'revision'
+  | 'pass-through'
+  | 'report'
+  | 'revocation'
+  | 'count'
 
 export interface Grants {
   organisation(columns: OrganisationColumns): Organisation
   client(columns: ClientColumns): Client
   deposit(columns: DepositColumns): Deposit
+  group(columns: GroupColumns): Group
   /** Whether this server made the row's grant for exactly these columns. Constant time. */
   believesOrganisation(row: Organisation): boolean
   believesClient(row: Client): boolean
   believesDeposit(row: Deposit): boolean
+  believesGroup(row: Group): boolean
   /** HMAC-SHA-256 over the canonical encoding of `parts` under the sub-key of `purpose`. */
   mac(purpose: MacPurpose, parts: readonly Part[]): Buffer
   /** The only uuid that revision may have: a row whose uuid is another was not made by this server. */
@@ -43,6 +54,7 @@ const purposes: readonly MacPurpose[] = [
   'pass-through',
   'report',
   'revocation',
+  'count',
 ]
 
 /** Takes the bytes of `grant.key` for the life of the process. */
@@ -57,10 +69,12 @@ export function openGrants(key: SecretBytes): Grants {
   return {
     organisation: (columns) => ({ ...columns, grant: sign(organisationParts(columns)) }),
     client: (columns) => ({ ...columns, grant: sign(clientParts(columns)) }),
+    group: (columns) => ({ ...columns, grant: sign(groupParts(columns)) }),
     deposit: (columns) => ({ ...columns, grant: sign(depositParts(columns)) }),
     believesOrganisation: (row) => sameText(row.grant, sign(organisationParts(row))),
     believesClient: (row) => sameText(row.grant, sign(clientParts(row))),
     believesDeposit: (row) => sameText(row.grant, sign(depositParts(row))),
+    believesGroup: (row) => sameText(row.grant, sign(groupParts(row))),
     mac,
     revisionUuid: (deposit, revision) => toUuid(mac('revision', [deposit, revision])),
   }
@@ -106,13 +120,21 @@ function organisationParts(row: OrganisationColumns): Part[] {
 
 function clientParts(row: ClientColumns): Part[] {
   const { uuid, organisation, name, state, keyFingerprint, identityKey, recipient } = row
-  return ['client', uuid, organisation, name, state, keyFingerprint, identityKey, recipient]
+  const parts = ['client', uuid, organisation, name, state, keyFingerprint, identityKey, recipient]
+  return row.recipientSignature === undefined ? parts : [...parts, row.recipientSignature]
 }
 
 function depositParts(row: DepositColumns): Part[] {
   const { uuid, organisation, owner, handle, state, revision, undeleteUntil } = row
   const until = undeleteUntil?.toISOString()
-  return ['deposit', uuid, organisation, owner, handle, state, revision, until]
+  const parts = ['deposit', uuid, organisation, owner, handle, state, revision, until]
+  // Rows without a policy keep the MAC they had before there were policies.
+  const policy = formatPolicy(row.policy)
+  return policy === undefined ? parts : [...parts, policy]
+}
+
+function groupParts({ uuid, organisation, name, members }: GroupColumns): Part[] {
+  return ['group', uuid, organisation, name, ...members]
 }
 
 /** The first 16 bytes as a version 8 uuid (RFC 9562 §5.8). */

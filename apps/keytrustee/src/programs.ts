@@ -6,11 +6,13 @@ import { auditCommands } from './commands/audit.js'
 import { clientCommands } from './commands/client.js'
 import { dbCommands } from './commands/db.js'
 import { depositCommands } from './commands/deposit.js'
+import { groupCommands } from './commands/group.js'
 import { hsmKeyCommands } from './commands/hsm-keys.js'
 import { initCommand } from './commands/init.js'
 import { keyHsmCommand } from './commands/keyhsm.js'
 import { orgCommands } from './commands/org.js'
 import { orgtoolCommands } from './commands/orgtool.js'
+import { policyCommands } from './commands/policy.js'
 import { serverCommands } from './commands/server.js'
 import { settingsCommand } from './commands/settings.js'
 import { statusCommand } from './commands/status.js'
@@ -37,7 +39,9 @@ export const ktadmin: Program = {
     admin: 'administrators of this server',
     org: 'organisations',
     client: 'enrolled clients',
+    group: 'groups of clients',
     deposit: 'what is stored',
+    policy: 'when and by whom deposits may be retrieved',
     'hsm-keys': 'this realm’s keys in the HSM',
     audit: 'the server’s audit',
   },
@@ -46,8 +50,10 @@ export const ktadmin: Program = {
     ...dbCommands,
     ...orgCommands,
     ...clientCommands,
+    ...groupCommands,
     keyHsmCommand,
     ...depositCommands,
+    ...policyCommands,
     ...hsmKeyCommands,
     statusCommand(),
     settingsCommand,

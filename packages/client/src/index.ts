@@ -19,6 +19,7 @@ export {
 } from './transport/transport.js'
 export {
   type Deposit,
+  type Policy,
   type Purged,
   type Enrolment,
   type PutCondition,

@@ -26,6 +26,12 @@ export interface OpenRequest extends Omit<BodyOf<typeof openRoute>, 'sealed'> {
   readonly sealed: Uint8Array
 }
 
+export interface OpenOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Not asked again after a fault, whatever the policy says. */
+  readonly once?: true | undefined
+}
+
 export type SealedDeposit = Omit<SealReply, 'sealed'> & { readonly sealed: Buffer }
 export type HsmKeyEntry = ReplyOf<typeof listHsmKeysRoute>['keys'][number]
 export type PartitionDescription = ReplyOf<typeof describeRoute>
@@ -49,10 +55,11 @@ export class KeyHsmClient {
   }
 
   /** The content; the caller wipes it. @throws ERR_IRRETRIEVABLE for ever, ERR_HSM_UNAVAILABLE for now. */
-  async open(request: OpenRequest, signal?: AbortSignal): Promise<Buffer> {
+  async open(request: OpenRequest, options: OpenOptions = {}): Promise<Buffer> {
+    const { signal, once } = options
     const body = { ...request, sealed: encodeBase64(request.sealed) }
     const call = () => this.#transport.call(openRoute, { body, signal })
-    const { content } = await withRetry(this.#reads, call, signal)
+    const { content } = await withRetry(once ? noRetry : this.#reads, call, signal)
     return decodeBase64(content, 'content')
   }
 

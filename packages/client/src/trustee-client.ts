@@ -7,12 +7,14 @@ import {
   enrolRoute,
   getDepositRoute,
   listDepositsRoute,
+  type PolicyField,
   putBatchRoute,
   purgeDepositRoute,
   putDepositRoute,
   type ReplyOf,
   removeDepositRoute,
   selfRoute,
+  setPolicyRoute,
   undeleteDepositRoute,
 } from '@keyhsm/protocol'
 import { patient, type RetryPolicy, withRetry } from './retry.js'
@@ -22,6 +24,7 @@ export type Deposit = ReplyOf<typeof getDepositRoute>['deposit']
 export type Enrolment = ReplyOf<typeof enrolRoute>
 export type Purged = ReplyOf<typeof purgeDepositRoute>
 export type Self = ReplyOf<typeof selfRoute>
+export type Policy = PolicyField
 export type PutScope = NonNullable<BodyOf<typeof putDepositRoute>['scope']>
 
 /** When a put may take effect: only on a free handle, or only over this revision. */
@@ -31,6 +34,8 @@ export interface PutRequest {
   readonly handle: string
   readonly content: Uint8Array
   readonly scope?: PutScope | undefined
+  /** When and by whom it may be retrieved; absent: what was laid down before stays. */
+  readonly policy?: Policy | undefined
   /** Absent: the put replaces whatever is there. */
   readonly condition?: PutCondition | undefined
   /** Repeated requests with one id have one effect; default: a new one. */
@@ -68,6 +73,7 @@ export class TrusteeClient {
       requestId: request.requestId ?? newUuid(),
       content: encodeBase64(request.content),
       ...(request.scope === undefined ? {} : { scope: request.scope }),
+      ...(request.policy === undefined ? {} : { policy: request.policy }),
     }
     const params = { handle: request.handle }
     const headers = conditionHeaders(request.condition)
@@ -119,6 +125,12 @@ export class TrusteeClient {
     return await this.#again(() => this.#transport.call(undeleteDepositRoute, options))
   }
 
+  /** Replaces what is laid down about retrievals; an empty policy takes it back. */
+  async setPolicy(ref: string, policy: Policy): Promise<Deposit> {
+    const options = { params: { ref }, body: policy }
+    return await this.#again(() => this.#transport.call(setPolicyRoute, options))
+  }
+
   /** Makes a deposit with all its revisions unreadable for ever; state `purging` means: as soon as the HSM answers. */
   async purge(ref: string): Promise<Purged> {
     const options = { params: { ref }, body: {} }
@@ -143,11 +155,12 @@ function conditionHeaders(condition: PutCondition | undefined): Record<string, s
 }
 
 function toBatchPut(put: PutRequest): BodyOf<typeof putBatchRoute>['puts'][number] {
-  const { handle, scope, condition } = put
+  const { handle, scope, condition, policy } = put
   return {
     handle,
     content: encodeBase64(put.content),
     ...(scope === undefined ? {} : { scope }),
+    ...(policy === undefined ? {} : { policy }),
     ...(condition === 'absent' ? { ifNoneMatch: '*' as const } : {}),
     ...(typeof condition === 'object' ? { ifMatch: condition.revision } : {}),
   }

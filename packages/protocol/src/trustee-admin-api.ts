@@ -16,6 +16,7 @@ import {
 import { adminDefaults, exact } from './trustee-admin-defaults.js'
 import { DepositField, PurgedField } from './trustee-api.js'
 import { trusteeHsmKeyRoutes } from './trustee-hsm-keys-api.js'
+import { DepositRef, trusteePolicyRoutes } from './trustee-policies-api.js'
 
 export const OrganisationField = Type.Object({
   uuid: UuidField,
@@ -187,9 +188,6 @@ export const listAllDepositsRoute = defineRoute({
   summary: 'list deposits of everybody, never their content',
 })
 
-/** A deposit's uuid, or a handle that one client has. */
-const DepositRef = Type.Object({ ref: Type.String({ maxLength: 128 }) }, exact)
-
 export const undeleteAnyDepositRoute = defineRoute({
   ...adminDefaults,
   method: 'POST',
@@ -306,5 +304,6 @@ export const trusteeAdminRoutes: readonly RouteSpec[] = [
   purgeAnyDepositRoute,
   listRevocationsRoute,
   ...trusteeHsmKeyRoutes,
+  ...trusteePolicyRoutes,
   statusRoute,
 ]

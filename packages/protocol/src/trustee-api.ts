@@ -1,5 +1,6 @@
 /** What clients ask of the Trustee Server: HTTPS on :11371, JSON; identity is the client's certificate. */
 import Type from 'typebox'
+import { PolicySchema } from './policy.js'
 import { defineRoute } from './route.js'
 import {
   Base64Field,
@@ -37,6 +38,7 @@ export const DepositField = Type.Object({
   sealing: Type.Union([Type.Literal('hsm'), Type.Literal('pass-through')]),
   createdAt: InstantField,
   updatedAt: InstantField,
+  policy: Type.Optional(PolicySchema),
   /** Only when disabled: until then the removal can be undone. */
   undeleteUntil: Type.Optional(InstantField),
 })
@@ -114,7 +116,13 @@ export const putDepositRoute = defineRoute({
   query: NoFields,
   /** Conditions are the headers `If-None-Match: *` (refuse to replace) or `If-Match: "<revision>"`. */
   body: Type.Object(
-    { requestId: RequestIdField, content: Base64Field, scope: Type.Optional(ScopeField) },
+    {
+      requestId: RequestIdField,
+      content: Base64Field,
+      scope: Type.Optional(ScopeField),
+      /** Absent: what was laid down before stays. */
+      policy: Type.Optional(PolicySchema),
+    },
     { additionalProperties: false },
   ),
   reply: DepositField,
@@ -139,6 +147,7 @@ export const putBatchRoute = defineRoute({
             handle: HandleField,
             content: Base64Field,
             scope: Type.Optional(ScopeField),
+            policy: Type.Optional(PolicySchema),
             ...PutConditions,
           },
           { additionalProperties: false },
@@ -224,6 +233,20 @@ export const undeleteDepositRoute = defineRoute({
   summary: 'undo the removal of a deposit, until `undeleteUntil`',
 })
 
+export const setPolicyRoute = defineRoute({
+  method: 'PUT',
+  path: '/v1/deposits/:ref/policy',
+  access: 'client',
+  params: Type.Object({ ref: Type.String() }, { additionalProperties: false }),
+  query: NoFields,
+  body: PolicySchema,
+  reply: DepositField,
+  success: 200,
+  maxBodyBytes: 65_536,
+  deadlineMs: 10_000,
+  summary: 'lay down when and by whom the caller’s deposit may be retrieved',
+})
+
 /** What became of a purge. */
 export const PurgedField = Type.Object({
   /** `purged`; or `purging` with status 202: unreadable already, its HSM keys are revoked as soon as the HSM answers. */
@@ -257,6 +280,7 @@ export const trusteeRoutes = [
   removeDepositRoute,
   undeleteDepositRoute,
   purgeDepositRoute,
+  setPolicyRoute,
 ] as const
 
 /** Fingerprints shown at first contact are SHA-256 over the certificate's DER. */

@@ -14,6 +14,8 @@ import {
   type Io,
   optionGiven,
   optionText,
+  policyOf,
+  policyOptions,
   printFields,
   readAll,
   tooLarge,
@@ -47,6 +49,7 @@ export const putCommand: Command = {
       check: checkScope,
     },
     { flag: 'no-seal', describe: 'send the content as it is, without client-side sealing' },
+    ...policyOptions,
   ],
   run: put,
   print: ({ handle, uuid, revision }: Deposit, io) => printFields({ handle, uuid, revision }, io),
@@ -65,7 +68,7 @@ async function put(input: Input, io: Io): Promise<Deposit> {
   return await withTrustee(input, prepare, async ({ trustee }, content) => {
     const condition = await conditionOf(trustee, handle, optionGiven(input, 'replace'))
     const scope = optionText(input, 'scope') as PutScope | undefined
-    return await trustee.put({ handle, content, condition, scope })
+    return await trustee.put({ handle, content, condition, scope, policy: policyOf(input) })
   })
 }
 

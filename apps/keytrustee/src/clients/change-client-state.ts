@@ -60,9 +60,13 @@ const past: Readonly<Record<ClientAction, string>> = {
   enable: 'enabled',
 }
 
+export function noSuchClient(): DomainError {
+  return new DomainError('ERR_NOT_FOUND', 'there is no such client')
+}
+
 async function findByRef({ store }: Trustee, ref: string): Promise<Client> {
   const client = await store.findClient(parseClientRef(ref))
-  if (!client) throw new DomainError('ERR_NOT_FOUND', 'there is no such client')
+  if (!client) throw noSuchClient()
   return client
 }
 

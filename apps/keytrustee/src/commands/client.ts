@@ -1,6 +1,6 @@
 /** `ktadmin client`: enrolled clients. */
 import { type Command, type Io, optionText, printFields, printTable } from '@keyhsm/command-line'
-import { invalidInput, parseShortName } from '@keyhsm/core'
+import { DomainError, invalidInput, parseShortName } from '@keyhsm/core'
 import { listClientsRoute, type ReplyOf, setClientStateRoute } from '@keyhsm/protocol'
 import { asOption, callServer } from './control.js'
 
@@ -53,6 +53,20 @@ function stateCommand(action: 'approve' | 'disable' | 'enable', summary: string)
     print: (client: Shown, io: Io) =>
       printFields({ ...toRow(client), 'key fingerprint': client.keyFingerprint }, io),
   }
+}
+
+/** The uuid of a client by its name, when one client has it. @throws ERR_NOT_FOUND; ERR_CONFLICT naming the uuids. */
+export async function findClientUuid(
+  input: Parameters<Command['run']>[0],
+  name: string,
+): Promise<string> {
+  const { clients } = await callServer(input, listClientsRoute)
+  const [client, ...others] = clients.filter((shown) => shown.name === name)
+  if (!client) throw new DomainError('ERR_NOT_FOUND', `there is no client ${name}`)
+  if (others.length === 0) return client.uuid
+  throw new DomainError('ERR_CONFLICT', `several clients have the name ${name}`, {
+    hints: [client, ...others].map((one) => `of ${one.organisationName}: ${one.uuid}`),
+  })
 }
 
 function toRow({ name, organisationName, state, createdAt, uuid }: Shown): Record<string, string> {

@@ -1,5 +1,6 @@
 /** The last transaction of a put: rows, the request's answer and the end of the reservation, all or nothing. */
 import { DomainError, type Fingerprint, reached } from '@keyhsm/core'
+import { savePolicyRows } from '../policies/set-policy.js'
 import type { Deposit, Revision, Transaction } from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
 import { type DepositReply, toDepositReply } from './deposit-field.js'
@@ -95,6 +96,7 @@ async function storePut(
     createdAt: now,
     ...sealed,
   }
+  const policy = put.order.policy === undefined ? put.before?.policy : put.order.policy.to
   const deposit = grants.deposit({
     uuid: put.deposit,
     organisation: o.caller.organisation.uuid,
@@ -105,8 +107,10 @@ async function storePut(
     createdAt: put.before?.createdAt ?? now,
     updatedAt: now,
     undeleteUntil: undefined,
+    ...(policy === undefined ? {} : { policy }),
   })
   if (put.before) await transaction.appendRevision(deposit, revision)
   else await transaction.insertDeposit(deposit, revision)
+  if (put.order.policy !== undefined) await savePolicyRows({ grants }, transaction, deposit)
   return toDepositReply(deposit, revision)
 }

@@ -1,4 +1,5 @@
-import type { listDepositsRoute, ReplyOf } from '@keyhsm/protocol'
+import type { listDepositsRoute, PolicyField, ReplyOf } from '@keyhsm/protocol'
+import type { Policy } from '../policies/policy.js'
 import type { Deposit, RevisionMeta } from '../store/store.js'
 
 /** A deposit as the wire shows it. */
@@ -21,6 +22,16 @@ export function toDepositReply(
     sealing: latest.sealing,
     createdAt: deposit.createdAt.toISOString(),
     updatedAt: deposit.updatedAt.toISOString(),
+    ...(deposit.policy ? { policy: toPolicyReply(deposit.policy) } : {}),
     ...(deposit.undeleteUntil ? { undeleteUntil: deposit.undeleteUntil.toISOString() } : {}),
+  }
+}
+
+function toPolicyReply({ networks, clients, groups, ...rest }: Policy): PolicyField {
+  return {
+    ...rest,
+    ...(networks === undefined ? {} : { networks: [...networks] }),
+    ...(clients === undefined ? {} : { clients: [...clients] }),
+    ...(groups === undefined ? {} : { groups: [...groups] }),
   }
 }

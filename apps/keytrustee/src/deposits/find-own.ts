@@ -1,8 +1,8 @@
-/** Finding a deposit for its owner. A foreign one and an absent one cost the same queries and get the same answer. */
+/** Finding a deposit for its owner, or for a reader it names. A foreign one and an absent one cost the same queries and get the same answer. */
 import { parseHandle, parseUuid, type Uuid } from '@keyhsm/core'
 import { auditRefusal } from '../audited.js'
 import { noSuchDeposit } from '../policies/decide.js'
-import type { Deposit, Reader, Revision } from '../store/store.js'
+import type { Client, Deposit, Reader, Revision } from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
 
 export interface Found {
@@ -11,30 +11,39 @@ export interface Found {
 }
 
 export interface Lookup {
-  readonly operation: 'get' | 'remove' | 'undelete' | 'purge'
+  readonly operation: 'get' | 'remove' | 'undelete' | 'purge' | 'set-policy'
   readonly requestId: Uuid
   /** A handle, a deposit's uuid or a revision's uuid, as the caller wrote it. */
   readonly ref: string
 }
 
 /**
- * The caller's deposit with the revision that `ref` means; its grant and its revision's uuid are verified.
+ * The caller's deposit, or for `get` one shared with it, with the revision that `ref` means; its grant and its revision's uuid are verified.
  * @throws ERR_INVALID_INPUT; ERR_NOT_FOUND when there is none, when it is another's, or when it is not ours (audited as
  * `integrity`).
  */
 export async function findOwn(trustee: Trustee, caller: Caller, lookup: Lookup): Promise<Found> {
-  const found = await findByRef(trustee.store, caller.client.uuid, lookup.ref)
+  const shared = lookup.operation === 'get'
+  const found = await findByRef(trustee.store, caller.client, { ref: lookup.ref, shared })
   if (!found) return refuse(trustee, caller, lookup, 'not-found')
   if (!believes(trustee, found)) return refuse(trustee, caller, lookup, 'grant')
   return found
 }
 
 /** Every uuid is also a well-formed handle: the uuid is tried first. */
-async function findByRef(store: Reader, owner: Uuid, ref: string): Promise<Found | undefined> {
+async function findByRef(
+  store: Reader,
+  client: Client,
+  { ref, shared }: { readonly ref: string; readonly shared: boolean },
+): Promise<Found | undefined> {
   const handle = parseHandle(ref, 'ref')
   const uuid = asUuid(ref)
-  const byUuid = uuid && (await store.findForRetrieval(owner, { uuid }))
-  return byUuid ?? store.findForRetrieval(owner, { handle })
+  for (const wanted of uuid ? [{ uuid }, { handle }] : [{ handle }]) {
+    const own = await store.findForRetrieval(client.uuid, wanted)
+    const found = own ?? (shared ? await store.findShared(client, wanted) : undefined)
+    if (found) return found
+  }
+  return undefined
 }
 
 function asUuid(ref: string): Uuid | undefined {

@@ -7,7 +7,8 @@ import {
   parseHandle,
   type Uuid,
 } from '@keyhsm/core'
-import { decodeBase64 } from '@keyhsm/protocol'
+import { decodeBase64, type PolicyField } from '@keyhsm/protocol'
+import { formatPolicy, type Policy } from '../policies/policy.js'
 import { type Grants, macText, type Part } from '../grants.js'
 import type { Scope } from '../sealing/sealer.js'
 
@@ -19,6 +20,8 @@ export interface PutOrder {
   readonly onlyNew: boolean
   /** `If-Match`: replace exactly this revision. */
   readonly replaces: number | undefined
+  /** Set with the put; undefined keeps what was laid down. */
+  readonly policy?: { readonly to: Policy | undefined }
 }
 
 export interface StoreRequest {
@@ -35,6 +38,7 @@ export interface RawPut {
   readonly scope?: Scope
   readonly ifNoneMatch?: '*'
   readonly ifMatch?: number
+  readonly policy?: PolicyField
 }
 
 /**
@@ -102,6 +106,7 @@ export function requestHash(grants: Grants, request: StoreRequest): Fingerprint 
     put.scope,
     put.onlyNew ? 1 : 0,
     put.replaces,
+    ...(put.policy === undefined ? [] : ['policy', formatPolicy(put.policy.to)]),
   ])
   return macText(
     grants.mac('request', [request.operation, request.puts.length, ...puts, ...request.removes]),

@@ -1,7 +1,8 @@
 import { invalidInput, parseHandle, type Uuid } from '@keyhsm/core'
 import type { Caller, Trustee } from '../trustee.js'
 import type { StoreReply } from './commit-puts.js'
-import { parsePut, type RawPut, requireDistinctHandles } from './orders.js'
+import { type PutOrder, type RawPut, requireDistinctHandles } from './orders.js'
+import { withPolicy } from './put-policy.js'
 import { storeDeposits } from './store-deposits.js'
 
 /**
@@ -17,7 +18,8 @@ export async function putBatch(
     readonly removes?: readonly string[]
   },
 ): Promise<StoreReply> {
-  const puts = request.puts.map((raw) => parsePut(raw, trustee.limits.contentBytes))
+  const puts: PutOrder[] = []
+  for (const raw of request.puts) puts.push(await withPolicy(trustee, caller, raw))
   const removes = (request.removes ?? []).map((handle) => parseHandle(handle, 'removes'))
   if (puts.length + removes.length === 0) throw invalidInput('puts', 'must not be empty')
   requireDistinctHandles(puts, removes)

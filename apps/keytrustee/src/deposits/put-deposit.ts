@@ -1,7 +1,8 @@
 import type { Uuid } from '@keyhsm/core'
 import type { Caller, Trustee } from '../trustee.js'
 import type { DepositReply } from './deposit-field.js'
-import { parseConditions, parsePut, type RawPut } from './orders.js'
+import { parseConditions, type RawPut } from './orders.js'
+import { withPolicy } from './put-policy.js'
 import { storeDeposits } from './store-deposits.js'
 
 /**
@@ -18,7 +19,7 @@ export async function putDeposit(
   },
 ): Promise<DepositReply> {
   const raw = { ...request.put, ...parseConditions(request.headers) }
-  const put = parsePut(raw, trustee.limits.contentBytes)
+  const put = await withPolicy(trustee, caller, raw)
   const { deposits } = await storeDeposits(trustee, caller, {
     operation: 'put',
     requestId: request.requestId,

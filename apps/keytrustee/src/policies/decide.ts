@@ -1,38 +1,145 @@
 /** When a deposit may be used, decided from facts alone: no I/O, so that every case is one row of a test. */
-import { DomainError, irretrievable } from '@keyhsm/core'
+import { BlockList, isIPv4 } from 'node:net'
+import { DomainError, irretrievable, type Uuid } from '@keyhsm/core'
+import { unmapped } from '../sealing/local-peer.js'
 import type { Client, Deposit } from '../store/store.js'
 
 export interface Facts {
   readonly client: Client
+  /** Uuids of the groups this client is a member of. */
+  readonly groups: readonly Uuid[]
   readonly deposit: Deposit
   /** It was ordered to be unreadable, whatever its row says: the database may be an older one. */
   readonly revoked: boolean
+  readonly now: Date
+  /** The caller's IP address. */
+  readonly from: string
+  /** Retrievals counted so far; only needed where the policy limits them. */
+  readonly used: number
 }
+
+export type Refusal =
+  | 'not-active'
+  | 'not-reader'
+  | 'purged'
+  | 'removed'
+  | 'too-early'
+  | 'expired'
+  | 'network'
+  | 'used-up'
 
 export type Decision =
   | { readonly allowed: true }
-  | { readonly allowed: false; readonly reason: 'not-active' | 'not-owner' | 'removed' | 'purged' }
+  | { readonly allowed: false; readonly reason: Refusal }
 
-type Refusal = Exclude<Decision, { allowed: true }>['reason']
+interface Rule {
+  readonly reason: Refusal
+  /** For `ktadmin policy explain`. */
+  readonly words: string
+  readonly holds: (facts: Facts) => boolean
+}
 
-/** Checked in this order: who asks, whose it is, in which state it is. */
-export function decide({ client, deposit, revoked }: Facts): Decision {
-  if (client.state !== 'active') return { allowed: false, reason: 'not-active' }
-  const owns = deposit.owner === client.uuid && deposit.organisation === client.organisation
-  if (!owns) return { allowed: false, reason: 'not-owner' }
-  if (revoked) return { allowed: false, reason: 'purged' }
-  if (deposit.state === 'disabled') return { allowed: false, reason: 'removed' }
-  if (deposit.state !== 'active') return { allowed: false, reason: 'purged' }
-  return { allowed: true }
+/** Checked in this order: who asks, whose it is, in which state it is, and what its policy says. */
+export const rules: readonly Rule[] = [
+  {
+    reason: 'not-active',
+    words: 'the client is active',
+    holds: ({ client }) => client.state === 'active',
+  },
+  { reason: 'not-reader', words: 'the client is its owner, or a reader it names', holds: mayRead },
+  {
+    reason: 'purged',
+    words: 'it was not purged',
+    holds: ({ revoked, deposit: { state } }) =>
+      !revoked && state !== 'purging' && state !== 'purged',
+  },
+  {
+    reason: 'removed',
+    words: 'it was not removed',
+    holds: ({ deposit }) => deposit.state === 'active',
+  },
+  {
+    reason: 'too-early',
+    words: 'its time has come',
+    holds: ({ deposit: { policy }, now }) =>
+      policy?.notBefore === undefined || now >= new Date(policy.notBefore),
+  },
+  {
+    reason: 'expired',
+    words: 'its time is not over',
+    holds: ({ deposit: { policy }, now }) =>
+      policy?.expiresAt === undefined || now < new Date(policy.expiresAt),
+  },
+  { reason: 'network', words: 'the address is in a network it allows', holds: fromAllowedNetwork },
+  {
+    reason: 'used-up',
+    words: 'retrievals are left',
+    holds: ({ deposit: { policy }, used }) =>
+      policy?.maxRetrievals === undefined || used < policy.maxRetrievals,
+  },
+]
+
+/** The first rule that does not hold decides. */
+export function decide(facts: Facts): Decision {
+  const broken = rules.find(({ holds }) => !holds(facts))
+  return broken ? { allowed: false, reason: broken.reason } : { allowed: true }
+}
+
+/** Whether the client may know of the deposit at all. */
+export function mayRead({ client, groups, deposit }: Pick<Facts, 'client' | 'groups' | 'deposit'>) {
+  if (deposit.organisation !== client.organisation) return false
+  if (deposit.owner === client.uuid) return true
+  const { policy } = deposit
+  const named = policy?.clients?.includes(client.uuid) === true
+  return named || (policy?.groups?.some((group) => groups.includes(group)) ?? false)
+}
+
+function fromAllowedNetwork({ deposit: { policy }, from }: Facts): boolean {
+  if (policy?.networks === undefined) return true
+  const address = unmapped(from)
+  const family = isIPv4(address) ? 'ipv4' : 'ipv6'
+  return listOf(policy.networks).check(address, family)
+}
+
+/** Lists made before: making one takes longer than everything else here, and few are in use. */
+const lists = new Map<string, BlockList>()
+const maxLists = 1000
+
+function listOf(networks: readonly string[]): BlockList {
+  const key = networks.join()
+  const known = lists.get(key)
+  if (known) return known
+  const list = new BlockList()
+  for (const network of networks) {
+    const [base = '', bits] = network.split('/')
+    list.addSubnet(base, Number(bits), isIPv4(base) ? 'ipv4' : 'ipv6')
+  }
+  if (lists.size >= maxLists) lists.clear()
+  lists.set(key, list)
+  return list
+}
+
+const answers: Readonly<Record<Refusal, (deposit: Deposit) => DomainError>> = {
+  'not-active': () => new DomainError('ERR_NOT_AUTHENTICATED', 'not an active client'),
+  'not-reader': noSuchDeposit,
+  purged: () => irretrievable(),
+  removed: removedDeposit,
+  'too-early': ({ policy }) =>
+    notAllowed(`the deposit can be retrieved from ${policy?.notBefore} on`),
+  expired: ({ policy }) =>
+    notAllowed(`the deposit could be retrieved until ${policy?.expiresAt} only`),
+  network: () => notAllowed('the deposit cannot be retrieved from this address'),
+  'used-up': ({ policy }) =>
+    notAllowed(`the deposit could be retrieved ${policy?.maxRetrievals} times, and was`),
 }
 
 /** What the caller hears: a deposit that is not his looks like one that is not there. */
 export function refusal(reason: Refusal, deposit: Deposit): DomainError {
-  if (reason === 'not-active')
-    return new DomainError('ERR_NOT_AUTHENTICATED', 'not an active client')
-  if (reason === 'not-owner') return noSuchDeposit()
-  if (reason === 'purged') return irretrievable()
-  return removedDeposit(deposit)
+  return answers[reason](deposit)
+}
+
+function notAllowed(detail: string): DomainError {
+  return new DomainError('ERR_NOT_ALLOWED', detail)
 }
 
 export function noSuchDeposit(): DomainError {

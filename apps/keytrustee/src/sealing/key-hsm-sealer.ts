@@ -45,11 +45,13 @@ export function createKeyHsmSealer(
         newKey: reply.newKey,
       }
     },
-    open: ({ requestId, context, stored }) =>
-      calls.open({ requestId, context, sealed: stored, canary }).catch((error: unknown) => {
-        if (error instanceof DomainError && error.code === 'ERR_IRRETRIEVABLE') throw error
-        return translate(error)
-      }),
+    open: ({ requestId, context, stored, once }) =>
+      calls
+        .open({ requestId, context, sealed: stored, canary }, { once })
+        .catch((error: unknown) => {
+          if (error instanceof DomainError && error.code === 'ERR_IRRETRIEVABLE') throw error
+          return translate(error)
+        }),
     async discard(requestId, hsmKeyId) {
       await calls.revoke({ requestId, hsmKeyId, canary, reason: 'discard' }).catch(translate)
     },

@@ -20,7 +20,8 @@ export function isLocalPeer(
   return local.check(peer, isIPv4(peer) ? 'ipv4' : 'ipv6')
 }
 
-function unmapped(address: string): string {
+/** The IPv4 address that an IPv6 address maps; any other as it is, without its zone. */
+export function unmapped(address: string): string {
   const plain = withoutZone(address)
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(plain)?.[1]
   return mapped ?? plain

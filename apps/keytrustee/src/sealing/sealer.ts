@@ -34,6 +34,8 @@ export interface OpenOrder {
   readonly requestId: Uuid
   readonly context: SealContext
   readonly stored: Buffer
+  /** Asked exactly once: whether something was released must be known afterwards. */
+  readonly once?: true
 }
 
 export interface Sealer {

@@ -19,7 +19,7 @@ import {
   statusRoute,
   undeleteAnyDepositRoute,
 } from '@keyhsm/protocol'
-import { type BoundRoute, bindRoute, type Identity } from '@keyhsm/service'
+import { type BoundRoute, bindRoute } from '@keyhsm/service'
 import { changeClientState } from '../clients/change-client-state.js'
 import { findAny } from '../deposits/find-any.js'
 import { believedPage, defaultPageSize } from '../deposits/list-deposits.js'
@@ -39,7 +39,8 @@ import type { KeyHsmLink } from '../sealing/key-hsm-link.js'
 import { notJoined } from '../sealing/sealing-state.js'
 import type { Client, Organisation, Revocation } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
-import { administratorOf } from './identify.js'
+import { orderOf } from './identify.js'
+import { policyRoutes } from './policy-routes.js'
 import { toPurgeReply } from './purge-reply.js'
 
 export interface AdminRoutesOptions {
@@ -58,6 +59,7 @@ export function adminRoutes(o: AdminRoutesOptions): readonly BoundRoute[] {
     ...depositRoutes(o),
     ...sealingRoutes(o),
     ...hsmKeyRoutes(o),
+    ...policyRoutes(o.trustee),
     bindRoute(statusRoute, () => o.status()),
   ]
 }
@@ -168,13 +170,6 @@ function hsmKeyRoutes({
       pruneReported(trustee, link(), { ...orderOf(by), report: body.report }),
     ),
   ]
-}
-
-function orderOf(by: { readonly requestId: Uuid; readonly identity: Identity | undefined }): {
-  readonly requestId: Uuid
-  readonly actor: string
-} {
-  return { requestId: by.requestId, actor: administratorOf(by.identity) }
 }
 
 async function filterOf(

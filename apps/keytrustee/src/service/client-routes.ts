@@ -12,6 +12,7 @@ import {
   putDepositRoute,
   removeDepositRoute,
   selfRoute,
+  setPolicyRoute,
   testHsmRoute,
   undeleteDepositRoute,
 } from '@keyhsm/protocol'
@@ -26,6 +27,7 @@ import { putDeposit } from '../deposits/put-deposit.js'
 import { removeDeposit } from '../deposits/remove-deposit.js'
 import { retrieveDeposit } from '../deposits/retrieve-deposit.js'
 import { undeleteDeposit } from '../deposits/undelete-deposit.js'
+import { setPolicy } from '../policies/set-policy.js'
 import type { HsmTest } from '../sealing/test-hsm.js'
 import type { Trustee } from '../trustee.js'
 import { clientOf } from './identify.js'
@@ -88,8 +90,8 @@ function depositRoutes({ trustee }: ClientRoutesOptions): BoundRoute[] {
       const reply = await putBatch(trustee, clientOf(identity).caller, request)
       return { deposits: [...reply.deposits], removed: [...reply.removed] }
     }),
-    bindRoute(getDepositRoute, async ({ identity, requestId, params }) => {
-      const lookup = { requestId, ref: params.ref }
+    bindRoute(getDepositRoute, async ({ identity, requestId, params, peerAddress: from }) => {
+      const lookup = { requestId, ref: params.ref, from }
       const { deposit, revision, content } = await retrieveDeposit(
         trustee,
         clientOf(identity).caller,
@@ -115,6 +117,13 @@ function removalRoutes({ trustee }: ClientRoutesOptions): BoundRoute[] {
       const order = { operation: 'undelete', requestId, ref } as const
       const { deposit } = await findOwn(trustee, caller, order)
       return undeleteDeposit(trustee, { requestId, actor: caller.client.uuid }, deposit.uuid)
+    }),
+    bindRoute(setPolicyRoute, async ({ identity, requestId, params: { ref }, body: policy }) => {
+      const { caller } = clientOf(identity)
+      const order = { operation: 'set-policy', requestId, ref } as const
+      const { deposit } = await findOwn(trustee, caller, order)
+      const by = { requestId, actor: caller.client.uuid, policy }
+      return setPolicy(trustee, by, deposit.uuid)
     }),
     bindRoute(purgeDepositRoute, async ({ identity, requestId, params: { ref } }) => {
       const { caller } = clientOf(identity)

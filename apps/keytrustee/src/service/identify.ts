@@ -1,5 +1,5 @@
 /** Who is calling: clients, by their certificate and rows. */
-import { DomainError } from '@keyhsm/core'
+import { DomainError, type Uuid } from '@keyhsm/core'
 import type { Identity, Peer } from '@keyhsm/service'
 import type { ClientAuthority } from '../clients/client-authority.js'
 import { identifyClient } from '../clients/identify-client.js'
@@ -37,4 +37,12 @@ export function clientOf(identity: Identity | undefined): ClientIdentity {
 export function administratorOf(identity: Identity | undefined): string {
   if (identity?.kind === 'administrator') return identity.name
   throw new DomainError('ERR_NOT_AUTHENTICATED', 'the caller is not known')
+}
+
+/** What an administrator's request carries into every order. */
+export function orderOf(by: {
+  readonly requestId: Uuid
+  readonly identity: Identity | undefined
+}): { readonly requestId: Uuid; readonly actor: string } {
+  return { requestId: by.requestId, actor: administratorOf(by.identity) }
 }

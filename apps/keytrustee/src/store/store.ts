@@ -6,6 +6,7 @@
  * lost after COMMIT was sent. Unique violations are ERR_ALREADY_EXISTS, a row changed meanwhile is ERR_CONFLICT.
  */
 import { DomainError, type Fingerprint, type Handle, type HsmKeyId, type Uuid } from '@keyhsm/core'
+import type { Policy } from '../policies/policy.js'
 
 /** COMMIT was sent and its answer never came: the rows may or may not be there. */
 export class CommitUnknown extends DomainError {
@@ -43,6 +44,8 @@ export interface Client extends Granted {
   readonly identityKey: string
   /** age recipient. */
   readonly recipient: string
+  /** Ed25519 signature of the recipient by the identity key, base64; clients that enrolled long ago have none. */
+  readonly recipientSignature?: string | undefined
   readonly createdAt: Date
 }
 
@@ -58,6 +61,23 @@ export interface Deposit extends Granted {
   readonly createdAt: Date
   readonly updatedAt: Date
   readonly undeleteUntil: Date | undefined
+  readonly policy?: Policy | undefined
+}
+
+/** Clients of one organisation under one name. */
+export interface Group extends Granted {
+  readonly uuid: Uuid
+  readonly organisation: Uuid
+  readonly name: string
+  /** Clients, in the order of their uuids. */
+  readonly members: readonly Uuid[]
+  readonly createdAt: Date
+}
+
+/** How often a deposit was retrieved since its policy limits that. */
+export interface RetrievalCount extends Granted {
+  readonly deposit: Uuid
+  readonly used: number
 }
 
 export interface Revision {
@@ -149,8 +169,18 @@ export interface Reader {
   ): Promise<Organisation | undefined>
   listOrganisations(): Promise<readonly Organisation[]>
   findClient(
-    by: { readonly uuid: Uuid } | { readonly keyFingerprint: Fingerprint },
+    by:
+      | { readonly uuid: Uuid }
+      | { readonly keyFingerprint: Fingerprint }
+      | { readonly organisation: Uuid; readonly name: string },
   ): Promise<Client | undefined>
+  findGroup(
+    by: { readonly uuid: Uuid } | { readonly organisation: Uuid; readonly name: string },
+  ): Promise<Group | undefined>
+  /** In the order of names. */
+  listGroups(organisation: Uuid): Promise<readonly Group[]>
+  listGroupsOf(client: Uuid): Promise<readonly Group[]>
+  findRetrievalCount(deposit: Uuid): Promise<RetrievalCount | undefined>
   listClients(filter: {
     readonly organisation?: Uuid
     readonly state?: Client['state']
@@ -168,6 +198,14 @@ export interface Reader {
    */
   findForRetrieval(
     owner: Uuid,
+    ref: { readonly handle: Handle } | { readonly uuid: Uuid },
+  ): Promise<{ readonly deposit: Deposit; readonly revision: Revision } | undefined>
+  /**
+   * As {@link findForRetrieval} for deposits of others that name this client, or a group it is in, as a reader; by handle
+   * only within its organisation, and only when one deposit matches.
+   */
+  findShared(
+    client: Pick<Client, 'uuid' | 'organisation'>,
     ref: { readonly handle: Handle } | { readonly uuid: Uuid },
   ): Promise<{ readonly deposit: Deposit; readonly revision: Revision } | undefined>
   /** Every revision of a deposit without its bytes, oldest first. */
@@ -247,6 +285,15 @@ export interface Transaction extends Reader {
    * and `purged`. @throws ERR_CONFLICT
    */
   updateDeposit(deposit: Deposit): Promise<void>
+  /** Inserts or replaces. @throws ERR_ALREADY_EXISTS when the name is taken; ERR_NOT_FOUND without its organisation. */
+  saveGroup(group: Group): Promise<void>
+  deleteGroup(uuid: Uuid): Promise<void>
+  /** Replaces who finds a deposit besides its owner: clients and groups. */
+  saveReaders(deposit: Uuid, readers: readonly Uuid[]): Promise<void>
+  /** The count, and nobody else may take it until the transaction ends. */
+  lockRetrievalCount(deposit: Uuid): Promise<RetrievalCount | undefined>
+  /** Inserts or replaces. */
+  saveRetrievalCount(count: RetrievalCount): Promise<void>
   /** Removes what puts under way have reserved for this deposit: they can no longer commit. */
   deletePendingPutsOf(deposit: Uuid): Promise<void>
   /** Empties the stored bytes of every revision. */

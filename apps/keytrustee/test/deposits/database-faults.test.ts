@@ -43,7 +43,7 @@ async function withCaller() {
 }
 
 const get = (at: Surroundings, caller: Caller, ref: string) =>
-  retrieveDeposit(at.trustee, caller, { requestId: newUuid(), ref })
+  retrieveDeposit(at.trustee, caller, { requestId: newUuid(), ref, from: '127.0.0.1' })
 
 /** Cuts the line from the moment the HSM has sealed: the next COMMIT is that of the deposit. */
 function cutAfterSealing(at: Surroundings, cut: 'request' | 'answer'): void {

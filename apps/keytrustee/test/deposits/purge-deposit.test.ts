@@ -17,7 +17,7 @@ import {
 } from '../support/surroundings.js'
 
 const get = (at: Surroundings, caller: Caller, ref: string) =>
-  retrieveDeposit(at.trustee, caller, { requestId: newUuid(), ref })
+  retrieveDeposit(at.trustee, caller, { requestId: newUuid(), ref, from: '127.0.0.1' })
 
 const purge = (at: Surroundings, uuid: string, actor = 'somebody') =>
   purgeDeposit(at.trustee, { requestId: newUuid(), actor }, uuid as Uuid)
@@ -150,7 +150,8 @@ describe('a revocation outlives', () => {
       await t.insertClient(owner.client)
       await t.insertDeposit(backup.deposit, backup.revision)
     })
-    const read = () => retrieveDeposit(trustee, owner, { requestId: newUuid(), ref: uuid })
+    const read = () =>
+      retrieveDeposit(trustee, owner, { requestId: newUuid(), ref: uuid, from: '127.0.0.1' })
     expect(await codeOf(read())).toBe('ERR_IRRETRIEVABLE')
     await reviveRevocations(trustee)
     expect(await resumePurges(trustee)).toEqual({ done: 1, left: 0 })

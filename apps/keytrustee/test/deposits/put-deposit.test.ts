@@ -38,7 +38,11 @@ describe('putDeposit', () => {
     const request = putRequest('first', Buffer.from([0, 1, 2, 0]))
     const deposit = await putDeposit(at.trustee, caller, request)
     expect(deposit).toMatchObject({ handle: 'first', revision: 1, sealing: 'hsm', contentBytes: 4 })
-    const got = await retrieveDeposit(at.trustee, caller, { requestId: newUuid(), ref: 'first' })
+    const got = await retrieveDeposit(at.trustee, caller, {
+      requestId: newUuid(),
+      ref: 'first',
+      from: '127.0.0.1',
+    })
     expect(got.content).toEqual(Buffer.from([0, 1, 2, 0]))
     const lines = (await at.auditLines()).filter(({ operation }) => operation === 'put')
     expect(lines.map(({ event, outcome }) => [event, outcome])).toEqual([
@@ -118,6 +122,7 @@ describe('putDeposit', () => {
     const old = await retrieveDeposit(at.trustee, caller, {
       requestId: newUuid(),
       ref: first.revisionUuid,
+      from: '127.0.0.1',
     })
     expect([old.revision, old.content.toString(), old.deposit.revision]).toEqual([1, 'one', 2])
   })
@@ -243,7 +248,11 @@ describe('putDeposit', () => {
     const other = await addCaller(open)
     const deposit = await putDeposit(open.trustee, other, putRequest('a', 'x'))
     expect(deposit.sealing).toBe('pass-through')
-    const got = await retrieveDeposit(open.trustee, other, { requestId: newUuid(), ref: 'a' })
+    const got = await retrieveDeposit(open.trustee, other, {
+      requestId: newUuid(),
+      ref: 'a',
+      from: '127.0.0.1',
+    })
     expect(got.content.toString()).toBe('x')
     expect(open.keyHsm.calls).toEqual([])
   })

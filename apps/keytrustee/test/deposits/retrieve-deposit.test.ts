@@ -25,7 +25,7 @@ function counting(seen: string[]) {
 }
 
 const get = (at: Surroundings, caller: Caller, ref: string) =>
-  retrieveDeposit(at.trustee, caller, { requestId: newUuid(), ref })
+  retrieveDeposit(at.trustee, caller, { requestId: newUuid(), ref, from: '127.0.0.1' })
 
 async function codeOf(promise: Promise<unknown>): Promise<string> {
   return promise.then(

@@ -29,7 +29,7 @@ describe('undeleteDeposit', () => {
     const { at, owner, undelete } = await removed()
     at.clock.advance(limits.undeleteMs)
     expect((await undelete()).state).toBe('active')
-    const lookup = { requestId: newUuid(), ref: 'mine' }
+    const lookup = { requestId: newUuid(), ref: 'mine', from: '127.0.0.1' }
     const { content, deposit } = await retrieveDeposit(at.trustee, owner, lookup)
     expect([content.toString(), deposit.undeleteUntil]).toEqual(['content', undefined])
     expect((await undelete()).state).toBe('active')

@@ -26,7 +26,8 @@ describe('revokeHsmKey', () => {
       outcome: 'destroyed',
       key: { label, uses: [{ handle: 'one' }] },
     })
-    const get = (ref: string) => retrieveDeposit(at.trustee, caller, { requestId: newUuid(), ref })
+    const get = (ref: string) =>
+      retrieveDeposit(at.trustee, caller, { requestId: newUuid(), ref, from: '127.0.0.1' })
     await expect(get('one')).rejects.toMatchObject({ code: 'ERR_IRRETRIEVABLE' })
     expect((await get('two')).content.toString()).toBe('x')
     const revoked = (await at.auditLines()).filter(({ operation }) => operation === 'revoke')

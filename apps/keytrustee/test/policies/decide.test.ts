@@ -1,26 +1,39 @@
 import { newUuid } from '@keyhsm/core'
 import { describe, expect, test } from 'vitest'
-import { decide, refusal } from '../../src/policies/decide.js'
+import { decide, type Facts, refusal } from '../../src/policies/decide.js'
+import type { Policy } from '../../src/policies/policy.js'
 import type { Client, Deposit } from '../../src/store/store.js'
 
 const client = { uuid: newUuid(), organisation: newUuid(), state: 'active' } as Client
 const deposit = {
+  uuid: newUuid(),
   owner: client.uuid,
   organisation: client.organisation,
   state: 'active',
   undeleteUntil: new Date('2026-12-22T00:00:00Z'),
 } as Deposit
+const facts: Facts = {
+  client,
+  groups: [],
+  deposit,
+  revoked: false,
+  now: new Date('2026-11-22T10:00:00Z'),
+  from: '192.0.2.7',
+  used: 0,
+}
+const allowed = { allowed: true }
+const refused = (reason: string) => ({ allowed: false, reason })
 
 describe('decide', () => {
   test('the active owner of an active deposit may', () => {
-    expect(decide({ client, deposit, revoked: false })).toEqual({ allowed: true })
+    expect(decide(facts)).toEqual(allowed)
   })
 
   test.each([
     ['a disabled client', { state: 'disabled' }, {}, 'not-active', 'ERR_NOT_AUTHENTICATED'],
     ['a waiting client', { state: 'waiting' }, {}, 'not-active', 'ERR_NOT_AUTHENTICATED'],
-    ['another client', { uuid: newUuid() }, {}, 'not-owner', 'ERR_NOT_FOUND'],
-    ['another organisation', { organisation: newUuid() }, {}, 'not-owner', 'ERR_NOT_FOUND'],
+    ['another client', { uuid: newUuid() }, {}, 'not-reader', 'ERR_NOT_FOUND'],
+    ['another organisation', { organisation: newUuid() }, {}, 'not-reader', 'ERR_NOT_FOUND'],
     ['a removed deposit', {}, { state: 'disabled' }, 'removed', 'ERR_DISABLED'],
     ['one that is being purged', {}, { state: 'purging' }, 'purged', 'ERR_IRRETRIEVABLE'],
     ['a purged deposit', {}, { state: 'purged' }, 'purged', 'ERR_IRRETRIEVABLE'],
@@ -28,26 +41,81 @@ describe('decide', () => {
       'another’s removed deposit',
       { uuid: newUuid() },
       { state: 'disabled' },
-      'not-owner',
+      'not-reader',
       'ERR_NOT_FOUND',
     ],
   ] as const)('%s may not', (...row) => {
     const [, changedClient, changedDeposit, reason, code] = row
-    const facts = {
+    const changed = {
+      ...facts,
       client: { ...client, ...changedClient } as Client,
       deposit: { ...deposit, ...changedDeposit } as Deposit,
-      revoked: false,
     }
-    expect(decide(facts)).toEqual({ allowed: false, reason })
-    expect(refusal(reason, facts.deposit).code).toBe(code)
+    expect(decide(changed)).toEqual(refused(reason))
+    expect(refusal(reason, changed.deposit).code).toBe(code)
+  })
+
+  const group = newUuid()
+  const reader = { ...client, uuid: newUuid() }
+  test.each([
+    ['before its time', { notBefore: '2026-11-22T10:00:00.001Z' }, {}, refused('too-early')],
+    ['when its time has come', { notBefore: '2026-11-22T10:00:00.000Z' }, {}, allowed],
+    ['when its time is over', { expiresAt: '2026-11-22T10:00:00.000Z' }, {}, refused('expired')],
+    ['just before that', { expiresAt: '2026-11-22T10:00:00.001Z' }, {}, allowed],
+    ['inside of a network', { networks: ['192.0.2.0/24'] }, {}, allowed],
+    ['mapped into IPv6', { networks: ['192.0.2.0/24'] }, { from: '::ffff:192.0.2.7' }, allowed],
+    ['outside of it', { networks: ['192.0.2.0/30'] }, {}, refused('network')],
+    ['in the second network', { networks: ['10.0.0.0/8', '192.0.2.7/32'] }, {}, allowed],
+    ['over IPv6', { networks: ['2001:db8::/32'] }, { from: '2001:db8::1' }, allowed],
+    [
+      'over the wrong IPv6',
+      { networks: ['2001:db8::/32'] },
+      { from: '2001:db9::1' },
+      refused('network'),
+    ],
+    ['with a use left', { maxRetrievals: 3 }, { used: 2 }, allowed],
+    ['with none left', { maxRetrievals: 3 }, { used: 3 }, refused('used-up')],
+    ['as a named reader', { clients: [reader.uuid] }, { client: reader }, allowed],
+    ['as a member of a group', { groups: [group] }, { client: reader, groups: [group] }, allowed],
+    [
+      'as a member of another',
+      { groups: [group] },
+      { client: reader, groups: [newUuid()] },
+      refused('not-reader'),
+    ],
+    ['as the owner beside readers', { clients: [reader.uuid] }, {}, allowed],
+  ] as [string, Policy, Partial<Facts>, object][])('%s', (_, policy, some, answer) => {
+    expect(decide({ ...facts, deposit: { ...deposit, policy }, ...some })).toEqual(answer)
+  })
+
+  test('a reader of another organisation is none', () => {
+    const stranger = { ...reader, organisation: newUuid() }
+    const named = { ...deposit, policy: { clients: [stranger.uuid] } }
+    expect(decide({ ...facts, client: stranger, deposit: named })).toEqual(refused('not-reader'))
   })
 
   test('nobody may what was ordered to be unreadable, whatever the row says', () => {
-    const decision = decide({ client, deposit, revoked: true })
-    expect(decision).toEqual({ allowed: false, reason: 'purged' })
+    expect(decide({ ...facts, revoked: true })).toEqual(refused('purged'))
   })
 
   test('a removed deposit says until when it can come back', () => {
     expect(refusal('removed', deposit).message).toContain('2026-12-22T00:00:00.000Z')
+  })
+
+  test('takes some 20 µs at most, with every rule laid down', () => {
+    const policy: Policy = {
+      notBefore: '2026-01-01T00:00:00.000Z',
+      expiresAt: '2027-01-01T00:00:00.000Z',
+      maxRetrievals: 1e9,
+      networks: ['10.0.0.0/8', '172.16.0.0/12', '192.0.2.0/24'],
+      clients: [newUuid(), newUuid()],
+    }
+    const full = { ...facts, deposit: { ...deposit, policy } }
+    const times = Array.from({ length: 7 }, () => {
+      const began = process.hrtime.bigint()
+      for (let round = 0; round < 200; round += 1) decide(full)
+      return Number(process.hrtime.bigint() - began) / 200_000
+    }).sort((a, b) => a - b)
+    expect(times[0]).toBeLessThan(20)
   })
 })

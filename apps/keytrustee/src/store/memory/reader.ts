@@ -3,11 +3,13 @@ import type {
   Client,
   Deposit,
   DepositPage,
+  Group,
   Join,
   Organisation,
   PendingPut,
   Reader,
   RequestResult,
+  RetrievalCount,
   Revision,
   RevisionMeta,
   Revocation,
@@ -47,12 +49,59 @@ export class MemoryReader implements Reader {
     return [...this.current().organisations.values()].sort((a, b) => compareText(a.name, b.name))
   }
 
-  async findClient(
-    by: { readonly uuid: Uuid } | { readonly keyFingerprint: Client['keyFingerprint'] },
-  ): Promise<Client | undefined> {
+  async findClient(by: Parameters<Reader['findClient']>[0]): Promise<Client | undefined> {
     const { clients } = this.current()
     if ('uuid' in by) return clients.get(by.uuid)
-    return [...clients.values()].find((client) => client.keyFingerprint === by.keyFingerprint)
+    const matches = (client: Client) =>
+      'name' in by
+        ? client.organisation === by.organisation && client.name === by.name
+        : client.keyFingerprint === by.keyFingerprint
+    return [...clients.values()].find(matches)
+  }
+
+  async findGroup(by: Parameters<Reader['findGroup']>[0]): Promise<Group | undefined> {
+    const { groups } = this.current()
+    if ('uuid' in by) return groups.get(by.uuid)
+    return [...groups.values()].find(
+      ({ organisation, name }) => organisation === by.organisation && name === by.name,
+    )
+  }
+
+  async listGroups(organisation: Uuid): Promise<readonly Group[]> {
+    return [...this.current().groups.values()]
+      .filter((group) => group.organisation === organisation)
+      .sort((a, b) => compareText(a.name, b.name))
+  }
+
+  async listGroupsOf(client: Uuid): Promise<readonly Group[]> {
+    return [...this.current().groups.values()].filter(({ members }) => members.includes(client))
+  }
+
+  async findRetrievalCount(deposit: Uuid): Promise<RetrievalCount | undefined> {
+    return this.current().retrievalCounts.get(deposit)
+  }
+
+  async findShared(
+    client: Pick<Client, 'uuid' | 'organisation'>,
+    ref: { readonly handle: Handle } | { readonly uuid: Uuid },
+  ): Promise<{ readonly deposit: Deposit; readonly revision: Revision } | undefined> {
+    const { deposits, readers } = this.current()
+    const own = [client.uuid, ...(await this.listGroupsOf(client.uuid)).map(({ uuid }) => uuid)]
+    const named = ({ uuid, organisation }: Deposit) =>
+      organisation === client.organisation &&
+      (readers.get(uuid)?.some((reader) => own.includes(reader)) ?? false)
+    if ('uuid' in ref) {
+      const found = await this.findDepositByUuid(ref.uuid)
+      if (!found || !named(found.deposit)) return undefined
+      const revision = this.revisionOf(found.deposit.uuid, found.revision)
+      return revision && { deposit: found.deposit, revision: detached(revision) }
+    }
+    const [deposit, ...others] = [...deposits.values()].filter(
+      (row) => row.handle === ref.handle && row.state !== 'purged' && named(row),
+    )
+    const revision = deposit && this.revisionOf(deposit.uuid, deposit.revision)
+    if (!deposit || !revision || others.length > 0) return undefined
+    return { deposit, revision: detached(revision) }
   }
 
   async listClients(filter: {

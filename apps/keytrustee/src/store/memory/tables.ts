@@ -3,11 +3,13 @@ import type { HsmKeyId, Uuid } from '@keyhsm/core'
 import type {
   Client,
   Deposit,
+  Group,
   HsmKeyUse,
   Join,
   Organisation,
   PendingPut,
   RequestResult,
+  RetrievalCount,
   Revision,
   Revocation,
 } from '../store.js'
@@ -26,6 +28,10 @@ export interface Tables {
   readonly revisions: Map<Uuid, Revision>
   readonly pendingPuts: Map<string, PendingPut>
   readonly requests: Map<string, RequestResult>
+  readonly groups: Map<Uuid, Group>
+  /** By deposit. */
+  readonly readers: Map<Uuid, readonly Uuid[]>
+  readonly retrievalCounts: Map<Uuid, RetrievalCount>
   readonly revocations: Map<Uuid, Revocation>
   readonly hsmKeyCounts: HsmKeyCount[]
   readonly join: Join[]
@@ -39,6 +45,9 @@ export function emptyTables(): Tables {
     revisions: new Map(),
     pendingPuts: new Map(),
     requests: new Map(),
+    groups: new Map(),
+    readers: new Map(),
+    retrievalCounts: new Map(),
     revocations: new Map(),
     hsmKeyCounts: [],
     join: [],
@@ -54,6 +63,9 @@ export function copyTables(tables: Tables): Tables {
     revisions: new Map(tables.revisions),
     pendingPuts: new Map(tables.pendingPuts),
     requests: new Map(tables.requests),
+    groups: new Map(tables.groups),
+    readers: new Map(tables.readers),
+    retrievalCounts: new Map(tables.retrievalCounts),
     revocations: new Map(tables.revocations),
     hsmKeyCounts: [...tables.hsmKeyCounts],
     join: [...tables.join],

@@ -2,10 +2,12 @@ import { DomainError, type Handle, type Uuid } from '@keyhsm/core'
 import type {
   Client,
   Deposit,
+  Group,
   Join,
   Organisation,
   PendingPut,
   RequestResult,
+  RetrievalCount,
   Revision,
   Revocation,
   Transaction,
@@ -100,6 +102,32 @@ export class MemoryTransaction extends MemoryReader implements Transaction {
     this.tables.deposits.set(deposit.uuid, withChangeable(before, deposit))
   }
 
+  async saveGroup(group: Group): Promise<void> {
+    if (!this.tables.organisations.has(group.organisation)) throw missing()
+    const holder = await this.findGroup(
+      (({ organisation, name }) => ({ organisation, name }))(group),
+    )
+    if (holder && holder.uuid !== group.uuid) throw taken('group')
+    const createdAt = this.tables.groups.get(group.uuid)?.createdAt ?? group.createdAt
+    this.tables.groups.set(group.uuid, { ...group, createdAt })
+  }
+
+  async deleteGroup(uuid: Uuid): Promise<void> {
+    this.tables.groups.delete(uuid)
+  }
+
+  async saveReaders(deposit: Uuid, readers: readonly Uuid[]): Promise<void> {
+    this.tables.readers.set(deposit, readers)
+  }
+
+  async lockRetrievalCount(deposit: Uuid): Promise<RetrievalCount | undefined> {
+    return this.tables.retrievalCounts.get(deposit)
+  }
+
+  async saveRetrievalCount(count: RetrievalCount): Promise<void> {
+    this.tables.retrievalCounts.set(count.deposit, count)
+  }
+
   async deletePendingPutsOf(deposit: Uuid): Promise<void> {
     for (const [key, row] of this.tables.pendingPuts)
       if (row.deposit === deposit) this.tables.pendingPuts.delete(key)
@@ -159,8 +187,10 @@ function leadsTo(before: Deposit['state'], after: Deposit['state']): boolean {
 
 /** Identity, owner, handle and creation of a deposit never change. */
 function withChangeable(before: Deposit, after: Deposit): Deposit {
-  const { state, revision, updatedAt, undeleteUntil, grant } = after
-  return { ...before, state, revision, updatedAt, undeleteUntil, grant }
+  const { state, revision, updatedAt, undeleteUntil, policy, grant } = after
+  const { policy: _, ...rest } = before
+  const row = { ...rest, state, revision, updatedAt, undeleteUntil, grant }
+  return policy === undefined ? row : { ...row, policy }
 }
 
 function taken(what: string): DomainError {

@@ -1,10 +1,10 @@
-import type { Fingerprint, Uuid } from '@keyhsm/core'
-import type { Client } from '../store.js'
+import type { Uuid } from '@keyhsm/core'
+import type { Client, Reader } from '../store.js'
 import { type Columns, change, findAll, findOne, type Queries } from './queries.js'
 import { notFound } from './rules.js'
 
 const columns =
-  'uuid, organisation, name, state, key_fingerprint, identity_key, recipient, created_at, grant_mac'
+  'uuid, organisation, name, state, key_fingerprint, identity_key, recipient, recipient_signature, created_at, grant_mac'
 
 const byUuid = {
   name: 'clients_by_uuid',
@@ -14,6 +14,10 @@ const byKey = {
   name: 'clients_by_key',
   text: `select ${columns} from clients where key_fingerprint = $1`,
 }
+const byName = {
+  name: 'clients_by_name',
+  text: `select ${columns} from clients where organisation = $1 and name = $2`,
+}
 const list = {
   name: 'clients_list',
   text: `select ${columns} from clients
@@ -22,16 +26,18 @@ const list = {
 }
 const insert = {
   name: 'clients_insert',
-  text: `insert into clients (${columns}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+  text: `insert into clients (${columns}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 }
 const update = {
   name: 'clients_update',
   text: `update clients
-    set name = $2, state = $3, key_fingerprint = $4, identity_key = $5, recipient = $6, grant_mac = $7
+    set name = $2, state = $3, key_fingerprint = $4, identity_key = $5, recipient = $6,
+      recipient_signature = $7, grant_mac = $8
     where uuid = $1`,
 }
 
 function toClient(row: Columns): Client {
+  const recipientSignature = row.optionalText('recipient_signature')
   return {
     uuid: row.uuid('uuid'),
     organisation: row.uuid('organisation'),
@@ -40,6 +46,7 @@ function toClient(row: Columns): Client {
     keyFingerprint: row.fingerprint('key_fingerprint'),
     identityKey: row.text('identity_key'),
     recipient: row.text('recipient'),
+    ...(recipientSignature === undefined ? {} : { recipientSignature }),
     createdAt: row.instant('created_at'),
     grant: row.text('grant_mac'),
   }
@@ -47,8 +54,9 @@ function toClient(row: Columns): Client {
 
 export function findClient(
   queries: Queries,
-  by: { readonly uuid: Uuid } | { readonly keyFingerprint: Fingerprint },
+  by: Parameters<Reader['findClient']>[0],
 ): Promise<Client | undefined> {
+  if ('name' in by) return findOne(queries, byName, [by.organisation, by.name], toClient)
   return 'uuid' in by
     ? findOne(queries, byUuid, [by.uuid], toClient)
     : findOne(queries, byKey, [by.keyFingerprint], toClient)
@@ -63,12 +71,14 @@ export function listClients(
 
 export async function insertClient(queries: Queries, row: Client): Promise<void> {
   const { uuid, organisation, name, state, keyFingerprint, createdAt, grant } = row
-  const keys = [keyFingerprint, row.identityKey, row.recipient]
+  const keys = [keyFingerprint, row.identityKey, row.recipient, row.recipientSignature ?? null]
   await change(queries, insert, [uuid, organisation, name, state, ...keys, createdAt, grant])
 }
 
 export async function updateClient(queries: Queries, row: Client): Promise<void> {
   const { uuid, name, state, keyFingerprint, identityKey, recipient, grant } = row
-  const values = [uuid, name, state, keyFingerprint, identityKey, recipient, grant]
+  const { recipientSignature = null } = row
+  const keys = [keyFingerprint, identityKey, recipient, recipientSignature]
+  const values = [uuid, name, state, ...keys, grant]
   if ((await change(queries, update, values)) === 0) throw notFound()
 }

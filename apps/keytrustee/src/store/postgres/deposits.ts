@@ -1,4 +1,5 @@
 import type { Handle, Uuid } from '@keyhsm/core'
+import { formatPolicy, readPolicy } from '../../policies/policy.js'
 import type { Deposit, Revision } from '../store.js'
 import { type Columns, findOne, type Queries, type Statement, type Value } from './queries.js'
 import {
@@ -19,6 +20,7 @@ const names = [
   'created_at',
   'updated_at',
   'undelete_until',
+  'policy',
   'grant_mac',
 ]
 export const columns = names.map((name) => `deposits.${name}`).join(', ')
@@ -57,10 +59,10 @@ const count = {
 const insert = {
   name: 'deposits_insert',
   text: `with deposit as (
-      insert into deposits (${names.join(', ')}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+      insert into deposits (${names.join(', ')}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     )
     insert into revisions (${revisionColumns})
-    values ($11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`,
+    values ($12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
 }
 const append = {
   name: 'deposits_append',
@@ -69,12 +71,13 @@ const append = {
       where uuid = $1 and revision = $2 - 1 and state = 'active' for update
     ), after as (
       update deposits
-      set state = $3, revision = $2, updated_at = $4, undelete_until = $5, grant_mac = $6
+      set state = $3, revision = $2, updated_at = $4, undelete_until = $5, policy = $6,
+        grant_mac = $7
       from before where deposits.uuid = before.uuid
     ), next as (
       insert into revisions (${revisionColumns})
-      select $7::uuid, $8::uuid, $9::integer, $10, $11::integer, $12, $13, $14, $15,
-        $16::timestamptz, $17::bytea from before
+      select $8::uuid, $9::uuid, $10::integer, $11, $12::integer, $13, $14, $15, $16,
+        $17::timestamptz, $18::bytea from before
     )
     select organisation, owner, state from before`,
 }
@@ -86,7 +89,8 @@ const update = {
         and (state in ('active', 'disabled') or state = 'purging' and $3 in ('purging', 'purged'))
       for update
     ), after as (
-      update deposits set state = $3, updated_at = $4, undelete_until = $5, grant_mac = $6
+      update deposits
+      set state = $3, updated_at = $4, undelete_until = $5, policy = $6, grant_mac = $7
       from before where deposits.uuid = before.uuid
     )
     select organisation, owner, state from before`,
@@ -95,6 +99,7 @@ const update = {
 export const states = ['active', 'disabled', 'purging', 'purged'] as const
 
 export function toDeposit(row: Columns): Deposit {
+  const policy = readPolicy(row.optionalText('policy'))
   return {
     uuid: row.uuid('uuid'),
     organisation: row.uuid('organisation'),
@@ -105,6 +110,7 @@ export function toDeposit(row: Columns): Deposit {
     createdAt: row.instant('created_at'),
     updatedAt: row.instant('updated_at'),
     undeleteUntil: row.optionalInstant('undelete_until'),
+    ...(policy === undefined ? {} : { policy }),
     grant: row.text('grant_mac'),
   }
 }
@@ -148,11 +154,13 @@ export async function insertDeposit(
 ): Promise<void> {
   const identity = [row.uuid, row.organisation, row.owner, row.handle]
   const instants = [row.createdAt, row.updatedAt, row.undeleteUntil ?? null]
+  const policy = formatPolicy(row.policy) ?? null
   await queries.run(insert, [
     ...identity,
     row.state,
     row.revision,
     ...instants,
+    policy,
     row.grant,
     ...revisionValues(first),
   ])
@@ -177,7 +185,8 @@ export function updateDeposit(queries: Queries, row: Deposit): Promise<DepositBe
 }
 
 function changeable(row: Deposit): readonly Value[] {
-  return [row.state, row.updatedAt, row.undeleteUntil ?? null, row.grant]
+  const policy = formatPolicy(row.policy) ?? null
+  return [row.state, row.updatedAt, row.undeleteUntil ?? null, policy, row.grant]
 }
 
 async function changeDeposit(

@@ -76,6 +76,10 @@ export class Columns {
     return Array.isArray(value) ? value.map(String) : unexpected(name)
   }
 
+  uuids(name: string): readonly Uuid[] {
+    return this.texts(name) as readonly Uuid[]
+  }
+
   /** A word of a closed set, which the table checks too. */
   word<Word extends string>(name: string, words: readonly Word[]): Word {
     const value = this.text(name)

@@ -1,14 +1,17 @@
-import type { Fingerprint, Handle, HsmKeyId, Uuid } from '@keyhsm/core'
+import type { Handle, HsmKeyId, Uuid } from '@keyhsm/core'
 import type { Reader, Usage } from '../store.js'
 import { findClient, listClients } from './clients.js'
+import { findShared } from './deposit-readers.js'
 import { countDeposits, findDeposit, findDepositByUuid, findForRetrieval } from './deposits.js'
 import { listByHandle, listDeposits, listPurging } from './deposit-lists.js'
+import { findGroup, listGroups, listGroupsOf } from './groups.js'
 import { findJoin } from './joins.js'
 import { findOrganisation, listOrganisations } from './organisations.js'
 import { listPendingPuts } from './pending-puts.js'
 import type { Queries } from './queries.js'
 import { findRequest } from './requests.js'
 import { findHsmKeyUses, findRevision, listRevisions } from './revisions.js'
+import { findRetrievalCount } from './retrieval-counts.js'
 import { findRevocation, listRevocations } from './revocations.js'
 import { readUsage } from './usages.js'
 
@@ -30,7 +33,7 @@ export class PostgresReader implements Reader {
     return listOrganisations(this.queries)
   }
 
-  findClient(by: { readonly uuid: Uuid } | { readonly keyFingerprint: Fingerprint }) {
+  findClient(by: Filter<'findClient'>) {
     return findClient(this.queries, by)
   }
 
@@ -56,6 +59,29 @@ export class PostgresReader implements Reader {
 
   listDeposits(filter: Filter<'listDeposits'>) {
     return listDeposits(this.queries, filter)
+  }
+
+  findGroup(by: Filter<'findGroup'>) {
+    return findGroup(this.queries, by)
+  }
+
+  listGroups(organisation: Uuid) {
+    return listGroups(this.queries, organisation)
+  }
+
+  listGroupsOf(client: Uuid) {
+    return listGroupsOf(this.queries, client)
+  }
+
+  findRetrievalCount(deposit: Uuid) {
+    return findRetrievalCount(this.queries, deposit)
+  }
+
+  findShared(
+    client: Filter<'findShared'>,
+    ref: { readonly handle: Handle } | { readonly uuid: Uuid },
+  ) {
+    return findShared(this.queries, client, ref)
   }
 
   listRevisions(deposit: Uuid) {

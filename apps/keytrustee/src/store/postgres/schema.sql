@@ -17,7 +17,12 @@ CREATE TABLE keytrustee.clients (
     recipient text NOT NULL,
     created_at timestamp with time zone NOT NULL,
     grant_mac text NOT NULL,
+    recipient_signature text,
     CONSTRAINT clients_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'active'::text, 'disabled'::text])))
+);
+CREATE TABLE keytrustee.deposit_readers (
+    reader uuid NOT NULL,
+    deposit uuid NOT NULL
 );
 CREATE TABLE keytrustee.deposits (
     uuid uuid NOT NULL,
@@ -30,10 +35,19 @@ CREATE TABLE keytrustee.deposits (
     updated_at timestamp with time zone NOT NULL,
     undelete_until timestamp with time zone,
     grant_mac text NOT NULL,
+    policy text,
     CONSTRAINT deposits_revision_check CHECK ((revision >= 1)),
     CONSTRAINT deposits_state_check CHECK ((state = ANY (ARRAY['active'::text, 'disabled'::text, 'purging'::text, 'purged'::text])))
 )
 WITH (fillfactor='90');
+CREATE TABLE keytrustee.groups (
+    uuid uuid NOT NULL,
+    organisation uuid NOT NULL,
+    name keytrustee.short_name NOT NULL,
+    members uuid[] NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    grant_mac text NOT NULL
+);
 CREATE TABLE keytrustee.hsm_key_counts (
     subject uuid NOT NULL,
     minute_at timestamp with time zone NOT NULL,
@@ -79,6 +93,13 @@ CREATE TABLE keytrustee.requests (
     reply text NOT NULL,
     created_at timestamp with time zone NOT NULL
 );
+CREATE TABLE keytrustee.retrieval_counts (
+    deposit uuid NOT NULL,
+    used integer NOT NULL,
+    grant_mac text NOT NULL,
+    CONSTRAINT retrieval_counts_used_check CHECK ((used >= 0))
+)
+WITH (fillfactor='50');
 CREATE TABLE keytrustee.revisions (
     uuid uuid NOT NULL,
     deposit uuid NOT NULL,
@@ -127,8 +148,14 @@ ALTER TABLE ONLY keytrustee.clients
     ADD CONSTRAINT clients_pkey PRIMARY KEY (uuid);
 ALTER TABLE ONLY keytrustee.clients
     ADD CONSTRAINT clients_uuid_organisation_key UNIQUE (uuid, organisation);
+ALTER TABLE ONLY keytrustee.deposit_readers
+    ADD CONSTRAINT deposit_readers_pkey PRIMARY KEY (reader, deposit);
 ALTER TABLE ONLY keytrustee.deposits
     ADD CONSTRAINT deposits_pkey PRIMARY KEY (uuid);
+ALTER TABLE ONLY keytrustee.groups
+    ADD CONSTRAINT groups_organisation_name_key UNIQUE (organisation, name);
+ALTER TABLE ONLY keytrustee.groups
+    ADD CONSTRAINT groups_pkey PRIMARY KEY (uuid);
 ALTER TABLE ONLY keytrustee.hsm_key_counts
     ADD CONSTRAINT hsm_key_counts_pkey PRIMARY KEY (subject, minute_at);
 ALTER TABLE ONLY keytrustee.joins
@@ -141,6 +168,8 @@ ALTER TABLE ONLY keytrustee.pending_puts
     ADD CONSTRAINT pending_puts_pkey PRIMARY KEY (request_id, client, handle);
 ALTER TABLE ONLY keytrustee.requests
     ADD CONSTRAINT requests_pkey PRIMARY KEY (request_id, client);
+ALTER TABLE ONLY keytrustee.retrieval_counts
+    ADD CONSTRAINT retrieval_counts_pkey PRIMARY KEY (deposit);
 ALTER TABLE ONLY keytrustee.revisions
     ADD CONSTRAINT revisions_deposit_revision_key UNIQUE (deposit, revision);
 ALTER TABLE ONLY keytrustee.revisions
@@ -151,19 +180,27 @@ ALTER TABLE ONLY keytrustee.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
 ALTER TABLE ONLY keytrustee.usages
     ADD CONSTRAINT usages_pkey PRIMARY KEY (subject);
+CREATE INDEX deposit_readers_by_deposit ON keytrustee.deposit_readers USING btree (deposit);
 CREATE INDEX deposits_by_handle ON keytrustee.deposits USING btree (handle);
 CREATE INDEX deposits_by_organisation ON keytrustee.deposits USING btree (organisation, handle);
 CREATE UNIQUE INDEX deposits_owner_handle ON keytrustee.deposits USING btree (owner, handle) WHERE (state <> 'purged'::text);
 CREATE INDEX deposits_purging ON keytrustee.deposits USING btree (uuid) WHERE (state = 'purging'::text);
+CREATE INDEX groups_by_member ON keytrustee.groups USING gin (members);
 CREATE INDEX hsm_key_counts_by_minute ON keytrustee.hsm_key_counts USING btree (minute_at);
 CREATE INDEX requests_by_creation ON keytrustee.requests USING btree (created_at);
 CREATE INDEX revisions_by_hsm_key ON keytrustee.revisions USING btree (hsm_key_id) WHERE (hsm_key_id IS NOT NULL);
 CREATE INDEX revocations_by_order ON keytrustee.revocations USING btree (ordered_at);
 ALTER TABLE ONLY keytrustee.clients
     ADD CONSTRAINT clients_organisation_fkey FOREIGN KEY (organisation) REFERENCES keytrustee.organisations(uuid);
+ALTER TABLE ONLY keytrustee.deposit_readers
+    ADD CONSTRAINT deposit_readers_deposit_fkey FOREIGN KEY (deposit) REFERENCES keytrustee.deposits(uuid);
 ALTER TABLE ONLY keytrustee.deposits
     ADD CONSTRAINT deposits_owner_organisation_fkey FOREIGN KEY (owner, organisation) REFERENCES keytrustee.clients(uuid, organisation);
+ALTER TABLE ONLY keytrustee.groups
+    ADD CONSTRAINT groups_organisation_fkey FOREIGN KEY (organisation) REFERENCES keytrustee.organisations(uuid);
 ALTER TABLE ONLY keytrustee.pending_puts
     ADD CONSTRAINT pending_puts_client_organisation_fkey FOREIGN KEY (client, organisation) REFERENCES keytrustee.clients(uuid, organisation);
+ALTER TABLE ONLY keytrustee.retrieval_counts
+    ADD CONSTRAINT retrieval_counts_deposit_fkey FOREIGN KEY (deposit) REFERENCES keytrustee.deposits(uuid);
 ALTER TABLE ONLY keytrustee.revisions
     ADD CONSTRAINT revisions_deposit_fkey FOREIGN KEY (deposit) REFERENCES keytrustee.deposits(uuid);

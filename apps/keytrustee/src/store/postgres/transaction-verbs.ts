@@ -2,10 +2,12 @@ import type { Handle, Uuid } from '@keyhsm/core'
 import type {
   Client,
   Deposit,
+  Group,
   Join,
   Organisation,
   PendingPut,
   RequestResult,
+  RetrievalCount,
   Revision,
   Revocation,
   Transaction,
@@ -13,11 +15,14 @@ import type {
 } from '../store.js'
 import { insertClient, updateClient } from './clients.js'
 import { appendRevision, type DepositBefore, insertDeposit, updateDeposit } from './deposits.js'
+import { saveReaders } from './deposit-readers.js'
+import { deleteGroup, saveGroup } from './groups.js'
 import { saveJoin } from './joins.js'
 import { insertOrganisation, lockOrganisation, updateOrganisation } from './organisations.js'
 import { deletePendingPut, deletePendingPutsOf, insertPendingPut } from './pending-puts.js'
 import { PostgresReader, subjectOf } from './reader.js'
 import { deleteRequestsBefore, insertRequest } from './requests.js'
+import { lockRetrievalCount, saveRetrievalCount } from './retrieval-counts.js'
 import { dropStored } from './revisions.js'
 import { saveRevocation } from './revocations.js'
 import { deleteHsmKeyCountsBefore, readUsage, recordHsmKeys, UsageChanges } from './usages.js'
@@ -103,6 +108,26 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
   async updateDeposit(deposit: Deposit): Promise<void> {
     const before = await updateDeposit(this.queries, deposit)
     this.countDeposit(before, countOf(deposit.state) - countOf(before.state))
+  }
+
+  async saveGroup(group: Group): Promise<void> {
+    this.sendUnchecked(saveGroup(this.queries, group))
+  }
+
+  async deleteGroup(uuid: Uuid): Promise<void> {
+    this.sendUnchecked(deleteGroup(this.queries, uuid))
+  }
+
+  async saveReaders(deposit: Uuid, readers: readonly Uuid[]): Promise<void> {
+    this.sendUnchecked(saveReaders(this.queries, deposit, readers))
+  }
+
+  lockRetrievalCount(deposit: Uuid) {
+    return lockRetrievalCount(this.queries, deposit)
+  }
+
+  async saveRetrievalCount(count: RetrievalCount): Promise<void> {
+    this.sendUnchecked(saveRetrievalCount(this.queries, count))
   }
 
   async deletePendingPutsOf(deposit: Uuid): Promise<void> {
