@@ -5,11 +5,14 @@ import { join } from 'node:path'
 import { homeIn, type Program } from '@keyhsm/command-line'
 import { getCommand } from './commands/get.js'
 import { listCommand } from './commands/list.js'
+import { pinCommand } from './commands/pin.js'
 import { policyCommand } from './commands/policy.js'
 import { purgeCommand } from './commands/purge.js'
 import { putCommand } from './commands/put.js'
 import { registerCommand } from './commands/register.js'
 import { removeCommand } from './commands/remove.js'
+import { requestCommands } from './commands/requests.js'
+import { shareCommand } from './commands/share.js'
 import { statusCommand } from './commands/status.js'
 import { undeleteCommand } from './commands/undelete.js'
 
@@ -28,6 +31,9 @@ export const program: Program = {
     removeCommand,
     undeleteCommand,
     policyCommand,
+    pinCommand,
+    shareCommand,
+    ...requestCommands,
     purgeCommand,
     statusCommand,
   ],

@@ -8,6 +8,7 @@ import type { Hsm } from '@keyhsm/hsm'
 import { type Audit, openAudit } from '@keyhsm/service'
 import { onTestFinished } from 'vitest'
 import type { Caller, SealSettings, Workshop } from '../src/operations/caller.js'
+import { UsedRequests } from '../src/operations/check-approval.js'
 import { OpenRate } from '../src/operations/open-rate.js'
 import type { SealRequest } from '../src/operations/seal-deposit.js'
 import { makePartition, type TestPartitionOptions } from './soft-token.js'
@@ -40,6 +41,7 @@ export async function makeWorkshop(
     log: { info: note, warn: note, error: note },
     settings: { scope: 'deposit', maxContentBytes: 1024, ...options.seal },
     openRate: new OpenRate(0, systemClock),
+    usedRequests: new UsedRequests(options.clock ?? systemClock),
     entries: () => readEntries(directory),
     warnings,
   }

@@ -8,12 +8,13 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import type { Fingerprint, SecretBytes, Uuid } from '@keyhsm/core'
 import { formatPolicy } from './policies/policy.js'
-import type { Client, Deposit, Group, Organisation } from './store/store.js'
+import type { Client, Deposit, Group, Organisation, RetrievalRequest } from './store/store.js'
 
 export type OrganisationColumns = Omit<Organisation, 'grant'>
 export type ClientColumns = Omit<Client, 'grant'>
 export type DepositColumns = Omit<Deposit, 'grant'>
 export type GroupColumns = Omit<Group, 'grant'>
+export type RequestColumns = Omit<RetrievalRequest, 'grant'>
 
 /** A part of a canonical encoding; undefined is a value of its own, different from the empty string. */
 export type Part = string | number | Uint8Array | undefined
@@ -33,11 +34,13 @@ export interface Grants {
   client(columns: ClientColumns): Client
   deposit(columns: DepositColumns): Deposit
   group(columns: GroupColumns): Group
+  request(columns: RequestColumns): RetrievalRequest
   /** Whether this server made the row's grant for exactly these columns. Constant time. */
   believesOrganisation(row: Organisation): boolean
   believesClient(row: Client): boolean
   believesDeposit(row: Deposit): boolean
   believesGroup(row: Group): boolean
+  believesRequest(row: RetrievalRequest): boolean
   /** HMAC-SHA-256 over the canonical encoding of `parts` under the sub-key of `purpose`. */
   mac(purpose: MacPurpose, parts: readonly Part[]): Buffer
   /** The only uuid that revision may have: a row whose uuid is another was not made by this server. */
@@ -69,12 +72,14 @@ export function openGrants(key: SecretBytes): Grants {
   return {
     organisation: (columns) => ({ ...columns, grant: sign(organisationParts(columns)) }),
     client: (columns) => ({ ...columns, grant: sign(clientParts(columns)) }),
+    request: (columns) => ({ ...columns, grant: sign(requestParts(columns)) }),
     group: (columns) => ({ ...columns, grant: sign(groupParts(columns)) }),
     deposit: (columns) => ({ ...columns, grant: sign(depositParts(columns)) }),
     believesOrganisation: (row) => sameText(row.grant, sign(organisationParts(row))),
     believesClient: (row) => sameText(row.grant, sign(clientParts(row))),
     believesDeposit: (row) => sameText(row.grant, sign(depositParts(row))),
     believesGroup: (row) => sameText(row.grant, sign(groupParts(row))),
+    believesRequest: (row) => sameText(row.grant, sign(requestParts(row))),
     mac,
     revisionUuid: (deposit, revision) => toUuid(mac('revision', [deposit, revision])),
   }
@@ -135,6 +140,12 @@ function depositParts(row: DepositColumns): Part[] {
 
 function groupParts({ uuid, organisation, name, members }: GroupColumns): Part[] {
   return ['group', uuid, organisation, name, ...members]
+}
+
+function requestParts(row: RequestColumns): Part[] {
+  const { uuid, deposit, revision, organisation, client, clientKey, clientSignature } = row
+  const of = [uuid, deposit, revision, organisation, client, clientKey, clientSignature]
+  return ['retrieval-request', ...of, row.state, row.expiresAt.toISOString()]
 }
 
 /** The first 16 bytes as a version 8 uuid (RFC 9562 §5.8). */

@@ -98,6 +98,12 @@ export const trusteeSchema = settingsSchema({
     parse: duration(0, 365 * 86400e3),
     describe: 'time between two reports of an orphaned HSM key before it may be destroyed',
   },
+  approvalMs: {
+    name: 'keytrustee.approval.window',
+    default: '24h',
+    parse: duration(60e3, 30 * 86400e3),
+    describe: 'time from a request to its end: for trustees to approve, and for the retrieval',
+  },
   databaseUrl: {
     name: 'keytrustee.database.url',
     parse: notEmpty,
@@ -146,7 +152,7 @@ export async function readSettings(paths: Pick<Paths, 'settings'>): Promise<Sett
 export function toLimits(settings: Settings): Limits {
   const { contentBytes, depositsPerClient, depositsPerOrganisation } = settings
   const { hsmKeysPerHourPerClient, hsmKeysPerHourPerOrganisation } = settings
-  const { waitingClientsPerOrganisation, undeleteMs, pruneMinAgeMs } = settings
+  const { waitingClientsPerOrganisation, undeleteMs, pruneMinAgeMs, approvalMs } = settings
   return {
     contentBytes,
     depositsPerClient,
@@ -156,6 +162,7 @@ export function toLimits(settings: Settings): Limits {
     waitingClientsPerOrganisation,
     undeleteMs,
     pruneMinAgeMs,
+    approvalMs,
   }
 }
 

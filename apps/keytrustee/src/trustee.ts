@@ -19,6 +19,8 @@ export interface Limits {
   readonly undeleteMs: number
   /** Age between the first report of an orphan and its destruction. */
   readonly pruneMinAgeMs: number
+  /** How long trustees have to approve a request, and its approvals can be used. */
+  readonly approvalMs: number
 }
 
 export interface Trustee {

@@ -6,6 +6,16 @@ export {
   type SealedDeposit,
   type SealRequest,
 } from './keyhsm-client.js'
+export { type ConnectedClient, connectTrustee, type PutOptions } from './connect-trustee.js'
+export { approveRequest, askTrustees, type RetrievalRequest } from './peers/approve-request.js'
+export {
+  identityFingerprint,
+  identityFingerprintOfRaw,
+  type Peer,
+  recipientsOf,
+  requirePinned,
+} from './peers/peers.js'
+export { findReaders, openAsClient, type OpeningAid, sealAsClient } from './sealing/as-client.js'
 export { noRetry, patient, type RetryPolicy, withRetry } from './retry.js'
 export { ConnectionFault, mayHaveBeenProcessed } from './transport/faults.js'
 export { fetchServerCertificate } from './transport/fetch-server-certificate.js'

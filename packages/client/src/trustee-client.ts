@@ -2,20 +2,28 @@
 import { newUuid } from '@keyhsm/core'
 import {
   type BodyOf,
+  askRetrievalRoute,
   decodeBase64,
   encodeBase64,
   enrolRoute,
+  findPeersRoute,
   getDepositRoute,
   listDepositsRoute,
+  listRequestsRoute,
   type PolicyField,
   putBatchRoute,
   purgeDepositRoute,
   putDepositRoute,
   type ReplyOf,
+  readRequestRoute,
   removeDepositRoute,
   selfRoute,
   setPolicyRoute,
+  signRequestRoute,
+  type TrusteesField,
   undeleteDepositRoute,
+  verdictRoute,
+  withdrawRoute,
 } from '@keyhsm/protocol'
 import { patient, type RetryPolicy, withRetry } from './retry.js'
 import type { Transport } from './transport/transport.js'
@@ -36,6 +44,8 @@ export interface PutRequest {
   readonly scope?: PutScope | undefined
   /** When and by whom it may be retrieved; absent: what was laid down before stays. */
   readonly policy?: Policy | undefined
+  /** Who must approve each retrieval; absent: who did before. */
+  readonly trustees?: TrusteesField | undefined
   /** Absent: the put replaces whatever is there. */
   readonly condition?: PutCondition | undefined
   /** Repeated requests with one id have one effect; default: a new one. */
@@ -74,6 +84,7 @@ export class TrusteeClient {
       content: encodeBase64(request.content),
       ...(request.scope === undefined ? {} : { scope: request.scope }),
       ...(request.policy === undefined ? {} : { policy: request.policy }),
+      ...(request.trustees === undefined ? {} : { trustees: request.trustees }),
     }
     const params = { handle: request.handle }
     const headers = conditionHeaders(request.condition)
@@ -90,9 +101,10 @@ export class TrusteeClient {
     return await this.#again(() => this.#transport.call(putBatchRoute, { body }))
   }
 
-  /** `ref` is a handle, a deposit's uuid or a revision's uuid. */
-  async get(ref: string): Promise<Retrieved> {
-    const call = () => this.#transport.call(getDepositRoute, { params: { ref } })
+  /** `ref` is a handle, a deposit's uuid or a revision's uuid; `request` one that trustees approved. */
+  async get(ref: string, request?: string): Promise<Retrieved> {
+    const query = request === undefined ? {} : { request }
+    const call = () => this.#transport.call(getDepositRoute, { params: { ref }, query })
     const reply = await this.#again(call)
     return { ...reply, content: decodeBase64(reply.content, 'content') }
   }
@@ -137,6 +149,46 @@ export class TrusteeClient {
     return await this.#again(() => this.#transport.call(purgeDepositRoute, options))
   }
 
+  /** A client, or the members of a group, of the own organisation. @throws ERR_NOT_FOUND */
+  async peers(name: string): Promise<ReplyOf<typeof findPeersRoute>> {
+    return await this.#again(() => this.#transport.call(findPeersRoute, { params: { name } }))
+  }
+
+  /** Makes a request for a deposit with trustees, not signed yet; sent once. */
+  async askRetrieval(ref: string): Promise<ReplyOf<typeof askRetrievalRoute>> {
+    return await this.#transport.call(askRetrievalRoute, { body: { ref } })
+  }
+
+  async signRequest(uuid: string, signature: Buffer): Promise<ReplyOf<typeof readRequestRoute>> {
+    const options = { params: { uuid }, body: { signature: encodeBase64(signature) } }
+    return await this.#again(() => this.#transport.call(signRequestRoute, options))
+  }
+
+  /** Own requests and those to approve, while they are not over. */
+  async requests(): Promise<ReplyOf<typeof listRequestsRoute>> {
+    return await this.#again(() => this.#transport.call(listRequestsRoute))
+  }
+
+  async request(uuid: string): Promise<ReplyOf<typeof readRequestRoute>> {
+    return await this.#again(() => this.#transport.call(readRequestRoute, { params: { uuid } }))
+  }
+
+  /** @param signature of an approval, over the request's statement */
+  async giveVerdict(
+    uuid: string,
+    verdict: 'approve' | 'deny',
+    signature?: Buffer,
+  ): Promise<ReplyOf<typeof readRequestRoute>> {
+    const signed = signature === undefined ? {} : { signature: encodeBase64(signature) }
+    const options = { params: { uuid }, body: { verdict, ...signed } }
+    return await this.#again(() => this.#transport.call(verdictRoute, options))
+  }
+
+  /** Takes back a verdict, or a request of one's own. */
+  async withdraw(uuid: string): Promise<ReplyOf<typeof readRequestRoute>> {
+    return await this.#again(() => this.#transport.call(withdrawRoute, { params: { uuid } }))
+  }
+
   async close(): Promise<void> {
     await this.#transport.close()
   }
@@ -155,12 +207,13 @@ function conditionHeaders(condition: PutCondition | undefined): Record<string, s
 }
 
 function toBatchPut(put: PutRequest): BodyOf<typeof putBatchRoute>['puts'][number] {
-  const { handle, scope, condition, policy } = put
+  const { handle, scope, condition, policy, trustees } = put
   return {
     handle,
     content: encodeBase64(put.content),
     ...(scope === undefined ? {} : { scope }),
     ...(policy === undefined ? {} : { policy }),
+    ...(trustees === undefined ? {} : { trustees }),
     ...(condition === 'absent' ? { ifNoneMatch: '*' as const } : {}),
     ...(typeof condition === 'object' ? { ifMatch: condition.revision } : {}),
   }

@@ -17,6 +17,7 @@ export const errorTraits = {
   ERR_INVALID_INPUT: { exit: 2, retry: false },
   ERR_NOT_AUTHENTICATED: { exit: 77, retry: false },
   ERR_NOT_ALLOWED: { exit: 77, retry: false },
+  ERR_APPROVAL_NEEDED: { exit: 75, retry: false },
   ERR_NOT_FOUND: { exit: 1, retry: false },
   ERR_NOT_JOINED: { exit: 1, retry: false },
   ERR_ALREADY_EXISTS: { exit: 1, retry: false },

@@ -30,6 +30,29 @@ export const SealContextField = Type.Object(
   { additionalProperties: false },
 )
 
+/** 32 and 64 bytes in base64. */
+const IdentityKeyField = Type.String({ minLength: 44, maxLength: 44 })
+const SignatureField = Type.String({ minLength: 88, maxLength: 88 })
+
+/** A retrieval that trustees approved. */
+export const ApprovalField = Type.Object(
+  {
+    request: UuidField,
+    client: UuidField,
+    clientKey: IdentityKeyField,
+    clientSignature: SignatureField,
+    expiresAt: InstantField,
+    approvals: Type.Array(
+      Type.Object(
+        { key: IdentityKeyField, signature: SignatureField },
+        { additionalProperties: false },
+      ),
+      { maxItems: 32 },
+    ),
+  },
+  { additionalProperties: false },
+)
+
 /** 16 MiB of content as base64 in JSON, and room for the rest; the settings' limit is lower (1 MiB). */
 const maxContentBody = 24 * 1024 * 1024
 
@@ -47,6 +70,17 @@ export const sealRoute = defineRoute({
       scope: Type.Optional(ScopeField),
       content: Base64Field,
       canary: FingerprintField,
+      /** Sealed into the header: so many of these keys must sign each retrieval. */
+      trustees: Type.Optional(
+        Type.Object(
+          {
+            required: Type.Integer({ minimum: 1, maximum: 32 }),
+            /** Raw Ed25519. */
+            keys: Type.Array(IdentityKeyField, { minItems: 1, maxItems: 32 }),
+          },
+          { additionalProperties: false },
+        ),
+      ),
     },
     { additionalProperties: false },
   ),
@@ -77,6 +111,8 @@ export const openRoute = defineRoute({
       context: SealContextField,
       sealed: Base64Field,
       canary: FingerprintField,
+      /** What the trustees of the header have signed. @see docs/formats/approval.md */
+      approval: Type.Optional(ApprovalField),
     },
     { additionalProperties: false },
   ),

@@ -23,3 +23,15 @@ export const PolicySchema = Type.Object(
 )
 
 export type PolicyField = Static<typeof PolicySchema>
+
+/** Trustees as their owner chooses them; `required` 0 without keys takes them away. */
+export const TrusteesSchema = Type.Object(
+  {
+    required: Type.Integer({ minimum: 0, maximum: 32 }),
+    /** Identity keys of clients of the organisation: Ed25519 SPKI, base64. */
+    keys: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 32 }),
+  },
+  exact,
+)
+
+export type TrusteesField = Static<typeof TrusteesSchema>

@@ -5,6 +5,7 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
   ERR_INVALID_INPUT: 400,
   ERR_NOT_AUTHENTICATED: 401,
   ERR_NOT_ALLOWED: 403,
+  ERR_APPROVAL_NEEDED: 403,
   ERR_NOT_FOUND: 404,
   ERR_NOT_JOINED: 405,
   ERR_ALREADY_EXISTS: 409,

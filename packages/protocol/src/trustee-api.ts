@@ -1,7 +1,8 @@
 /** What clients ask of the Trustee Server: HTTPS on :11371, JSON; identity is the client's certificate. */
 import Type from 'typebox'
-import { PolicySchema } from './policy.js'
+import { PolicySchema, TrusteesSchema } from './policy.js'
 import { defineRoute } from './route.js'
+import { trusteeRequestRoutes } from './trustee-requests-api.js'
 import {
   Base64Field,
   FingerprintField,
@@ -39,6 +40,10 @@ export const DepositField = Type.Object({
   createdAt: InstantField,
   updatedAt: InstantField,
   policy: Type.Optional(PolicySchema),
+  /** So many of these clients must approve each retrieval. */
+  trustees: Type.Optional(
+    Type.Object({ required: Type.Integer(), clients: Type.Array(UuidField) }),
+  ),
   /** Only when disabled: until then the removal can be undone. */
   undeleteUntil: Type.Optional(InstantField),
 })
@@ -67,6 +72,8 @@ export const enrolRoute = defineRoute({
       identityKey: Type.String({ maxLength: 256 }),
       /** age recipient (public) under which content for this client is sealed. */
       recipient: Type.String({ maxLength: 4096 }),
+      /** By which the identity key vouches for the recipient. @see docs/formats/approval.md */
+      recipientSignature: Type.Optional(Type.String({ maxLength: 128 })),
     },
     { additionalProperties: false },
   ),
@@ -122,6 +129,8 @@ export const putDepositRoute = defineRoute({
       scope: Type.Optional(ScopeField),
       /** Absent: what was laid down before stays. */
       policy: Type.Optional(PolicySchema),
+      /** Absent: those before stay. */
+      trustees: Type.Optional(TrusteesSchema),
     },
     { additionalProperties: false },
   ),
@@ -148,6 +157,7 @@ export const putBatchRoute = defineRoute({
             content: Base64Field,
             scope: Type.Optional(ScopeField),
             policy: Type.Optional(PolicySchema),
+            trustees: Type.Optional(TrusteesSchema),
             ...PutConditions,
           },
           { additionalProperties: false },
@@ -171,7 +181,13 @@ export const getDepositRoute = defineRoute({
   access: 'client',
   /** A handle, a deposit's uuid (newest revision) or a revision's uuid. */
   params: Type.Object({ ref: Type.String() }, { additionalProperties: false }),
-  query: NoFields,
+  query: Type.Object(
+    {
+      /** A request of the caller's that trustees approved; used up by this. */
+      request: Type.Optional(UuidField),
+    },
+    { additionalProperties: false },
+  ),
   body: NoFields,
   reply: Type.Object({
     deposit: DepositField,
@@ -281,6 +297,7 @@ export const trusteeRoutes = [
   undeleteDepositRoute,
   purgeDepositRoute,
   setPolicyRoute,
+  ...trusteeRequestRoutes,
 ] as const
 
 /** Fingerprints shown at first contact are SHA-256 over the certificate's DER. */

@@ -1,16 +1,17 @@
 /** `keytrustee get`: retrieves a deposit and opens it; not a byte is written before it is proved genuine. */
 import { access, constants, lstat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { type LocalClient, openAsClient, type Retrieved, writePrivateFile } from '@keyhsm/client'
 import {
-  formatWriterKey,
-  isAgeFile,
-  type LocalClient,
-  openAsReader,
-  type Retrieved,
-  writePrivateFile,
-} from '@keyhsm/client'
-import { type Command, type Input, type Io, optionGiven, optionText } from '@keyhsm/command-line'
-import { DomainError, invalidInput, parseHandle, parseUuid } from '@keyhsm/core'
+  type Command,
+  type Input,
+  type Io,
+  optionGiven,
+  optionText,
+  optionTexts,
+} from '@keyhsm/command-line'
+import { DomainError, invalidInput, parseDuration, parseHandle, parseUuid } from '@keyhsm/core'
+import { getApproved } from '../approved-get.js'
 import { withTrustee } from '../with-trustee.js'
 
 /** What `get` prints: the content, or where it is. */
@@ -44,6 +45,31 @@ export const getCommand: Command = {
       flag: 'no-seal',
       describe: 'return what is stored as it is, for what was put with --no-seal',
     },
+    {
+      flag: 'request',
+      value: 'UUID',
+      describe: 'request that trustees approved; default: an open one, or a new one',
+      check: (text) => parseUuid(text, '--request'),
+    },
+    {
+      flag: 'wait',
+      value: 'TIME',
+      describe: 'wait so long for trustees to approve, e.g. 10m',
+      check: (text) => parseDuration(text, '--wait'),
+    },
+    {
+      flag: 'identity',
+      value: 'F',
+      file: true,
+      secret: true,
+      describe: 'age identity to open with beside the own one, e.g. of the recovery recipient',
+    },
+    {
+      flag: 'writer',
+      value: 'KEY',
+      repeatable: true,
+      describe: 'identity key (SPKI, base64) of another writer to believe this once',
+    },
   ],
   run: get,
   // Binary content was written to standard output already; text around it would spoil it.
@@ -55,17 +81,24 @@ async function get(input: Input, io: Io): Promise<Got> {
   const output = outputOf(input)
   const plain = optionGiven(input, 'no-seal')
   const prepare = async () => await checkOutput(output)
-  return await withTrustee(input, prepare, async ({ client, trustee }) => {
-    const retrieved = await trustee.get(ref)
+  const order = { ref, request: optionText(input, 'request'), waitMs: waitOf(input) }
+  return await withTrustee(input, prepare, async (lent) => {
+    const { client } = lent
+    const retrieved = await getApproved(lent, order, io)
     checkRef(ref, retrieved)
     const { handle, uuid } = retrieved.deposit
     const { revision } = retrieved
-    const content = await opened(retrieved, { client, plain })
+    const content = await opened(retrieved, { client, plain, input })
     if (ref !== handle) io.words(`${ref} is revision ${revision} of ${handle}`)
     await deliver(content, output, io)
     const shown = io.json && output === undefined ? { content: content.toString('base64') } : {}
     return { handle, uuid, revision, contentBytes: content.length, ...shown }
   })
+}
+
+function waitOf(input: Input): number {
+  const wait = optionText(input, 'wait')
+  return wait === undefined ? 0 : parseDuration(wait, '--wait')
 }
 
 function outputOf(input: Input): string | undefined {
@@ -100,22 +133,16 @@ function isUuid(text: string): boolean {
 }
 
 async function opened(
-  { deposit, content }: Retrieved,
-  { client, plain }: { client: LocalClient; plain: boolean },
+  retrieved: Retrieved,
+  { client, plain, input }: { client: LocalClient; plain: boolean; input: Input },
 ): Promise<Buffer> {
-  const { settings, keys } = client
-  if (plain || settings.sealing === 'none') return content
-  if (!isAgeFile(content))
-    throw new DomainError('ERR_INTEGRITY', 'the content was not sealed by a client', {
-      hints: ['--no-seal returns it as it is: nothing then proves who wrote it'],
-    })
-  const order = {
-    organisation: settings.organisation,
-    handle: parseHandle(deposit.handle),
-    identities: [keys.ageIdentity],
-    writers: [formatWriterKey(keys.identityKey), ...(settings.writers ?? [])],
-  }
-  return (await openAsReader(content, order)).content
+  if (plain || client.settings.sealing === 'none') return retrieved.content
+  const identity = input.files['identity']?.toString('utf8').trim()
+  const identities = identity === undefined ? [] : [identity]
+  return await openAsClient(retrieved, client, {
+    identities,
+    writers: optionTexts(input, 'writer'),
+  })
 }
 
 async function deliver(content: Buffer, output: string | undefined, io: Io): Promise<void> {

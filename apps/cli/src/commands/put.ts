@@ -1,12 +1,14 @@
-/** `keytrustee put`: seals content for this client and deposits it under a handle. */
+/** `keytrustee put`: seals content for this client and its readers and deposits it under a handle. */
 import {
   type Deposit,
   defaultMaxContentBytes,
+  findReaders,
   type LocalClient,
+  type Policy,
   type PutCondition,
   type PutScope,
-  sealForReaders,
-  type TrusteeClient,
+  requirePinned,
+  sealAsClient,
 } from '@keyhsm/client'
 import {
   type Command,
@@ -14,6 +16,7 @@ import {
   type Io,
   optionGiven,
   optionText,
+  optionTexts,
   policyOf,
   policyOptions,
   printFields,
@@ -21,7 +24,8 @@ import {
   tooLarge,
 } from '@keyhsm/command-line'
 import { type Handle, invalidInput, parseHandle } from '@keyhsm/core'
-import { withTrustee } from '../with-trustee.js'
+import type { TrusteesField } from '@keyhsm/protocol'
+import { type Lent, withTrustee } from '../with-trustee.js'
 
 const scopes: readonly string[] = ['deposit', 'organisation', 'service'] satisfies PutScope[]
 /** What the protocol can carry; the setting is lower. */
@@ -50,6 +54,19 @@ export const putCommand: Command = {
     },
     { flag: 'no-seal', describe: 'send the content as it is, without client-side sealing' },
     ...policyOptions,
+    {
+      flag: 'trustee',
+      value: 'CLIENT|GROUP',
+      repeatable: true,
+      describe: 'pinned clients who must approve retrievals; may be given several times',
+    },
+    {
+      flag: 'votes',
+      value: 'M',
+      describe: 'so many of the trustees must approve (default all)',
+      check: parseVotes,
+    },
+    { flag: 'no-trustees', describe: 'with --replace: nobody must approve any more' },
   ],
   run: put,
   print: ({ handle, uuid, revision }: Deposit, io) => printFields({ handle, uuid, revision }, io),
@@ -59,17 +76,32 @@ function checkScope(text: string): void {
   if (!scopes.includes(text)) throw invalidInput('--scope', `must be one of ${scopes.join(', ')}`)
 }
 
+function parseVotes(text: string): number {
+  const votes = /^\d{1,2}$/.test(text) ? Number(text) : 0
+  if (votes < 1 || votes > 32) throw invalidInput('--votes', 'must be a whole number from 1 to 32')
+  return votes
+}
+
 async function put(input: Input, io: Io): Promise<Deposit> {
   const handle = parseHandle(input.args['handle'] ?? '')
-  const prepare = async (client: LocalClient) => {
-    const content = await readContent(input, io, maxContentBytesOf(client))
-    return await sealed(content, { client, handle, plain: optionGiven(input, 'no-seal') })
-  }
-  return await withTrustee(input, prepare, async ({ trustee }, content) => {
-    const condition = await conditionOf(trustee, handle, optionGiven(input, 'replace'))
+  checkTrusteeOptions(input)
+  const wish = policyOf(input)
+  const prepare = (client: LocalClient) => readContent(input, io, maxContentBytesOf(client))
+  return await withTrustee(input, prepare, async (lent, content) => {
+    const { trustee } = lent
+    const present = optionGiven(input, 'replace') ? await trustee.find(handle) : undefined
+    const policy = wish ?? present?.policy
+    const trustees = await trusteesOf(input, lent)
+    const sealed = await sealFor(content, lent, { handle, policy, plain: isPlain(input, lent) })
+    const condition: PutCondition =
+      present === undefined ? 'absent' : { revision: present.revision }
     const scope = optionText(input, 'scope') as PutScope | undefined
-    return await trustee.put({ handle, content, condition, scope, policy: policyOf(input) })
+    return await trustee.put({ handle, content: sealed, condition, scope, policy: wish, trustees })
   })
+}
+
+function isPlain(input: Input, { client }: Lent): boolean {
+  return optionGiven(input, 'no-seal') || client.settings.sealing === 'none'
 }
 
 function maxContentBytesOf(client: LocalClient): number {
@@ -87,30 +119,43 @@ async function readContent(input: Input, io: Io, maxBytes: number): Promise<Buff
 }
 
 interface SealOrder {
-  readonly client: LocalClient
   readonly handle: Handle
+  readonly policy: Policy | undefined
   readonly plain: boolean
 }
 
-async function sealed(content: Buffer, { client, handle, plain }: SealOrder): Promise<Buffer> {
-  const { settings, keys } = client
-  if (plain || settings.sealing === 'none') return content
-  return await sealForReaders(content, {
-    organisation: settings.organisation,
-    handle,
-    writer: keys.identityKey,
-    recipients: [await keys.recipient()],
-    writtenAt: new Date(),
-  })
+async function sealFor(
+  content: Buffer,
+  { client, trustee }: Lent,
+  { handle, policy, plain }: SealOrder,
+): Promise<Buffer> {
+  if (plain) return content
+  const readers = await findReaders(trustee, client, policy)
+  return await sealAsClient(content, client, { handle, readers })
 }
 
-/** Without `replace` only a free handle; with it only over the revision that is there now, so that no other put is lost. */
-async function conditionOf(
-  trustee: TrusteeClient,
-  handle: Handle,
-  replace: boolean,
-): Promise<PutCondition> {
-  if (!replace) return 'absent'
-  const present = await trustee.find(handle)
-  return present === undefined ? 'absent' : { revision: present.revision }
+/** @throws ERR_INVALID_INPUT for options that contradict each other. */
+function checkTrusteeOptions(input: Input): void {
+  const given = optionTexts(input, 'trustee').length > 0
+  if (!given && optionText(input, 'votes') !== undefined)
+    throw invalidInput('--votes', 'needs --trustee')
+  if (given && optionGiven(input, 'no-trustees'))
+    throw invalidInput('--no-trustees', 'cannot be combined with --trustee')
+}
+
+/** @throws ERR_INTEGRITY for trustees whose identity keys are not pinned. */
+async function trusteesOf(
+  input: Input,
+  { client, trustee }: Lent,
+): Promise<TrusteesField | undefined> {
+  const names = optionTexts(input, 'trustee')
+  if (names.length === 0)
+    return optionGiven(input, 'no-trustees') ? { required: 0, keys: [] } : undefined
+  const peers = (await Promise.all(names.map((name) => trustee.peers(name)))).flatMap(
+    ({ clients }) => clients,
+  )
+  requirePinned(peers, client.settings.peers ?? [])
+  const keys = [...new Set(peers.map(({ identityKey }) => identityKey))]
+  const votes = optionText(input, 'votes')
+  return { required: votes === undefined ? keys.length : parseVotes(votes), keys }
 }

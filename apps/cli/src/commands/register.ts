@@ -163,7 +163,7 @@ function toSettings(
   enrolment: Enrolment,
   earlier: ClientSettings | undefined,
 ): ClientSettings {
-  const { maxContentBytes, writers, sealing } = earlier ?? {}
+  const { maxContentBytes, writers, peers, recovery, sealing } = earlier ?? {}
   return {
     version: 1,
     server: at.server,
@@ -175,6 +175,8 @@ function toSettings(
     state: enrolment.state,
     ...(maxContentBytes === undefined ? {} : { maxContentBytes }),
     ...(writers === undefined ? {} : { writers }),
+    ...(peers === undefined ? {} : { peers }),
+    ...(recovery === undefined ? {} : { recovery }),
     ...(sealing === undefined ? {} : { sealing }),
   }
 }

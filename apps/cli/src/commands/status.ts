@@ -1,5 +1,12 @@
 /** `keytrustee status`: who this client is, and whether its server answers. */
-import { findClientSettings, fingerprintOf, formatFingerprint, splitPem } from '@keyhsm/client'
+import {
+  findClientSettings,
+  fingerprintOf,
+  formatFingerprint,
+  formatWriterKey,
+  identityFingerprint,
+  splitPem,
+} from '@keyhsm/client'
 import { type Command, type Input, printFields } from '@keyhsm/command-line'
 import { withTrustee } from '../with-trustee.js'
 
@@ -21,7 +28,8 @@ async function status(input: Input): Promise<Status> {
   return await withTrustee(
     input,
     () => {},
-    async ({ client: { settings }, trustee }) => {
+    async ({ client, trustee }) => {
+      const { settings } = client
       const self = await trustee.self()
       const pins = splitPem(settings.serverCertificates, 'client.json')
       return {
@@ -31,6 +39,7 @@ async function status(input: Input): Promise<Status> {
         organisation: self.organisationName,
         clientName: self.clientName,
         client: self.client,
+        identityFingerprint: identityFingerprint(formatWriterKey(client.keys.identityKey)),
         deposits: self.deposits,
         sealing: self.sealing,
         clientSealing: settings.sealing ?? 'age',

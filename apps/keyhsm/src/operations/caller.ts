@@ -3,6 +3,7 @@ import type { Clock, Realm } from '@keyhsm/core'
 import type { Audit, Log } from '@keyhsm/service'
 import type { Partition } from '../partition/partition.js'
 import type { Scope } from '../settings.js'
+import type { UsedRequests } from './check-approval.js'
 import type { OpenRate } from './open-rate.js'
 
 /** The settings that operations read; a reload exchanges them as one. */
@@ -18,6 +19,7 @@ export interface Workshop {
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>
   readonly settings: SealSettings
   readonly openRate: OpenRate
+  readonly usedRequests: UsedRequests
 }
 
 /** Who asks: the realm is the trusted certificate's, never a field of a request. */

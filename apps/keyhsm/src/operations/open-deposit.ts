@@ -20,6 +20,7 @@ import type { KeyOwner } from '../keys/key-ids.js'
 import type { Partition } from '../partition/partition.js'
 import { audited, type Findings } from './audited.js'
 import type { Caller, Workshop } from './caller.js'
+import { type Approval, requireApproval, type UsedRequests } from './check-approval.js'
 import { toUnwrapFault } from './hsm-fault.js'
 
 export interface OpenRequest {
@@ -28,6 +29,8 @@ export interface OpenRequest {
   readonly context: SealContext
   readonly sealed: Buffer
   readonly canary: Fingerprint
+  /** What trustees have signed, for a deposit that has some. */
+  readonly approval?: Approval
 }
 
 /** One open on its way. */
@@ -37,6 +40,9 @@ interface Opening {
   readonly context: SealContext
   readonly findings: Findings
   readonly options: CallOptions
+  readonly approval: Approval | undefined
+  readonly now: Date
+  readonly used: UsedRequests
 }
 
 /**
@@ -46,9 +52,9 @@ interface Opening {
  * trustees must approve.
  */
 export async function openDeposit(
-  { partition, audit, openRate }: Workshop,
+  { partition, audit, openRate, usedRequests: used, clock }: Workshop,
   caller: Caller,
-  { requestId, context, sealed, canary }: OpenRequest,
+  { requestId, context, sealed, canary, approval }: OpenRequest,
   options: CallOptions = {},
 ): Promise<Buffer> {
   openRate.admit(caller.realm)
@@ -57,7 +63,11 @@ export async function openDeposit(
   const operation = { operation: 'open', requestId, actor: caller.actor, subject }
   return await audited(audit, operation, 'released', async (findings) => {
     partition.requireCanary(canary)
-    const opening: Opening = { partition, caller, context, findings, options }
+    const now = clock.now()
+    const opening: Opening = {
+      ...{ partition, caller, context, findings, options },
+      ...{ approval, now, used },
+    }
     try {
       return await partition.activity.during(() => open(opening, sealed))
     } catch (error) {
@@ -72,9 +82,25 @@ async function open(opening: Opening, bytes: Buffer): Promise<Buffer> {
   const { header } = sealed
   findings.subject = { hsmKeyId: header.hsmKeyId, hsmKeyLabel: header.hsmKeyLabel }
   const algorithm = checkHeader(opening, header)
-  return await withSecret(await unwrap(opening, sealed, algorithm), (contentKey) =>
-    openContent({ sealed, context, contentKey, authSecret: partition.keys.kAuth }),
-  )
+  const giveBack = takeApproval(opening, header)
+  try {
+    return await withSecret(await unwrap(opening, sealed, algorithm), (contentKey) =>
+      openContent({ sealed, context, contentKey, authSecret: partition.keys.kAuth }),
+    )
+  } catch (error) {
+    giveBack()
+    throw error
+  }
+}
+
+/** Uses up what the trustees of the header approved. @returns gives it back, for when nothing was released */
+function takeApproval(opening: Opening, { trustees }: SealedHeader): () => void {
+  if (trustees.required === 0) return () => undefined
+  const { approval, context, findings, now, used } = opening
+  requireApproval(trustees, context, approval, now)
+  if (!approval) return () => undefined
+  findings.subject = { ...findings.subject, request: approval.request, client: approval.client }
+  return used.take(approval)
 }
 
 /** The checks that spare the HSM; what they pass is still only believed once the content's tag was checked. */
@@ -90,9 +116,6 @@ function checkHeader({ partition, caller, context }: Opening, header: SealedHead
   ]
   const broken = rules.find(([holds]) => !holds)
   if (broken || !algorithm) throw new DomainError('ERR_INTEGRITY', broken?.[1] ?? 'not known')
-  if (header.trustees.required > 0) {
-    throw new DomainError('ERR_NOT_ALLOWED', 'trustees must approve the retrieval of this deposit')
-  }
   return algorithm
 }
 

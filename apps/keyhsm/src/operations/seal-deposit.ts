@@ -9,7 +9,13 @@ import {
   type Uuid,
   withSecret,
 } from '@keyhsm/core'
-import { formatWrapBinding, noTrustees, type SealContext, sealContent } from '@keyhsm/envelope'
+import {
+  formatWrapBinding,
+  noTrustees,
+  type SealContext,
+  sealContent,
+  type Trustees,
+} from '@keyhsm/envelope'
 import {
   type CallOptions,
   type HsmKey,
@@ -33,6 +39,8 @@ export interface SealRequest {
   readonly canary: Fingerprint
   /** Absent: the setting's. */
   readonly scope?: Scope
+  /** Who must approve each retrieval; absent: nobody. */
+  readonly trustees?: Trustees
 }
 
 export interface Sealed {
@@ -167,7 +175,8 @@ async function wrapAndProve(
 ): Promise<WrappedKey> {
   const { partition } = workshop
   const { hsm } = partition
-  const binding = formatWrapBinding(toBound(partition.keys, caller, key), request.context)
+  const bound = toBound(partition.keys, caller, { key, trustees: request.trustees })
+  const binding = formatWrapBinding(bound, request.context)
   const wrapped = await hsm.wrapKey(key.id, contentKey, binding, options)
   if (ownKey) {
     await proveWrap(hsm, { key, contentKey, wrapped, binding }, options)
@@ -185,7 +194,7 @@ function encrypt(
   const { keys } = workshop.partition
   return sealContent({
     header: {
-      ...toBound(keys, caller, key),
+      ...toBound(keys, caller, { key, trustees: request.trustees }),
       wrapAlgorithm: wrapAlgorithms[secret.wrapped.algorithm].id,
       scope,
       kind: key.kind as WrappingKind,
@@ -200,9 +209,15 @@ function encrypt(
   })
 }
 
-function toBound(keys: Workshop['partition']['keys'], { realm }: Caller, key: HsmKey) {
-  const { domain, auth } = keys
-  return { realm, domain, authKeyId: auth.id, hsmKeyId: key.id, trustees: noTrustees }
+function toBound(
+  { domain, auth }: Workshop['partition']['keys'],
+  { realm }: Caller,
+  {
+    key,
+    trustees = noTrustees,
+  }: { readonly key: HsmKey; readonly trustees?: Trustees | undefined },
+) {
+  return { realm, domain, authKeyId: auth.id, hsmKeyId: key.id, trustees }
 }
 
 async function discardOwnKey({ workshop, ownKey }: Sealing): Promise<void> {

@@ -16,6 +16,7 @@ import { listRealmKeys } from '../operations/list-keys.js'
 import { openDeposit } from '../operations/open-deposit.js'
 import { revokeKey } from '../operations/revoke-key.js'
 import { sealDeposit } from '../operations/seal-deposit.js'
+import { toApproval, toTrustees } from './approval.js'
 import { toContext } from './context.js'
 import { callerOf } from './identify.js'
 
@@ -32,6 +33,7 @@ export function makeServiceRoutes(workshop: () => Workshop): BoundRoute[] {
           content: decodeBase64(body.content, 'content'),
           canary: body.canary as Fingerprint,
           ...(body.scope === undefined ? {} : { scope: body.scope }),
+          ...(body.trustees === undefined ? {} : { trustees: toTrustees(body.trustees) }),
         },
         { signal },
       )
@@ -46,6 +48,7 @@ export function makeServiceRoutes(workshop: () => Workshop): BoundRoute[] {
           context: toContext(body.context),
           sealed: decodeBase64(body.sealed, 'sealed'),
           canary: body.canary as Fingerprint,
+          ...(body.approval === undefined ? {} : { approval: toApproval(body.approval) }),
         },
         { signal },
       )

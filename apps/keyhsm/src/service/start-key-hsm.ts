@@ -19,6 +19,7 @@ import {
 import { readConfiguration } from '../configuration.js'
 import { latchLogin } from '../login-latch.js'
 import type { Workshop } from '../operations/caller.js'
+import { UsedRequests } from '../operations/check-approval.js'
 import { OpenRate } from '../operations/open-rate.js'
 import { openPartition } from '../partition/open-partition.js'
 import type { Partition } from '../partition/partition.js'
@@ -62,6 +63,7 @@ interface Running {
   /** Exchanged as one by a reload. */
   live: LiveState
   openRate: OpenRate
+  readonly usedRequests: UsedRequests
   listener?: HttpServer
   management?: HttpServer
   lastError?: NonNullable<Status['lastError']>
@@ -126,7 +128,8 @@ async function openParts(o: KeyHsmOptions, closers: Closers): Promise<Running> {
   closers.add(() => metrics.close())
   observeCapacity(metrics, partition)
   const openRate = new OpenRate(live.settings.openRate, clock)
-  return { o, startedAt: clock.now(), partition, audit, metrics, live, openRate }
+  const usedRequests = new UsedRequests(clock)
+  return { o, startedAt: clock.now(), partition, audit, metrics, live, openRate, usedRequests }
 }
 
 async function listen(running: Running, closers: Closers): Promise<HttpServer> {
@@ -171,10 +174,11 @@ async function listen(running: Running, closers: Closers): Promise<HttpServer> {
   return running.listener
 }
 
-function toWorkshop({ o, partition, audit, live, openRate }: Running): Workshop {
+function toWorkshop({ o, partition, audit, live, openRate, usedRequests }: Running): Workshop {
   const { scope, maxContentBytes } = live.settings
   const { clock, log } = o
-  return { partition, audit, clock, log, settings: { scope, maxContentBytes }, openRate }
+  const settings = { scope, maxContentBytes }
+  return { partition, audit, clock, log, settings, openRate, usedRequests }
 }
 
 async function reload(running: Running) {

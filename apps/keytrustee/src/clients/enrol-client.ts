@@ -111,6 +111,9 @@ async function insertClient(
     keyFingerprint: request.keyFingerprint,
     identityKey: request.identityKey,
     recipient: request.recipient,
+    ...(request.recipientSignature === undefined
+      ? {}
+      : { recipientSignature: request.recipientSignature }),
     createdAt: trustee.clock.now(),
   })
   if (client.state === 'waiting') await requireRoomToWait(trustee, organisation.uuid)

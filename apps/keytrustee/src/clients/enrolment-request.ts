@@ -1,7 +1,7 @@
 /** A certificate request and its companions, checked: what enrolment works on. */
 import { createHash, createPublicKey } from 'node:crypto'
 import { type Fingerprint, invalidInput, parseShortName } from '@keyhsm/core'
-import { type BodyOf, decodeBase64, type enrolRoute } from '@keyhsm/protocol'
+import { type BodyOf, decodeBase64, type enrolRoute, isRecipientSigned } from '@keyhsm/protocol'
 import { parseCertificateRequest } from '@keyhsm/service'
 
 export interface EnrolmentRequest {
@@ -13,6 +13,7 @@ export interface EnrolmentRequest {
   readonly keyFingerprint: Fingerprint
   readonly identityKey: string
   readonly recipient: string
+  readonly recipientSignature: string | undefined
 }
 
 /** @throws ERR_INVALID_INPUT naming the field. */
@@ -26,6 +27,7 @@ export async function parseEnrolment(body: BodyOf<typeof enrolRoute>): Promise<E
     keyFingerprint: createHash('sha256').update(publicKeyDer).digest('hex') as Fingerprint,
     identityKey: requireIdentityKey(body.identityKey),
     recipient: requireRecipient(body.recipient),
+    recipientSignature: checkRecipientSignature(body),
   }
 }
 
@@ -38,6 +40,18 @@ function requireIdentityKey(text: string): string {
     // Falls through to the one answer for every unusable key.
   }
   throw invalidInput('identityKey', 'must be an Ed25519 public key (SPKI, base64)')
+}
+
+/** @throws ERR_INVALID_INPUT for one that the identity key did not make; clients of earlier releases send none. */
+export function checkRecipientSignature(
+  body: Pick<BodyOf<typeof enrolRoute>, 'identityKey' | 'recipient' | 'recipientSignature'>,
+): string | undefined {
+  const { identityKey, recipient, recipientSignature: text } = body
+  if (text === undefined) return undefined
+  const der = Buffer.from(requireIdentityKey(identityKey), 'base64')
+  const key = createPublicKey({ key: der, format: 'der', type: 'spki' })
+  if (isRecipientSigned(recipient, key, decodeBase64(text, 'recipientSignature'))) return text
+  throw invalidInput('recipientSignature', 'must be made by the identity key over the recipient')
 }
 
 /** @see https://age-encryption.org/v1: recipients are Bech32, lower case */

@@ -5,6 +5,7 @@ import type { Deposit, Revision, Transaction } from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
 import { type DepositReply, toDepositReply } from './deposit-field.js'
 import type { StoreRequest } from './orders.js'
+import { policyAfter } from './put-policy.js'
 import type { ReservedRemove } from './reserve-puts.js'
 import type { SealedPut } from './seal-puts.js'
 
@@ -96,7 +97,7 @@ async function storePut(
     createdAt: now,
     ...sealed,
   }
-  const policy = put.order.policy === undefined ? put.before?.policy : put.order.policy.to
+  const policy = policyAfter(put)
   const deposit = grants.deposit({
     uuid: put.deposit,
     organisation: o.caller.organisation.uuid,

@@ -22,16 +22,25 @@ export function toDepositReply(
     sealing: latest.sealing,
     createdAt: deposit.createdAt.toISOString(),
     updatedAt: deposit.updatedAt.toISOString(),
-    ...(deposit.policy ? { policy: toPolicyReply(deposit.policy) } : {}),
+    ...toPolicyReply(deposit.policy),
     ...(deposit.undeleteUntil ? { undeleteUntil: deposit.undeleteUntil.toISOString() } : {}),
   }
 }
 
-function toPolicyReply({ networks, clients, groups, ...rest }: Policy): PolicyField {
-  return {
+function toPolicyReply(policy: Policy | undefined): Pick<DepositReply, 'policy' | 'trustees'> {
+  const { trustees, networks, clients, groups, ...rest } = policy ?? {}
+  const laidDown: PolicyField = {
     ...rest,
     ...(networks === undefined ? {} : { networks: [...networks] }),
     ...(clients === undefined ? {} : { clients: [...clients] }),
     ...(groups === undefined ? {} : { groups: [...groups] }),
+  }
+  const given = trustees && {
+    required: trustees.required,
+    clients: trustees.trustees.map(({ client }) => client),
+  }
+  return {
+    ...(Object.keys(laidDown).length === 0 ? {} : { policy: laidDown }),
+    ...(given ? { trustees: given } : {}),
   }
 }

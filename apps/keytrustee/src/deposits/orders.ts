@@ -7,8 +7,9 @@ import {
   parseHandle,
   type Uuid,
 } from '@keyhsm/core'
-import { decodeBase64, type PolicyField } from '@keyhsm/protocol'
+import { decodeBase64, type PolicyField, type TrusteesField } from '@keyhsm/protocol'
 import { formatPolicy, type Policy } from '../policies/policy.js'
+import type { Trustees } from '../policies/trustees.js'
 import { type Grants, macText, type Part } from '../grants.js'
 import type { Scope } from '../sealing/sealer.js'
 
@@ -22,6 +23,8 @@ export interface PutOrder {
   readonly replaces: number | undefined
   /** Set with the put; undefined keeps what was laid down. */
   readonly policy?: { readonly to: Policy | undefined }
+  /** The same for trustees. */
+  readonly trustees?: { readonly to: Trustees | undefined }
 }
 
 export interface StoreRequest {
@@ -39,6 +42,7 @@ export interface RawPut {
   readonly ifNoneMatch?: '*'
   readonly ifMatch?: number
   readonly policy?: PolicyField
+  readonly trustees?: TrusteesField
 }
 
 /**
@@ -107,6 +111,7 @@ export function requestHash(grants: Grants, request: StoreRequest): Fingerprint 
     put.onlyNew ? 1 : 0,
     put.replaces,
     ...(put.policy === undefined ? [] : ['policy', formatPolicy(put.policy.to)]),
+    ...(put.trustees === undefined ? [] : ['trustees', JSON.stringify(put.trustees.to)]),
   ])
   return macText(
     grants.mac('request', [request.operation, request.puts.length, ...puts, ...request.removes]),

@@ -1,23 +1,18 @@
 import { audited, auditRefusal } from '../audited.js'
-import { believedGroupsOf } from '../policies/believed-groups.js'
 import { giveBackUse, takeUse } from '../policies/count-retrieval.js'
 import { decide, type Facts, noSuchDeposit, refusal } from '../policies/decide.js'
-import { readUsed } from '../policies/explain-policy.js'
-import type { Sealer } from '../sealing/sealer.js'
+import { type Approved, findApproved, toApproval } from '../requests/find-approved.js'
+import type { OpenOrder, Sealer } from '../sealing/sealer.js'
 import { releasedNothing } from '../sealing/released-nothing.js'
 import type { Caller, Trustee } from '../trustee.js'
 import { type DepositReply, toDepositReply } from './deposit-field.js'
-import { findOwn, type Found, type Lookup } from './find-own.js'
+import { findOwn, type Found } from './find-own.js'
+import { readFacts, type Retrieval } from './retrieval-facts.js'
 
 export interface Retrieved {
   readonly deposit: DepositReply
   readonly revision: number
   readonly content: Buffer
-}
-
-export interface Retrieval extends Omit<Lookup, 'operation'> {
-  /** The caller's IP address. */
-  readonly from: string
 }
 
 /**
@@ -32,7 +27,9 @@ export async function retrieveDeposit(
 ): Promise<Retrieved> {
   const found = await findOwn(trustee, caller, { ...retrieval, operation: 'get' })
   const operation = operationOf(caller, retrieval, found)
-  const facts = await readFacts(trustee, caller, retrieval, found)
+  const approved = await findApproved(trustee, caller, { uuid: retrieval.request, found })
+  const approvals = approved?.approvals.length ?? 0
+  const facts = { ...(await readFacts(trustee, caller, retrieval, found)), approvals }
   const decision = decide(facts)
   if (!decision.allowed) {
     await auditRefusal(trustee.audit, operation, 'refused', decision.reason)
@@ -44,53 +41,39 @@ export async function retrieveDeposit(
     throw noSuchDeposit()
   }
   const content = await audited(trustee.audit, operation, 'released', () =>
-    found.deposit.policy?.maxRetrievals === undefined
+    approved === undefined && found.deposit.policy?.maxRetrievals === undefined
       ? openFound(sealer, retrieval, found)
-      : openCounted(trustee, sealer, retrieval, { found, facts }),
+      : openOnce(trustee, sealer, retrieval, { found, facts, approved }),
   )
   const latest = await latestOf(trustee, found)
   return { deposit: latest, revision: found.revision.revision, content }
 }
 
-async function readFacts(
-  trustee: Trustee,
-  { client }: Caller,
-  { from }: Retrieval,
-  { deposit }: Found,
-): Promise<Facts> {
-  const named = deposit.owner !== client.uuid && deposit.policy?.groups !== undefined
-  return {
-    client,
-    groups: named ? await believedGroupsOf(trustee, client) : [],
-    deposit,
-    revoked: trustee.revocations.has(deposit.uuid),
-    now: trustee.clock.now(),
-    from,
-    used: await readUsed(trustee, deposit),
-  }
-}
-
-async function openCounted(
+async function openOnce(
   trustee: Trustee,
   sealer: Sealer,
   retrieval: Retrieval,
-  { found, facts }: { readonly found: Found; readonly facts: Facts },
+  o: { readonly found: Found; readonly facts: Facts; readonly approved: Approved | undefined },
 ): Promise<Buffer> {
-  await takeUse(trustee, facts)
-  return openFound(sealer, { ...retrieval, once: true }, found).catch(async (error: unknown) => {
-    if (releasedNothing(error)) await giveBackUse(trustee, found.deposit.uuid)
+  const { found, facts, approved } = o
+  await takeUse(trustee, facts, approved?.request)
+  const approval = approved && toApproval(approved)
+  const once = { once: true, ...(approval ? { approval } : {}) } as const
+  return openFound(sealer, retrieval, found, once).catch(async (error: unknown) => {
+    if (releasedNothing(error)) await giveBackUse(trustee, found.deposit, approved?.request)
     throw error
   })
 }
 
 function openFound(
   sealer: Sealer,
-  { requestId, once }: Retrieval & { readonly once?: true },
+  { requestId }: Retrieval,
   { deposit, revision }: Found,
+  how: Pick<OpenOrder, 'once' | 'approval'> = {},
 ): Promise<Buffer> {
   const { uuid, organisation, handle } = deposit
   const context = { organisation, deposit: uuid, handle, revision: revision.revision }
-  return sealer.open({ requestId, context, stored: revision.stored, ...(once ? { once } : {}) })
+  return sealer.open({ requestId, context, stored: revision.stored, ...how })
 }
 
 function operationOf(caller: Caller, { requestId }: Retrieval, { deposit, revision }: Found) {

@@ -2,6 +2,7 @@
 import { reached, type Uuid } from '@keyhsm/core'
 import type { SealContext, SealedContent, Sealer } from '../sealing/sealer.js'
 import type { Caller } from '../trustee.js'
+import { trusteesOf } from './put-policy.js'
 import type { ReservedPut } from './reserve-puts.js'
 
 export interface SealedPut extends ReservedPut {
@@ -26,7 +27,8 @@ export async function sealPuts(
       const [index, put] = next
       const { content, scope } = put.order
       const context = contextOf(caller, put)
-      await sealer.seal({ requestId, context, scope, content }).then(
+      const trustees = trusteesOf(put)
+      await sealer.seal({ requestId, context, scope, content, trustees }).then(
         (sealed) => {
           done[index] = { ...put, sealed }
         },

@@ -1,5 +1,5 @@
 /** What administrators order about groups of clients. */
-import { DomainError, newUuid, parseShortName, parseUuid, type Uuid } from '@keyhsm/core'
+import { DomainError, newUuid, parseShortName, parseUuid } from '@keyhsm/core'
 import { audited } from '../audited.js'
 import type { Client, Group, Organisation } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
@@ -80,7 +80,7 @@ function write(
   change: Parameters<Trustee['store']['withTransaction']>[0],
 ): Promise<unknown> {
   const { uuid, organisation, name, members } = group
-  const subjects = [{ group: uuid as Uuid, organisation, name, members: members.join(' ') }]
+  const subjects = [{ group: uuid, organisation, name, members: members.join(' ') }]
   return audited(trustee.audit, { operation, requestId, actor, subjects }, 'done', () =>
     trustee.store.withTransaction(change),
   )

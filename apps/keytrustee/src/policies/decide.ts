@@ -16,6 +16,10 @@ export interface Facts {
   readonly from: string
   /** Retrievals counted so far; only needed where the policy limits them. */
   readonly used: number
+  /** Right signatures of trustees on the caller's request. */
+  readonly approvals: number
+  /** The newest revision is asked for. */
+  readonly newest: boolean
 }
 
 export type Refusal =
@@ -27,6 +31,8 @@ export type Refusal =
   | 'expired'
   | 'network'
   | 'used-up'
+  | 'older-revision'
+  | 'approval-needed'
 
 export type Decision =
   | { readonly allowed: true }
@@ -77,6 +83,17 @@ export const rules: readonly Rule[] = [
     holds: ({ deposit: { policy }, used }) =>
       policy?.maxRetrievals === undefined || used < policy.maxRetrievals,
   },
+  {
+    reason: 'older-revision',
+    words: 'it is the newest revision, where trustees approve',
+    holds: ({ deposit: { policy }, newest }) => policy?.trustees === undefined || newest,
+  },
+  {
+    reason: 'approval-needed',
+    words: 'enough trustees have approved',
+    holds: ({ deposit: { policy }, approvals }) =>
+      policy?.trustees === undefined || approvals >= policy.trustees.required,
+  },
 ]
 
 /** The first rule that does not hold decides. */
@@ -90,6 +107,8 @@ export function mayRead({ client, groups, deposit }: Pick<Facts, 'client' | 'gro
   if (deposit.organisation !== client.organisation) return false
   if (deposit.owner === client.uuid) return true
   const { policy } = deposit
+  // A trustee never reads, whatever else the policy says.
+  if (policy?.trustees?.trustees.some((trustee) => trustee.client === client.uuid)) return false
   const named = policy?.clients?.includes(client.uuid) === true
   return named || (policy?.groups?.some((group) => groups.includes(group)) ?? false)
 }
@@ -129,9 +148,17 @@ const answers: Readonly<Record<Refusal, (deposit: Deposit) => DomainError>> = {
   expired: ({ policy }) =>
     notAllowed(`the deposit could be retrieved until ${policy?.expiresAt} only`),
   network: () => notAllowed('the deposit cannot be retrieved from this address'),
+  'older-revision': () => notAllowed('trustees approve retrievals of the newest revision only'),
+  'approval-needed': (deposit) => approvalNeeded(deposit),
   'used-up': ({ policy }) =>
     notAllowed(`the deposit could be retrieved ${policy?.maxRetrievals} times, and was`),
 }
+
+const approvalNeeded = ({ policy }: Deposit) =>
+  new DomainError(
+    'ERR_APPROVAL_NEEDED',
+    `${policy?.trustees?.required ?? 0} trustees must approve the retrieval of this deposit`,
+  )
 
 /** What the caller hears: a deposit that is not his looks like one that is not there. */
 export function refusal(reason: Refusal, deposit: Deposit): DomainError {

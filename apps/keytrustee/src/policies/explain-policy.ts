@@ -1,4 +1,4 @@
-import { DomainError, type Uuid } from '@keyhsm/core'
+import { DomainError } from '@keyhsm/core'
 import type { explainPolicyRoute, ReplyOf } from '@keyhsm/protocol'
 import type { Client, Deposit } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
@@ -28,6 +28,8 @@ export async function explainPolicy(
     now: at,
     from,
     used: await readUsed(trustee, deposit),
+    approvals: 0,
+    newest: true,
   }
   const decision = decide(facts)
   return {
@@ -47,5 +49,5 @@ export async function readUsed(
   { uuid, policy }: Pick<Deposit, 'uuid' | 'policy'>,
 ): Promise<number> {
   if (policy?.maxRetrievals === undefined) return 0
-  return usedOf(grants, await store.findRetrievalCount(uuid as Uuid)) ?? Number.MAX_SAFE_INTEGER
+  return usedOf(grants, await store.findRetrievalCount(uuid)) ?? Number.MAX_SAFE_INTEGER
 }

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net'
 import { DomainError, invalidInput, type Uuid } from '@keyhsm/core'
 import type { PolicyField } from '@keyhsm/protocol'
+import type { Trustees } from './trustees.js'
 
 /** Absent members lay down nothing. Who is not named in `clients` or `groups` and is not the owner may never retrieve. */
 export interface Policy {
@@ -14,6 +15,8 @@ export interface Policy {
   readonly networks?: readonly string[]
   readonly clients?: readonly Uuid[]
   readonly groups?: readonly Uuid[]
+  /** Set with a put only: they are sealed into the header. */
+  readonly trustees?: Trustees
 }
 
 /** The order of members in the canonical text. */
@@ -24,6 +27,7 @@ const members = [
   'networks',
   'clients',
   'groups',
+  'trustees',
 ] as const
 
 /** The one text of a policy; undefined for one that lays down nothing. */
@@ -67,6 +71,16 @@ export async function parsePolicy(
     ...(groups === undefined ? {} : { groups }),
   }
   return readPolicy(formatPolicy(policy))
+}
+
+/** The same policy with other trustees, or with none. */
+export function withTrustees(
+  policy: Policy | undefined,
+  trustees: Trustees | undefined,
+): Policy | undefined {
+  const { trustees: _, ...rest } = policy ?? {}
+  const next = trustees === undefined ? rest : { ...rest, trustees }
+  return readPolicy(formatPolicy(next))
 }
 
 /** Clients and groups that may retrieve besides the owner. */

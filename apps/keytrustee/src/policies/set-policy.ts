@@ -6,7 +6,7 @@ import type { Deposit, Reader, Transaction } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
 import { newCount } from './count-retrieval.js'
 import { noSuchDeposit, removedDeposit } from './decide.js'
-import { formatPolicy, parsePolicy, type Policy, readersOf } from './policy.js'
+import { formatPolicy, parsePolicy, type Policy, readersOf, withTrustees } from './policy.js'
 
 export interface PolicyOrder {
   readonly requestId: Uuid
@@ -52,7 +52,9 @@ export async function setPolicy(
   const before = (await store.findDepositByUuid(uuid))?.deposit
   if (!before || !grants.believesDeposit(before)) throw noSuchDeposit()
   if (before.state !== 'active') throw removedDeposit(before)
-  const policy = await parseFor(store, before.organisation, order.policy)
+  const parsed = await parseFor(store, before.organisation, order.policy)
+  // Trustees stand in the sealed header: a policy cannot change them.
+  const policy = withTrustees(parsed, before.policy?.trustees)
   const { organisation, handle, revision, owner } = before
   const { requestId, actor } = order
   const subject = {

@@ -1,6 +1,7 @@
 /** Sealing through the joined Key HSM. What Key HSM answers is passed on; what only this server can mend is not. */
 import type { KeyHsmClient } from '@keyhsm/client'
 import { DomainError, type ErrorCode, type HsmKeyId, toDomainError } from '@keyhsm/core'
+import type { Trustees } from '../policies/trustees.js'
 import type { Join } from '../store/store.js'
 import type { Scope, Sealer } from './sealer.js'
 
@@ -18,6 +19,9 @@ const passedOn: ReadonlySet<ErrorCode> = new Set([
   'ERR_TOO_LARGE',
 ])
 
+/** For ever, or not with these approvals: the caller hears it from Key HSM itself. */
+const openingCodes: ReadonlySet<ErrorCode> = new Set(['ERR_IRRETRIEVABLE', 'ERR_NOT_ALLOWED'])
+
 export function createKeyHsmSealer(
   calls: SealingCalls,
   join: Pick<Join, 'canary'>,
@@ -27,13 +31,14 @@ export function createKeyHsmSealer(
   return {
     sealing: 'hsm',
     makesKey: (scope) => (scope ?? defaultScope) === 'deposit',
-    async seal({ requestId, context, scope, content }) {
+    async seal({ requestId, context, scope, content, trustees }) {
       const order = {
         requestId,
         context,
         content,
         canary,
         ...(scope === undefined ? {} : { scope }),
+        ...(trustees === undefined ? {} : { trustees: toKeys(trustees) }),
       }
       const reply = await calls.seal(order).catch(translate)
       return {
@@ -45,11 +50,14 @@ export function createKeyHsmSealer(
         newKey: reply.newKey,
       }
     },
-    open: ({ requestId, context, stored, once }) =>
+    open: ({ requestId, context, stored, once, approval }) =>
       calls
-        .open({ requestId, context, sealed: stored, canary }, { once })
+        .open(
+          { requestId, context, sealed: stored, canary, ...(approval ? { approval } : {}) },
+          { once },
+        )
         .catch((error: unknown) => {
-          if (error instanceof DomainError && error.code === 'ERR_IRRETRIEVABLE') throw error
+          if (error instanceof DomainError && openingCodes.has(error.code)) throw error
           return translate(error)
         }),
     async discard(requestId, hsmKeyId) {
@@ -59,6 +67,10 @@ export function createKeyHsmSealer(
       await calls.revoke({ requestId, hsmKeyId, canary, reason: 'purge' }).catch(translate)
     },
   }
+}
+
+function toKeys({ required, trustees }: Trustees) {
+  return { required, keys: trustees.map(({ key }) => key) }
 }
 
 /** Key HSM's answer as this server's clients may hear it. A login or trust fault there is no fault of theirs. */

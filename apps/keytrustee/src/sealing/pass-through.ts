@@ -4,7 +4,7 @@
  * `KTPT` ‖ 01 ‖ HMAC-SHA-256 (32 bytes) ‖ content.
  */
 import { timingSafeEqual } from 'node:crypto'
-import { irretrievable } from '@keyhsm/core'
+import { DomainError, irretrievable } from '@keyhsm/core'
 import type { Grants } from '../grants.js'
 import type { SealContext, Sealer } from './sealer.js'
 
@@ -19,15 +19,18 @@ export function createPassThroughSealer(grants: Grants): Sealer {
   return {
     sealing: 'pass-through',
     makesKey: () => false,
-    seal: ({ context, content }) =>
-      Promise.resolve({
+    async seal({ context, content, trustees }) {
+      if (trustees !== undefined)
+        throw new DomainError('ERR_NOT_JOINED', 'trustees need a Key HSM that verifies them')
+      return {
         stored: Buffer.concat([header, macOf(context, content), content]),
         hsmKeyId: undefined,
         hsmKeyLabel: undefined,
         scope: undefined,
         kind: undefined,
         newKey: false,
-      }),
+      }
+    },
     async open({ context, stored }) {
       const content = stored.subarray(header.length + macBytes)
       const framed = stored.length >= header.length + macBytes

@@ -1,5 +1,7 @@
 /** What the Trustee Server knows of sealing: bytes in, bytes out. It never holds a key that opens a deposit. */
 import type { Handle, HsmKeyId, Uuid } from '@keyhsm/core'
+import type { BodyOf, openRoute } from '@keyhsm/protocol'
+import type { Trustees } from '../policies/trustees.js'
 
 /** What sealed bytes are bound to. */
 export interface SealContext {
@@ -17,6 +19,8 @@ export interface SealOrder {
   /** Absent: Key HSM's setting. */
   readonly scope?: Scope | undefined
   readonly content: Buffer
+  /** Sealed into the header; Key HSM verifies their signatures. */
+  readonly trustees?: Trustees | undefined
 }
 
 /** What is stored of one revision. */
@@ -36,6 +40,8 @@ export interface OpenOrder {
   readonly stored: Buffer
   /** Asked exactly once: whether something was released must be known afterwards. */
   readonly once?: true
+  /** What trustees have signed. */
+  readonly approval?: NonNullable<BodyOf<typeof openRoute>['approval']>
 }
 
 export interface Sealer {

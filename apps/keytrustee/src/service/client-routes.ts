@@ -1,6 +1,6 @@
 /** The routes of the clients' port, tied to what they do. */
 import type { X509Certificate } from 'node:crypto'
-import type { Handle } from '@keyhsm/core'
+import type { Handle, Uuid } from '@keyhsm/core'
 import {
   encodeBase64,
   enrolRoute,
@@ -33,6 +33,7 @@ import type { Trustee } from '../trustee.js'
 import { clientOf } from './identify.js'
 import { formatKeyFingerprint } from './key-fingerprint.js'
 import { toPurgeReply } from './purge-reply.js'
+import { requestRoutes } from './request-routes.js'
 
 export interface ClientRoutesOptions {
   readonly trustee: Trustee
@@ -43,7 +44,7 @@ export interface ClientRoutesOptions {
 }
 
 export function clientRoutes(o: ClientRoutesOptions): readonly BoundRoute[] {
-  return [...openRoutes(o), ...depositRoutes(o), ...removalRoutes(o)]
+  return [...openRoutes(o), ...depositRoutes(o), ...removalRoutes(o), ...requestRoutes(o.trustee)]
 }
 
 /** Without an identity: first contact, and the two pages of the old product. */
@@ -90,15 +91,19 @@ function depositRoutes({ trustee }: ClientRoutesOptions): BoundRoute[] {
       const reply = await putBatch(trustee, clientOf(identity).caller, request)
       return { deposits: [...reply.deposits], removed: [...reply.removed] }
     }),
-    bindRoute(getDepositRoute, async ({ identity, requestId, params, peerAddress: from }) => {
-      const lookup = { requestId, ref: params.ref, from }
-      const { deposit, revision, content } = await retrieveDeposit(
-        trustee,
-        clientOf(identity).caller,
-        lookup,
-      )
-      return { deposit, revision, content: encodeBase64(content) }
-    }),
+    bindRoute(
+      getDepositRoute,
+      async ({ identity, requestId, params, query, peerAddress: from }) => {
+        const request = query.request === undefined ? {} : { request: query.request as Uuid }
+        const lookup = { requestId, ref: params.ref, from, ...request }
+        const { deposit, revision, content } = await retrieveDeposit(
+          trustee,
+          clientOf(identity).caller,
+          lookup,
+        )
+        return { deposit, revision, content: encodeBase64(content) }
+      },
+    ),
     bindRoute(listDepositsRoute, async ({ identity, requestId, query }) => {
       const page = { requestId, ...query } as { requestId: typeof requestId; after?: Handle }
       const { deposits, next } = await listDeposits(trustee, clientOf(identity).caller, page)

@@ -47,6 +47,7 @@ async function sweepOnce({ trustee, log }: HousekeepingOptions): Promise<void> {
   if (swept.length > 0) log.warn({ count: swept.length }, 'abandoned reservations are removed')
   await trustee.store.withTransaction(async (transaction) => {
     await transaction.deleteRequestsBefore(new Date(now - requestMemoryMs))
+    await transaction.deleteRetrievalRequestsBefore(new Date(now - requestMemoryMs))
     await transaction.deleteHsmKeyCountsBefore(new Date(now - 2 * hsmKeyWindowMs))
   })
 }

@@ -74,6 +74,32 @@ export interface Group extends Granted {
   readonly createdAt: Date
 }
 
+/** A client asks for a deposit that has trustees. */
+export interface RetrievalRequest extends Granted {
+  readonly uuid: Uuid
+  readonly deposit: Uuid
+  readonly revision: number
+  readonly organisation: Uuid
+  readonly client: Uuid
+  /** Its identity key: raw Ed25519, base64. */
+  readonly clientKey: string
+  /** Base64; undefined until it has signed. */
+  readonly clientSignature: string | undefined
+  readonly state: 'open' | 'withdrawn' | 'used'
+  readonly createdAt: Date
+  readonly expiresAt: Date
+}
+
+/** What one trustee said to a request; an approval is worth what its signature is. */
+export interface Verdict {
+  readonly request: Uuid
+  readonly trustee: Uuid
+  readonly verdict: 'approve' | 'deny'
+  /** Base64; with `approve` only. */
+  readonly signature: string | undefined
+  readonly decidedAt: Date
+}
+
 /** How often a deposit was retrieved since its policy limits that. */
 export interface RetrievalCount extends Granted {
   readonly deposit: Uuid
@@ -200,6 +226,15 @@ export interface Reader {
     owner: Uuid,
     ref: { readonly handle: Handle } | { readonly uuid: Uuid },
   ): Promise<{ readonly deposit: Deposit; readonly revision: Revision } | undefined>
+  findRetrievalRequest(uuid: Uuid): Promise<RetrievalRequest | undefined>
+  /** Those of an organisation that expire after an instant, oldest first. */
+  listRetrievalRequests(o: {
+    readonly organisation: Uuid
+    readonly after: Date
+    readonly limit: number
+  }): Promise<readonly RetrievalRequest[]>
+  /** In the order of time. */
+  listVerdicts(request: Uuid): Promise<readonly Verdict[]>
   /**
    * As {@link findForRetrieval} for deposits of others that name this client, or a group it is in, as a reader; by handle
    * only within its organisation, and only when one deposit matches.
@@ -294,6 +329,14 @@ export interface Transaction extends Reader {
   lockRetrievalCount(deposit: Uuid): Promise<RetrievalCount | undefined>
   /** Inserts or replaces. */
   saveRetrievalCount(count: RetrievalCount): Promise<void>
+  /** The request, and nobody else may change it until the transaction ends. */
+  lockRetrievalRequest(uuid: Uuid): Promise<RetrievalRequest | undefined>
+  /** Inserts, or changes signature and state. */
+  saveRetrievalRequest(request: RetrievalRequest): Promise<void>
+  /** With their verdicts. */
+  deleteRetrievalRequestsBefore(instant: Date): Promise<number>
+  saveVerdict(verdict: Verdict): Promise<void>
+  deleteVerdict(request: Uuid, trustee: Uuid): Promise<void>
   /** Removes what puts under way have reserved for this deposit: they can no longer commit. */
   deletePendingPutsOf(deposit: Uuid): Promise<void>
   /** Empties the stored bytes of every revision. */

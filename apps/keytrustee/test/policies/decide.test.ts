@@ -20,6 +20,8 @@ const facts: Facts = {
   now: new Date('2026-11-22T10:00:00Z'),
   from: '192.0.2.7',
   used: 0,
+  approvals: 0,
+  newest: true,
 }
 const allowed = { allowed: true }
 const refused = (reason: string) => ({ allowed: false, reason })
@@ -57,6 +59,13 @@ describe('decide', () => {
 
   const group = newUuid()
   const reader = { ...client, uuid: newUuid() }
+  const two = {
+    required: 2,
+    trustees: [
+      { client: reader.uuid, key: 'a' },
+      { client: newUuid(), key: 'b' },
+    ],
+  }
   test.each([
     ['before its time', { notBefore: '2026-11-22T10:00:00.001Z' }, {}, refused('too-early')],
     ['when its time has come', { notBefore: '2026-11-22T10:00:00.000Z' }, {}, allowed],
@@ -81,6 +90,20 @@ describe('decide', () => {
       'as a member of another',
       { groups: [group] },
       { client: reader, groups: [newUuid()] },
+      refused('not-reader'),
+    ],
+    ['without enough trustees', { trustees: two }, { approvals: 1 }, refused('approval-needed')],
+    ['with enough', { trustees: two }, { approvals: 2 }, allowed],
+    [
+      'an older revision with trustees',
+      { trustees: two },
+      { approvals: 2, newest: false },
+      refused('older-revision'),
+    ],
+    [
+      'as a trustee, reader or not',
+      { trustees: two, clients: [reader.uuid] },
+      { client: reader, approvals: 2 },
       refused('not-reader'),
     ],
     ['as the owner beside readers', { clients: [reader.uuid] }, {}, allowed],

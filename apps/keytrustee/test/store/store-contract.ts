@@ -7,6 +7,7 @@ import { describePolicies } from './contract/policies.js'
 import { describePurges } from './contract/purges.js'
 import { describePuts } from './contract/puts.js'
 import { describeQuotas } from './contract/quotas.js'
+import { describeRequests } from './contract/requests.js'
 import { describeTransactions } from './contract/transactions.js'
 
 /** Runs the whole contract against the store that `open` gives: one store, rows made fresh by each test. */
@@ -23,6 +24,7 @@ export function describeStore(name: string, open: () => Promise<Store>): void {
       describePuts,
       describePurges,
       describePolicies,
+      describeRequests,
       describeQuotas,
       describeTransactions,
     ]

@@ -20,11 +20,15 @@ export class KeyHsmDouble implements Calls {
   readonly keys = new Map<string, Key>()
   readonly calls: { readonly verb: Verb; readonly requestId: string; readonly reason?: string }[] =
     []
+  /** What came with each seal and each open. */
+  readonly trustees: (Parameters<Calls['seal']>[0]['trustees'] | undefined)[] = []
+  readonly approvals: (Parameters<Calls['open']>[0]['approval'] | undefined)[] = []
   /** Called before each verb; what it throws is the answer. */
   before: (verb: Verb, count: number) => void | Promise<void> = () => undefined
 
   async seal(request: Parameters<Calls['seal']>[0]) {
     await this.#enter('seal', request)
+    this.trustees.push(request.trustees)
     const id = randomBytes(16).toString('hex')
     const label = `${request.context.handle}-3T17-YYdn-2015-07-23`
     const scope = request.scope ?? 'deposit'
@@ -42,6 +46,7 @@ export class KeyHsmDouble implements Calls {
 
   async open(request: Parameters<Calls['open']>[0]): Promise<Buffer> {
     await this.#enter('open', request)
+    this.approvals.push(request.approval)
     const sealed = Buffer.from(request.sealed)
     const key = this.keys.get(sealed.subarray(0, 16).toString('hex'))
     if (!key) throw irretrievable()

@@ -26,6 +26,7 @@ export const limits: Limits = {
   waitingClientsPerOrganisation: 2,
   undeleteMs: 30 * 86400_000,
   pruneMinAgeMs: 86400_000,
+  approvalMs: 3600_000,
 }
 
 /** A clock that tests move. */
@@ -108,7 +109,11 @@ async function readAudit(file: string): Promise<readonly AuditLine[]> {
 /** Rows of an organisation and one of its clients, granted and stored. */
 export async function addCaller(
   { store, grants, clock }: Pick<Surroundings, 'store' | 'grants' | 'clock'>,
-  o: { readonly organisation?: Organisation; readonly name?: string } = {},
+  o: {
+    readonly organisation?: Organisation
+    readonly name?: string
+    readonly identityKey?: string
+  } = {},
 ): Promise<Caller> {
   const organisation =
     o.organisation ??
@@ -126,7 +131,7 @@ export async function addCaller(
     name: o.name ?? `client-${randomBytes(4).toString('hex')}`,
     state: 'active',
     keyFingerprint: randomBytes(32).toString('hex') as Client['keyFingerprint'],
-    identityKey: 'not used here',
+    identityKey: o.identityKey ?? 'not used here',
     recipient: 'age1notusedhere',
     createdAt: clock.now(),
   })

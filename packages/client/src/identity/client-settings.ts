@@ -20,6 +20,10 @@ export const ClientSettingsField = Type.Object(
     maxContentBytes: Type.Optional(Type.Integer({ minimum: 1, maximum: 16 * 1024 * 1024 })),
     /** Identity keys (SPKI, base64) of other writers whose content this client believes. */
     writers: Type.Optional(Type.Array(Type.String())),
+    /** Identity keys (SPKI, base64) of clients that this client accepts as readers and trustees. */
+    peers: Type.Optional(Type.Array(Type.String())),
+    /** age recipient of the organisation for lost keys: everything is sealed for it too. */
+    recovery: Type.Optional(Type.String()),
     /** `none` switches client-side sealing off for every put and get. */
     sealing: Type.Optional(Type.Union([Type.Literal('age'), Type.Literal('none')])),
   },

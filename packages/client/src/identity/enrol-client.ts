@@ -1,5 +1,6 @@
 /** Enrolment: the client's public keys and its proof go to the server, a certificate comes back and is checked. */
 import { DomainError } from '@keyhsm/core'
+import { signRecipient } from '@keyhsm/protocol'
 import { formatWriterKey } from '../sealing/writer-key.js'
 import { Transport } from '../transport/transport.js'
 import { type Enrolment, TrusteeClient } from '../trustee-client.js'
@@ -25,13 +26,15 @@ export interface EnrolmentOrder {
 export async function enrolClient(order: EnrolmentOrder, keys: ClientKeys): Promise<Enrolment> {
   const transport = new Transport({ url: order.server, tls: { ca: [order.serverCertificates] } })
   try {
+    const recipient = await keys.recipient()
     const enrolment = await new TrusteeClient(transport).enrol({
       organisation: order.organisationName,
       ...(order.auth === undefined ? {} : { auth: order.auth }),
       clientName: order.clientName,
       certificateRequest: await makeCertificateRequest(keys.tlsKey, order.clientName),
       identityKey: formatWriterKey(keys.identityKey),
-      recipient: await keys.recipient(),
+      recipient,
+      recipientSignature: signRecipient(recipient, keys.identityKey).toString('base64'),
     })
     checkEnrolment(enrolment, keys)
     return enrolment

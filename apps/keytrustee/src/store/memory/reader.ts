@@ -10,10 +10,12 @@ import type {
   Reader,
   RequestResult,
   RetrievalCount,
+  RetrievalRequest,
   Revision,
   RevisionMeta,
   Revocation,
   Usage,
+  Verdict,
 } from '../store.js'
 import { detached, type HsmKeyUses, requestKey, type Tables } from './tables.js'
 
@@ -79,6 +81,25 @@ export class MemoryReader implements Reader {
 
   async findRetrievalCount(deposit: Uuid): Promise<RetrievalCount | undefined> {
     return this.current().retrievalCounts.get(deposit)
+  }
+
+  async findRetrievalRequest(uuid: Uuid): Promise<RetrievalRequest | undefined> {
+    return this.current().retrievalRequests.get(uuid)
+  }
+
+  async listRetrievalRequests(
+    o: Parameters<Reader['listRetrievalRequests']>[0],
+  ): Promise<readonly RetrievalRequest[]> {
+    return [...this.current().retrievalRequests.values()]
+      .filter((row) => row.organisation === o.organisation && row.expiresAt > o.after)
+      .sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime())
+      .slice(0, o.limit)
+  }
+
+  async listVerdicts(request: Uuid): Promise<readonly Verdict[]> {
+    return [...this.current().verdicts.values()]
+      .filter((row) => row.request === request)
+      .sort((a, b) => a.decidedAt.getTime() - b.decidedAt.getTime())
   }
 
   async findShared(

@@ -10,8 +10,10 @@ import type {
   PendingPut,
   RequestResult,
   RetrievalCount,
+  RetrievalRequest,
   Revision,
   Revocation,
+  Verdict,
 } from '../store.js'
 
 export interface HsmKeyCount {
@@ -32,6 +34,9 @@ export interface Tables {
   /** By deposit. */
   readonly readers: Map<Uuid, readonly Uuid[]>
   readonly retrievalCounts: Map<Uuid, RetrievalCount>
+  readonly retrievalRequests: Map<Uuid, RetrievalRequest>
+  /** By request and trustee. */
+  readonly verdicts: Map<string, Verdict>
   readonly revocations: Map<Uuid, Revocation>
   readonly hsmKeyCounts: HsmKeyCount[]
   readonly join: Join[]
@@ -48,6 +53,8 @@ export function emptyTables(): Tables {
     groups: new Map(),
     readers: new Map(),
     retrievalCounts: new Map(),
+    retrievalRequests: new Map(),
+    verdicts: new Map(),
     revocations: new Map(),
     hsmKeyCounts: [],
     join: [],
@@ -66,6 +73,8 @@ export function copyTables(tables: Tables): Tables {
     groups: new Map(tables.groups),
     readers: new Map(tables.readers),
     retrievalCounts: new Map(tables.retrievalCounts),
+    retrievalRequests: new Map(tables.retrievalRequests),
+    verdicts: new Map(tables.verdicts),
     revocations: new Map(tables.revocations),
     hsmKeyCounts: [...tables.hsmKeyCounts],
     join: [...tables.join],

@@ -8,9 +8,11 @@ import type {
   PendingPut,
   RequestResult,
   RetrievalCount,
+  RetrievalRequest,
   Revision,
   Revocation,
   Transaction,
+  Verdict,
 } from '../store.js'
 import { MemoryReader, toMinute } from './reader.js'
 import { detached, pendingPutKey, requestKey, type Tables } from './tables.js'
@@ -126,6 +128,33 @@ export class MemoryTransaction extends MemoryReader implements Transaction {
 
   async saveRetrievalCount(count: RetrievalCount): Promise<void> {
     this.tables.retrievalCounts.set(count.deposit, count)
+  }
+
+  async lockRetrievalRequest(uuid: Uuid): Promise<RetrievalRequest | undefined> {
+    return this.tables.retrievalRequests.get(uuid)
+  }
+
+  async saveRetrievalRequest(request: RetrievalRequest): Promise<void> {
+    this.requireClient(request.client, request.organisation)
+    this.tables.retrievalRequests.set(request.uuid, request)
+  }
+
+  async deleteRetrievalRequestsBefore(instant: Date): Promise<number> {
+    const { retrievalRequests, verdicts } = this.tables
+    const old = [...retrievalRequests.values()].filter(({ expiresAt }) => expiresAt < instant)
+    for (const { uuid } of old) retrievalRequests.delete(uuid)
+    for (const [key, { request }] of verdicts)
+      if (!retrievalRequests.has(request)) verdicts.delete(key)
+    return old.length
+  }
+
+  async saveVerdict(verdict: Verdict): Promise<void> {
+    if (!this.tables.retrievalRequests.has(verdict.request)) throw missing()
+    this.tables.verdicts.set(`${verdict.request} ${verdict.trustee}`, verdict)
+  }
+
+  async deleteVerdict(request: Uuid, trustee: Uuid): Promise<void> {
+    this.tables.verdicts.delete(`${request} ${trustee}`)
   }
 
   async deletePendingPutsOf(deposit: Uuid): Promise<void> {

@@ -12,6 +12,7 @@ import type { Queries } from './queries.js'
 import { findRequest } from './requests.js'
 import { findHsmKeyUses, findRevision, listRevisions } from './revisions.js'
 import { findRetrievalCount } from './retrieval-counts.js'
+import { findRetrievalRequest, listRetrievalRequests, listVerdicts } from './retrieval-requests.js'
 import { findRevocation, listRevocations } from './revocations.js'
 import { readUsage } from './usages.js'
 
@@ -75,6 +76,18 @@ export class PostgresReader implements Reader {
 
   findRetrievalCount(deposit: Uuid) {
     return findRetrievalCount(this.queries, deposit)
+  }
+
+  findRetrievalRequest(uuid: Uuid) {
+    return findRetrievalRequest(this.queries, uuid)
+  }
+
+  listRetrievalRequests(o: Filter<'listRetrievalRequests'>) {
+    return listRetrievalRequests(this.queries, o)
+  }
+
+  listVerdicts(request: Uuid) {
+    return listVerdicts(this.queries, request)
   }
 
   findShared(

@@ -100,6 +100,21 @@ CREATE TABLE keytrustee.retrieval_counts (
     CONSTRAINT retrieval_counts_used_check CHECK ((used >= 0))
 )
 WITH (fillfactor='50');
+CREATE TABLE keytrustee.retrieval_requests (
+    uuid uuid NOT NULL,
+    deposit uuid NOT NULL,
+    revision integer NOT NULL,
+    organisation uuid NOT NULL,
+    client uuid NOT NULL,
+    client_key text NOT NULL,
+    client_signature text,
+    state text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    grant_mac text NOT NULL,
+    CONSTRAINT retrieval_requests_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT retrieval_requests_state_check CHECK ((state = ANY (ARRAY['open'::text, 'withdrawn'::text, 'used'::text])))
+);
 CREATE TABLE keytrustee.revisions (
     uuid uuid NOT NULL,
     deposit uuid NOT NULL,
@@ -140,6 +155,15 @@ CREATE TABLE keytrustee.usages (
     deposits bigint NOT NULL
 )
 WITH (fillfactor='50');
+CREATE TABLE keytrustee.verdicts (
+    request uuid NOT NULL,
+    trustee uuid NOT NULL,
+    verdict text NOT NULL,
+    signature text,
+    decided_at timestamp with time zone NOT NULL,
+    CONSTRAINT verdicts_check CHECK (((verdict = 'approve'::text) = (signature IS NOT NULL))),
+    CONSTRAINT verdicts_verdict_check CHECK ((verdict = ANY (ARRAY['approve'::text, 'deny'::text])))
+);
 ALTER TABLE ONLY keytrustee.clients
     ADD CONSTRAINT clients_key_fingerprint_key UNIQUE (key_fingerprint);
 ALTER TABLE ONLY keytrustee.clients
@@ -170,6 +194,8 @@ ALTER TABLE ONLY keytrustee.requests
     ADD CONSTRAINT requests_pkey PRIMARY KEY (request_id, client);
 ALTER TABLE ONLY keytrustee.retrieval_counts
     ADD CONSTRAINT retrieval_counts_pkey PRIMARY KEY (deposit);
+ALTER TABLE ONLY keytrustee.retrieval_requests
+    ADD CONSTRAINT retrieval_requests_pkey PRIMARY KEY (uuid);
 ALTER TABLE ONLY keytrustee.revisions
     ADD CONSTRAINT revisions_deposit_revision_key UNIQUE (deposit, revision);
 ALTER TABLE ONLY keytrustee.revisions
@@ -180,6 +206,8 @@ ALTER TABLE ONLY keytrustee.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
 ALTER TABLE ONLY keytrustee.usages
     ADD CONSTRAINT usages_pkey PRIMARY KEY (subject);
+ALTER TABLE ONLY keytrustee.verdicts
+    ADD CONSTRAINT verdicts_pkey PRIMARY KEY (request, trustee);
 CREATE INDEX deposit_readers_by_deposit ON keytrustee.deposit_readers USING btree (deposit);
 CREATE INDEX deposits_by_handle ON keytrustee.deposits USING btree (handle);
 CREATE INDEX deposits_by_organisation ON keytrustee.deposits USING btree (organisation, handle);
@@ -188,6 +216,8 @@ CREATE INDEX deposits_purging ON keytrustee.deposits USING btree (uuid) WHERE (s
 CREATE INDEX groups_by_member ON keytrustee.groups USING gin (members);
 CREATE INDEX hsm_key_counts_by_minute ON keytrustee.hsm_key_counts USING btree (minute_at);
 CREATE INDEX requests_by_creation ON keytrustee.requests USING btree (created_at);
+CREATE INDEX retrieval_requests_by_deposit ON keytrustee.retrieval_requests USING btree (deposit);
+CREATE INDEX retrieval_requests_by_expiry ON keytrustee.retrieval_requests USING btree (organisation, expires_at);
 CREATE INDEX revisions_by_hsm_key ON keytrustee.revisions USING btree (hsm_key_id) WHERE (hsm_key_id IS NOT NULL);
 CREATE INDEX revocations_by_order ON keytrustee.revocations USING btree (ordered_at);
 ALTER TABLE ONLY keytrustee.clients
@@ -202,5 +232,11 @@ ALTER TABLE ONLY keytrustee.pending_puts
     ADD CONSTRAINT pending_puts_client_organisation_fkey FOREIGN KEY (client, organisation) REFERENCES keytrustee.clients(uuid, organisation);
 ALTER TABLE ONLY keytrustee.retrieval_counts
     ADD CONSTRAINT retrieval_counts_deposit_fkey FOREIGN KEY (deposit) REFERENCES keytrustee.deposits(uuid);
+ALTER TABLE ONLY keytrustee.retrieval_requests
+    ADD CONSTRAINT retrieval_requests_client_organisation_fkey FOREIGN KEY (client, organisation) REFERENCES keytrustee.clients(uuid, organisation);
+ALTER TABLE ONLY keytrustee.retrieval_requests
+    ADD CONSTRAINT retrieval_requests_deposit_fkey FOREIGN KEY (deposit) REFERENCES keytrustee.deposits(uuid);
 ALTER TABLE ONLY keytrustee.revisions
     ADD CONSTRAINT revisions_deposit_fkey FOREIGN KEY (deposit) REFERENCES keytrustee.deposits(uuid);
+ALTER TABLE ONLY keytrustee.verdicts
+    ADD CONSTRAINT verdicts_request_fkey FOREIGN KEY (request) REFERENCES keytrustee.retrieval_requests(uuid) ON DELETE CASCADE;

@@ -8,10 +8,12 @@ import type {
   PendingPut,
   RequestResult,
   RetrievalCount,
+  RetrievalRequest,
   Revision,
   Revocation,
   Transaction,
   Usage,
+  Verdict,
 } from '../store.js'
 import { insertClient, updateClient } from './clients.js'
 import { appendRevision, type DepositBefore, insertDeposit, updateDeposit } from './deposits.js'
@@ -23,6 +25,13 @@ import { deletePendingPut, deletePendingPutsOf, insertPendingPut } from './pendi
 import { PostgresReader, subjectOf } from './reader.js'
 import { deleteRequestsBefore, insertRequest } from './requests.js'
 import { lockRetrievalCount, saveRetrievalCount } from './retrieval-counts.js'
+import {
+  deleteRetrievalRequestsBefore,
+  deleteVerdict,
+  lockRetrievalRequest,
+  saveRetrievalRequest,
+  saveVerdict,
+} from './retrieval-requests.js'
 import { dropStored } from './revisions.js'
 import { saveRevocation } from './revocations.js'
 import { deleteHsmKeyCountsBefore, readUsage, recordHsmKeys, UsageChanges } from './usages.js'
@@ -128,6 +137,26 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
 
   async saveRetrievalCount(count: RetrievalCount): Promise<void> {
     this.sendUnchecked(saveRetrievalCount(this.queries, count))
+  }
+
+  lockRetrievalRequest(uuid: Uuid) {
+    return lockRetrievalRequest(this.queries, uuid)
+  }
+
+  async saveRetrievalRequest(request: RetrievalRequest): Promise<void> {
+    this.sendUnchecked(saveRetrievalRequest(this.queries, request))
+  }
+
+  deleteRetrievalRequestsBefore(instant: Date) {
+    return deleteRetrievalRequestsBefore(this.queries, instant)
+  }
+
+  async saveVerdict(verdict: Verdict): Promise<void> {
+    this.sendUnchecked(saveVerdict(this.queries, verdict))
+  }
+
+  async deleteVerdict(request: Uuid, trustee: Uuid): Promise<void> {
+    this.sendUnchecked(deleteVerdict(this.queries, request, trustee))
   }
 
   async deletePendingPutsOf(deposit: Uuid): Promise<void> {

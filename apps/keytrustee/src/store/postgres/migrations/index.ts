@@ -1,9 +1,10 @@
 import { firstSchema } from './0001-first-schema.js'
 import { purges } from './0002-purges.js'
 import { policies } from './0003-policies.js'
+import { trustees } from './0004-trustees.js'
 import type { Migration } from './migration.js'
 
 export type { Migration } from './migration.js'
 
 /** Every migration in order; the last one's version is the schema this code runs on. */
-export const migrations: readonly Migration[] = [firstSchema, purges, policies]
+export const migrations: readonly Migration[] = [firstSchema, purges, policies, trustees]

@@ -1,0 +1,99 @@
+/** `keytrustee pin`: an identity key is compared once and believed from then on. */
+import {
+  findClientSettings,
+  identityFingerprint,
+  type LocalClient,
+  type Peer,
+  writeLocalClient,
+} from '@keyhsm/client'
+import {
+  type Command,
+  type Input,
+  type Io,
+  optionGiven,
+  optionText,
+  printFields,
+} from '@keyhsm/command-line'
+import { DomainError, invalidInput, parseFingerprint, parseShortName } from '@keyhsm/core'
+import { withTrustee } from '../with-trustee.js'
+
+interface Pinned {
+  readonly name: string
+  readonly fingerprint: string
+  readonly uses: string
+}
+
+export const pinCommand: Command = {
+  name: 'pin',
+  summary: 'accept the identity key of another client, as a reader or trustee, or as a writer',
+  arguments: [
+    {
+      name: 'client',
+      describe: 'name or uuid of a client of the organisation',
+      check: (text) => parseShortName(text, 'client'),
+    },
+  ],
+  options: [
+    {
+      flag: 'fingerprint',
+      value: 'F',
+      describe: 'SHA-256 fingerprint it must have: `keytrustee status` there prints it',
+      check: (text) => parseFingerprint(text, '--fingerprint'),
+    },
+    { flag: 'writer', describe: 'believe what this client wrote, too' },
+  ],
+  run: pin,
+  print: (pinned: Pinned, io) => printFields({ ...pinned }, io),
+}
+
+async function pin(input: Input, io: Io): Promise<Pinned> {
+  const name = input.args['client'] ?? ''
+  const peer = await withTrustee(
+    input,
+    () => {},
+    async ({ trustee }) => {
+      const { clients, group } = await trustee.peers(name)
+      const [client] = clients
+      if (group !== undefined || !client) throw invalidInput('client', 'must be a client, no group')
+      return client
+    },
+  )
+  await accept(peer, input, io)
+  const writer = optionGiven(input, 'writer')
+  await save(input.home.client, peer, writer)
+  const uses = writer ? 'reader, trustee, writer' : 'reader, trustee'
+  return { name: peer.name, fingerprint: identityFingerprint(peer.identityKey), uses }
+}
+
+async function accept({ name, identityKey }: Peer, input: Input, io: Io): Promise<void> {
+  const shown = identityFingerprint(identityKey)
+  const expected = optionText(input, 'fingerprint')
+  if (expected !== undefined) {
+    if (parseFingerprint(expected, '--fingerprint') === shown) return
+    throw new DomainError('ERR_INTEGRITY', `${name} has another identity key: nothing was pinned`, {
+      hints: [`the server says ${shown}`],
+    })
+  }
+  if (!io.isTerminal) throw invalidInput('--fingerprint', 'is needed where nobody can be asked')
+  io.words(`the identity key of ${name} has the SHA-256 fingerprint`)
+  io.words(shown)
+  const answer = await io.ask('Is it what `keytrustee status` shows there? [y/N] ')
+  if (!/^y(es)?$/i.test(answer.trim()))
+    throw new DomainError('ERR_NOT_ALLOWED', 'nothing was pinned')
+}
+
+async function save(folder: string, { identityKey }: Peer, writer: boolean): Promise<void> {
+  const settings = await findClientSettings(folder)
+  if (!settings) throw new DomainError('ERR_SETTINGS', 'this client is not registered')
+  const add = (list: readonly string[] = []) => [...new Set([...list, identityKey])]
+  await writeLocalClient(folder, {
+    ...settings,
+    peers: add(settings.peers),
+    ...(writer ? { writers: add(settings.writers) } : {}),
+  })
+}
+
+/** Identity keys of clients that must be pinned: readers or trustees by name. */
+export function pinsOf({ settings }: LocalClient): readonly string[] {
+  return settings.peers ?? []
+}

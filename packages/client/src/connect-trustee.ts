@@ -1,0 +1,47 @@
+/** The SDK's front door: a registered client in one call, sealing and opening included. */
+import { type LocalClient, readLocalClient } from './identity/client-folder.js'
+import { type OpeningAid, findReaders, openAsClient, sealAsClient } from './sealing/as-client.js'
+import { Transport } from './transport/transport.js'
+import { type Deposit, type PutRequest, TrusteeClient } from './trustee-client.js'
+
+export interface PutOptions extends Omit<PutRequest, 'handle' | 'content'> {}
+
+/** A registered client with its connection. Content is sealed on this machine before it leaves. */
+export interface ConnectedClient {
+  readonly local: LocalClient
+  /** Everything else the server offers. */
+  readonly trustee: TrusteeClient
+  /** Seals for this client and the readers that `policy` names, then deposits. */
+  put(handle: string, content: Uint8Array, options?: PutOptions): Promise<Deposit>
+  /** Retrieves, opens and checks; `ref` is a handle or a uuid. @throws ERR_INTEGRITY */
+  get(ref: string, aid?: OpeningAid & { readonly request?: string }): Promise<Buffer>
+  close(): Promise<void>
+}
+
+/**
+ * Connects as the client that `keytrustee register` left in `folder`.
+ * @throws ERR_SETTINGS when nothing is registered there.
+ * @example
+ * const client = await connectTrustee(`${homedir()}/.keytrustee/client`)
+ * await client.put('database-password', Buffer.from('secret'))
+ * const content = await client.get('database-password')
+ * await client.close()
+ */
+export async function connectTrustee(folder: string): Promise<ConnectedClient> {
+  const local = await readLocalClient(folder)
+  const transport = new Transport({ url: local.settings.server, tls: local.tls })
+  const trustee = new TrusteeClient(transport)
+  return {
+    local,
+    trustee,
+    async put(handle, content, options = {}) {
+      const readers = await findReaders(trustee, local, options.policy)
+      const sealed = await sealAsClient(content, local, { handle, readers })
+      return await trustee.put({ ...options, handle, content: sealed })
+    },
+    async get(ref, { request, ...aid } = {}) {
+      return await openAsClient(await trustee.get(ref, request), local, aid)
+    },
+    close: () => trustee.close(),
+  }
+}
