@@ -1,40 +1,7 @@
 /** The rows of the store, as everybody above it knows them. */
 import type { Fingerprint, Handle, HsmKeyId, Uuid } from '@keyhsm/core'
 import type { Policy } from '../policies/policy.js'
-
-/**
- * Rows that grant something carry `grant`: HMAC-SHA-256 (hex) over their granting columns under a key outside the
- * database (see `grants.ts`). The store keeps it as it is; whoever reads the row verifies it before believing it.
- */
-export interface Granted {
-  readonly grant: string
-}
-
-export interface Organisation extends Granted {
-  readonly uuid: Uuid
-  readonly name: string
-  readonly state: 'active' | 'suspended'
-  /** scrypt hash with its parameters; undefined: enrolment only by approval. */
-  readonly authHash: string | undefined
-  readonly contacts: readonly string[]
-  readonly createdAt: Date
-}
-
-export interface Client extends Granted {
-  readonly uuid: Uuid
-  readonly organisation: Uuid
-  readonly name: string
-  readonly state: 'waiting' | 'active' | 'disabled'
-  /** SHA-256 of the SubjectPublicKeyInfo of its TLS key. */
-  readonly keyFingerprint: Fingerprint
-  /** Ed25519 SPKI, base64. */
-  readonly identityKey: string
-  /** age recipient. */
-  readonly recipient: string
-  /** Ed25519 signature of the recipient by the identity key, base64; clients that enrolled long ago have none. */
-  readonly recipientSignature?: string | undefined
-  readonly createdAt: Date
-}
+import type { Granted } from './identity-records.js'
 
 export interface Deposit extends Granted {
   readonly uuid: Uuid
@@ -49,48 +16,6 @@ export interface Deposit extends Granted {
   readonly updatedAt: Date
   readonly undeleteUntil: Date | undefined
   readonly policy?: Policy | undefined
-}
-
-/** Clients of one organisation under one name. */
-export interface Group extends Granted {
-  readonly uuid: Uuid
-  readonly organisation: Uuid
-  readonly name: string
-  /** Clients, in the order of their uuids. */
-  readonly members: readonly Uuid[]
-  readonly createdAt: Date
-}
-
-/** A client asks for a deposit that has trustees. */
-export interface RetrievalRequest extends Granted {
-  readonly uuid: Uuid
-  readonly deposit: Uuid
-  readonly revision: number
-  readonly organisation: Uuid
-  readonly client: Uuid
-  /** Its identity key: raw Ed25519, base64. */
-  readonly clientKey: string
-  /** Base64; undefined until it has signed. */
-  readonly clientSignature: string | undefined
-  readonly state: 'open' | 'withdrawn' | 'used'
-  readonly createdAt: Date
-  readonly expiresAt: Date
-}
-
-/** What one trustee said to a request; an approval is worth what its signature is. */
-export interface Verdict {
-  readonly request: Uuid
-  readonly trustee: Uuid
-  readonly verdict: 'approve' | 'deny'
-  /** Base64; with `approve` only. */
-  readonly signature: string | undefined
-  readonly decidedAt: Date
-}
-
-/** How often a deposit was retrieved since its policy limits that. */
-export interface RetrievalCount extends Granted {
-  readonly deposit: Uuid
-  readonly used: number
 }
 
 export interface Revision {

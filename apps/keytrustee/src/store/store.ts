@@ -6,26 +6,24 @@
  * lost after COMMIT was sent. Unique violations are ERR_ALREADY_EXISTS, a row changed meanwhile is ERR_CONFLICT.
  */
 import { DomainError, type Fingerprint, type Handle, type HsmKeyId, type Uuid } from '@keyhsm/core'
+import type { Client, Group, Organisation } from './identity-records.js'
 import type {
-  Client,
   Deposit,
   DepositPage,
-  Group,
   HsmKeyUse,
   Join,
-  Organisation,
   PendingPut,
   RequestResult,
-  RetrievalCount,
-  RetrievalRequest,
   Revision,
   RevisionMeta,
   Revocation,
   Usage,
-  Verdict,
 } from './records.js'
+import type { RetrievalCount, RetrievalRequest, Verdict } from './retrieval-records.js'
 
+export type * from './identity-records.js'
 export type * from './records.js'
+export type * from './retrieval-records.js'
 
 /** COMMIT was sent and its answer never came: the rows may or may not be there. */
 export class CommitUnknown extends DomainError {
