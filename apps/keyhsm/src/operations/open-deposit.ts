@@ -65,8 +65,14 @@ export async function openDeposit(
     partition.requireCanary(canary)
     const now = clock.now()
     const opening: Opening = {
-      ...{ partition, caller, context, findings, options },
-      ...{ approval, now, used },
+      partition,
+      caller,
+      context,
+      findings,
+      options,
+      approval,
+      now,
+      used,
     }
     try {
       return await partition.activity.during(() => open(opening, sealed))

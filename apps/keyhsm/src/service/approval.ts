@@ -9,7 +9,9 @@ export function toTrustees({
   required,
   keys: texts,
 }: NonNullable<BodyOf<typeof sealRoute>['trustees']>): Trustees {
-  const keys = texts.map((text) => decodeKey(text, 'trustees.keys')).sort(Buffer.compare)
+  const keys = texts
+    .map((text) => decodeKey(text, 'trustees.keys'))
+    .sort((a, b) => Buffer.compare(a, b))
   if (keys.some((key, index) => keys[index + 1]?.equals(key)))
     throw invalidInput('trustees.keys', 'must be different ones')
   if (required > keys.length)

@@ -48,7 +48,9 @@ describe('a deposit with 2 of 3 trustees', () => {
   ): Approval {
     const { organisation, deposit, revision } = context
     const statement: RetrievalStatement = {
-      ...{ organisation, deposit, revision },
+      organisation,
+      deposit,
+      revision,
       client: newUuid(),
       clientKey: asking.raw,
       request: newUuid(),
@@ -57,7 +59,10 @@ describe('a deposit with 2 of 3 trustees', () => {
     }
     const { request, client, clientKey, expiresAt } = statement
     return {
-      ...{ request, client, clientKey, expiresAt },
+      request,
+      client,
+      clientKey,
+      expiresAt,
       clientSignature: signRetrieval(statement, 'request', asking.privateKey),
       approvals: by.map(({ raw, privateKey }) => ({
         key: raw,

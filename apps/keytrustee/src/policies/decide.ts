@@ -3,6 +3,7 @@ import { BlockList, isIPv4 } from 'node:net'
 import { DomainError, irretrievable, type Uuid } from '@keyhsm/core'
 import { unmapped } from '../sealing/local-peer.js'
 import type { Client, Deposit } from '../store/store.js'
+import { readersOf } from './policy.js'
 
 export interface Facts {
   readonly client: Client
@@ -106,11 +107,11 @@ export function decide(facts: Facts): Decision {
 export function mayRead({ client, groups, deposit }: Pick<Facts, 'client' | 'groups' | 'deposit'>) {
   if (deposit.organisation !== client.organisation) return false
   if (deposit.owner === client.uuid) return true
-  const { policy } = deposit
+  const { policy = {} } = deposit
   // A trustee never reads, whatever else the policy says.
-  if (policy?.trustees?.trustees.some((trustee) => trustee.client === client.uuid)) return false
-  const named = policy?.clients?.includes(client.uuid) === true
-  return named || (policy?.groups?.some((group) => groups.includes(group)) ?? false)
+  if (policy.trustees?.trustees.some((trustee) => trustee.client === client.uuid)) return false
+  const readers = readersOf(policy)
+  return [client.uuid, ...groups].some((one) => readers.includes(one))
 }
 
 function fromAllowedNetwork({ deposit: { policy }, from }: Facts): boolean {
