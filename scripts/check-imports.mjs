@@ -44,6 +44,8 @@ const confined = {
   saxes:
     /^(packages\/(hsm-nae\/src\/xml\/|service\/src\/log\/xml)|apps\/kms\/src\/configuration\/)/,
   '@keyhsm/hsm-nae': /^apps\/keyhsm\/src\/drivers\.ts$/,
+  pkijs: /^packages\/service\/src\/pkcs12\//,
+  asn1js: /^packages\/service\/src\/pkcs12\//,
   '@keyhsm/hsm-pkcs11': /^apps\/keyhsm\/src\/drivers\.ts$/,
 }
 
