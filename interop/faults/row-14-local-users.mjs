@@ -17,7 +17,7 @@ const sockets = [
 /** What only its owner may read. */
 const secrets = [
   'keyhsm/keystore/settings.key',
-  'keyhsm/keystore/keyhsm-key.pem',
+  'keyhsm/keystore/keyhsm.p12',
   'keyhsm/admin/local.key',
   'keyhsm/application.properties',
   'keyhsm/audit/audit.log',

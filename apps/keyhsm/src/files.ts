@@ -6,8 +6,12 @@ import { syncDirectory, systemCode, toFileError } from '@keyhsm/service'
 
 /** The text of a file, undefined when there is none. @throws ERR_NOT_ALLOWED and others of `toFileError`. */
 export async function readTextIfThere(path: string): Promise<string | undefined> {
+  return (await readBytesIfThere(path))?.toString('utf8')
+}
+
+async function readBytesIfThere(path: string): Promise<Buffer | undefined> {
   try {
-    return await readFile(path, 'utf8')
+    return await readFile(path)
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined
     throw toFileError(error, `cannot read ${path}`)
@@ -19,10 +23,15 @@ export async function readTextIfThere(path: string): Promise<string | undefined>
  * @throws ERR_SETTINGS when others than its owner can read it.
  */
 export async function readSecretFileIfThere(path: string): Promise<string | undefined> {
-  const text = await readTextIfThere(path)
-  if (text === undefined) return undefined
+  return (await readSecretBytesIfThere(path))?.toString('utf8')
+}
+
+/** As {@link readSecretFileIfThere}, for what is no text. */
+export async function readSecretBytesIfThere(path: string): Promise<Buffer | undefined> {
+  const bytes = await readBytesIfThere(path)
+  if (bytes === undefined) return undefined
   const { mode } = await lstat(path)
-  if ((mode & 0o077) === 0) return text
+  if ((mode & 0o077) === 0) return bytes
   throw new DomainError('ERR_SETTINGS', `${path} can be read by other users`, {
     hints: [`chmod 600 ${path}`],
   })

@@ -1,83 +1,167 @@
 /**
- * Key HSM's own TLS key and certificate. The key is encrypted; its password stands in a file of its own, or comes as a
- * systemd credential, so that a backup of one does not hold the other.
+ * Key HSM's own TLS key and certificate: `keystore/keyhsm.p12`, which `openssl` and `keytool` read too. `keyhsm.pem` beside
+ * it is a copy of the certificate for those who shall trust it. A keystore of version 0.1 (two PEM files) is read until the
+ * next setup replaces it.
  */
-import { randomBytes } from 'node:crypto'
 import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { DomainError } from '@keyhsm/core'
-import { encryptPrivateKey, makeSelfSigned, writeFileAtomically } from '@keyhsm/service'
-import { makePrivateDirectory, readSecretFileIfThere, readTextIfThere } from './files.js'
+import {
+  formatPkcs12,
+  makeSelfSigned,
+  parsePkcs12,
+  type Pkcs12Content,
+  type PlainKey,
+  writeFileAtomically,
+} from '@keyhsm/service'
+import {
+  makePrivateDirectory,
+  readSecretBytesIfThere,
+  readSecretFileIfThere,
+  readTextIfThere,
+  removeFile,
+} from './files.js'
+import {
+  ensurePassword,
+  passwordFile,
+  readPasswords,
+  replacePassword,
+} from './keystore-password.js'
+
+type Environment = Readonly<Record<string, string | undefined>>
 
 export interface Keystore {
-  /** PEM. */
+  /** PEM; certificates above it follow. */
   readonly certificate: string
   /** PKCS#8, PEM, encrypted. */
   readonly key: string
   readonly passphrase: string
 }
 
+const keystoreFile = 'keyhsm.p12'
 const certificateFile = 'keyhsm.pem'
-const keyFile = 'keyhsm-key.pem'
-const passwordFile = 'password'
-/** Name of the systemd credential (`LoadCredential=`) that stands in for the password file. */
-const credentialName = 'keyhsm-keystore-password'
+/** The key's file of version 0.1. */
+const pemKeyFile = 'keyhsm-key.pem'
+const ownAlias = 'keyhsm'
 /** Trustee Servers pin this certificate; it is renewed by hand, not by a date that surprises. */
 const validDays = 3650
 
 /**
  * Reads the keystore.
  * @returns undefined when there is none yet.
- * @throws ERR_SETTINGS when it is incomplete or readable by others.
+ * @throws ERR_SETTINGS when it is incomplete, does not open or is readable by others.
  */
 export async function readKeystore(
   folder: string,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
 ): Promise<Keystore | undefined> {
-  const certificate = await readTextIfThere(join(folder, certificateFile))
-  const key = await readSecretFileIfThere(join(folder, keyFile))
-  if (certificate === undefined && key === undefined) return undefined
-  const passphrase = await readPassword(folder, env)
-  if (certificate === undefined || key === undefined || passphrase === undefined) {
-    throw new DomainError('ERR_SETTINGS', `the keystore ${folder} is incomplete`, {
-      hints: [`it needs ${certificateFile}, ${keyFile} and ${passwordFile}`],
-    })
-  }
-  return { certificate, key, passphrase }
+  const bytes = await readSecretBytesIfThere(join(folder, keystoreFile))
+  if (bytes === undefined) return await readPemKeystore(folder, env)
+  const { content, passphrase } = await openKeystore(bytes, await readPasswords(folder, env))
+  const own = content.keys.find(({ alias }) => alias === ownAlias) ?? content.keys[0]
+  if (own === undefined) throw damaged('holds no key')
+  return { certificate: [own.certificate, ...own.chain].join(''), key: own.key, passphrase }
 }
 
 /** Makes the keystore when there is none: a self-signed certificate for this machine and the listener's address. */
 export async function ensureKeystore(
   folder: string,
   address: string,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
 ): Promise<{ keystore: Keystore; made: boolean }> {
   const existing = await readKeystore(folder, env)
-  if (existing) return { keystore: existing, made: false }
+  if (existing) return { keystore: await keepKeystore(folder, existing), made: false }
   await makePrivateDirectory(folder)
-  const { certificate, privateKey } = await makeSelfSigned({
+  const made = await makeSelfSigned({
     commonName: hostname(),
     subjectAltNames: findNames(address),
     days: validDays,
     usage: 'server',
   })
-  const known = await readPassword(folder, env)
-  const passphrase = known ?? randomBytes(32).toString('base64url')
-  const key = encryptPrivateKey(privateKey, passphrase)
-  if (known === undefined)
-    await writeFileAtomically(join(folder, passwordFile), `${passphrase}\n`, 0o600)
-  await writeFileAtomically(join(folder, keyFile), key, 0o600)
-  await writeFileAtomically(join(folder, certificateFile), certificate, 0o644)
-  return { keystore: { certificate, key, passphrase }, made: true }
+  const passphrase = await ensurePassword(folder, env)
+  await saveKeystore(folder, made, passphrase)
+  return { keystore: await requireKeystore(folder, env), made: true }
 }
 
-async function readPassword(
+/** Puts a key and its certificate into the keystore, in place of what is there. */
+export async function saveKeystore(
   folder: string,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<string | undefined> {
-  const credentials = env['CREDENTIALS_DIRECTORY']
-  const given = credentials && (await readTextIfThere(join(credentials, credentialName)))
-  return (given || (await readSecretFileIfThere(join(folder, passwordFile))))?.trimEnd()
+  key: Omit<PlainKey, 'alias'>,
+  password: string,
+): Promise<void> {
+  const bytes = await formatPkcs12({ keys: [{ ...key, alias: ownAlias }] }, password)
+  await writeFileAtomically(join(folder, keystoreFile), bytes, 0o600)
+  const certificates = [key.certificate, ...(key.chain ?? [])].join('')
+  await writeFileAtomically(join(folder, certificateFile), certificates, 0o644)
+  await removeFile(join(folder, pemKeyFile))
+}
+
+/** Gives the keystore another password. @throws as `replacePassword`. */
+export async function changeKeystorePassword(
+  folder: string,
+  { env, password }: { readonly env: Environment; readonly password: string },
+): Promise<void> {
+  const keystore = await requireKeystore(folder, env)
+  await replacePassword(folder, { env, password }, () =>
+    saveKeystore(folder, toPlainKey(keystore), password),
+  )
+}
+
+/** The keystore in today's form, with its copy of the certificate. */
+async function keepKeystore(folder: string, keystore: Keystore): Promise<Keystore> {
+  const bytes = await readSecretBytesIfThere(join(folder, keystoreFile))
+  if (bytes === undefined) await saveKeystore(folder, toPlainKey(keystore), keystore.passphrase)
+  else if ((await readTextIfThere(join(folder, certificateFile))) !== keystore.certificate)
+    await writeFileAtomically(join(folder, certificateFile), keystore.certificate, 0o644)
+  return keystore
+}
+
+async function openKeystore(bytes: Buffer, passwords: readonly string[]) {
+  let refusal: unknown
+  for (const passphrase of passwords) {
+    try {
+      const content: Pkcs12Content = await parsePkcs12(bytes, passphrase)
+      return { content, passphrase }
+    } catch (error) {
+      refusal = error
+    }
+  }
+  if (refusal === undefined) throw incomplete([passwordFile])
+  throw damaged('does not open: it is damaged, or has another password', refusal)
+}
+
+async function readPemKeystore(folder: string, env: Environment): Promise<Keystore | undefined> {
+  const certificate = await readTextIfThere(join(folder, certificateFile))
+  const key = await readSecretFileIfThere(join(folder, pemKeyFile))
+  if (certificate === undefined && key === undefined) return undefined
+  const [passphrase] = await readPasswords(folder, env)
+  if (certificate !== undefined && key !== undefined && passphrase !== undefined)
+    return { certificate, key, passphrase }
+  throw incomplete([key === undefined ? keystoreFile : certificateFile, passwordFile])
+}
+
+async function requireKeystore(folder: string, env: Environment): Promise<Keystore> {
+  const keystore = await readKeystore(folder, env)
+  if (keystore) return keystore
+  throw incomplete([keystoreFile])
+}
+
+function toPlainKey({ certificate, key, passphrase }: Keystore): Omit<PlainKey, 'alias'> {
+  const [own = '', ...chain] = certificate.split(/(?<=-----END CERTIFICATE-----\n)(?=-----BEGIN)/)
+  return { privateKey: key, passphrase, certificate: own, chain }
+}
+
+function incomplete(needed: readonly string[]): DomainError {
+  return new DomainError('ERR_SETTINGS', 'the keystore is incomplete', {
+    hints: [`it needs ${needed.join(' and ')} in the folder keystore/`],
+  })
+}
+
+function damaged(rule: string, cause?: unknown): DomainError {
+  return new DomainError('ERR_SETTINGS', `keystore/${keystoreFile} ${rule}`, {
+    ...(cause === undefined ? {} : { cause }),
+    hints: [`its password is in keystore/${passwordFile} or a systemd credential`],
+  })
 }
 
 function findNames(address: string): string[] {

@@ -1,10 +1,9 @@
-import { chmod, rm, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SecretBytes } from '@keyhsm/core'
 import { sealSetting } from '@keyhsm/service'
 import { describe, expect, it, vi } from 'vitest'
 import { parseConfiguration, readConfiguration } from '../src/configuration.js'
-import { readKeystore } from '../src/keystore.js'
 import { readAdministrators, readLocalAdministrator } from '../src/local-administrator.js'
 import { makeHome, makeRoot } from './home.js'
 
@@ -131,26 +130,6 @@ describe('application.properties', () => {
       code: 'ERR_SETTINGS',
       hints: [expect.stringMatching(/keyhsm setup/)],
     })
-  })
-})
-
-describe('the keystore', () => {
-  it('is refused when others can read it or a part is missing', async () => {
-    const { paths } = await makeHome()
-    const password = join(paths.keystore, 'password')
-    await chmod(password, 0o644)
-    await expect(readKeystore(paths.keystore, {})).rejects.toThrow(/can be read by other users/)
-    await rm(password)
-    await expect(readKeystore(paths.keystore, {})).rejects.toThrow(/is incomplete/)
-  })
-
-  it('takes its password from a systemd credential', async () => {
-    const { paths, root } = await makeHome()
-    const { passphrase } = (await readKeystore(paths.keystore, {})) ?? {}
-    await rm(join(paths.keystore, 'password'))
-    await writeFile(join(root, 'keyhsm-keystore-password'), `${passphrase}\n`)
-    const env = { CREDENTIALS_DIRECTORY: root }
-    expect((await readKeystore(paths.keystore, env))?.passphrase).toBe(passphrase)
   })
 })
 

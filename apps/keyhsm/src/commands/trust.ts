@@ -10,6 +10,7 @@ import {
 import { invalidInput, parseFingerprint, parseRealm, systemClock } from '@keyhsm/core'
 import { reloadKeyHsmRoute } from '@keyhsm/protocol'
 import { type Paths, pathsIn } from '../paths.js'
+import { exportTruststore } from '../trust/export-truststore.js'
 import { addTrusted, readTrustList, removeTrusted } from '../trust/trust-list.js'
 import {
   isServerCertificate,
@@ -67,6 +68,7 @@ export const trustCommand: Command = {
     }
     if (removed !== undefined) {
       await removeTrusted(paths.truststore, parseFingerprint(removed))
+      await exportForOthers(paths, io)
       return { removed: parseFingerprint(removed), takenOver: await takeOver(paths) }
     }
     const { candidate, added } = await addCertificate(input, io, paths)
@@ -107,7 +109,14 @@ async function addCertificate(input: Input, io: Io, paths: Paths) {
   if (isServerCertificate(candidate.certificate)) {
     io.words('warning: this is also a server certificate; a separate client certificate is safer')
   }
-  return { candidate, added: await addTrusted(paths.truststore, candidate) }
+  const added = await addTrusted(paths.truststore, candidate)
+  await exportForOthers(paths, io)
+  return { candidate, added }
+}
+
+async function exportForOthers(paths: Paths, io: Io): Promise<void> {
+  if (await exportTruststore(paths, io.env)) return
+  io.words('warning: keystore/truststore.p12 was not written, as the keystore does not open here')
 }
 
 async function takeOver(paths: Paths): Promise<boolean> {

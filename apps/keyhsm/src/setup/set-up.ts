@@ -32,6 +32,7 @@ import type { Paths } from '../paths.js'
 import type { Environment } from '../service/live-state.js'
 import { findDeviceWarnings } from '../service/status.js'
 import { commonSchema, type Hardware, secretSettings } from '../settings.js'
+import { exportTruststore } from '../trust/export-truststore.js'
 import { type Changes, toSettingsText } from './settings-text.js'
 
 export interface SetUpOptions {
@@ -128,6 +129,7 @@ async function save(
   await ensureLocalAdministrator(paths.admin)
   for (const folder of [paths.truststore, paths.run, paths.log]) await makePrivateDirectory(folder)
   await ensureLogging(paths)
+  await exportTruststore(paths, env)
   await writeFileAtomically(paths.settings, text, 0o600)
   const certificate = new X509Certificate(keystore.certificate)
   return {

@@ -18,7 +18,8 @@ describe('setting up', () => {
     expect(text).toMatch(/^soft-token\.pin=sealed:v1:/m)
     expect(text).not.toContain(testPin)
     const files = [
-      'keystore/keyhsm-key.pem',
+      'keystore/keyhsm.p12',
+      'keystore/truststore.p12',
       'keystore/password',
       'keystore/settings.key',
       'admin/local.key',
@@ -26,9 +27,6 @@ describe('setting up', () => {
     for (const file of [...files.map((name) => join(paths.home, name)), paths.settings]) {
       expect((await stat(file)).mode & 0o777).toBe(0o600)
     }
-    expect(await readFile(join(paths.home, 'keystore/keyhsm-key.pem'), 'utf8')).toMatch(
-      /BEGIN ENCRYPTED PRIVATE KEY/,
-    )
     const { pin, settings } = await readConfiguration(paths)
     expect(pin.expose((bytes) => bytes.toString())).toBe(testPin)
     expect(settings).toMatchObject({ hardware: 'soft-token', scope: 'deposit', port: 0 })
