@@ -59,7 +59,7 @@ export async function connectWitnessed(
     const found = await findCapabilities(device, log)
     const capabilities = { ...found, durableKeys: true, seesOutsideChanges: true, hardware: true }
     const { wrap = 'device' } = options
-    return new NaeHsm({ device, gate, password, description, capabilities, wrap })
+    return new NaeHsm({ device, gate, description, capabilities, wrap })
   } catch (error) {
     cluster.close()
     password.wipe()

@@ -31,7 +31,6 @@ import { isNaeAlgorithm, unwrapInDevice, wrapInDevice } from './verbs/wrap-key.j
 export interface NaeHsmParts {
   readonly device: Device
   readonly gate: LoginGate
-  readonly password: SecretBytes
   readonly description: string
   readonly capabilities: HsmCapabilities
   readonly wrap: 'device' | 'software'
@@ -50,6 +49,11 @@ export class NaeHsm implements Hsm {
     this.#parts = parts
     this.description = parts.description
     this.capabilities = parts.capabilities
+  }
+
+  /** @see ChangesPin */
+  changePin(pin: SecretBytes): boolean {
+    return !this.#closed && this.#parts.gate.changePassword(pin)
   }
 
   async createKey(spec: KeySpec, options?: CallOptions): Promise<HsmKey> {
@@ -155,7 +159,7 @@ export class NaeHsm implements Hsm {
   close(): Promise<void> {
     this.#closed = true
     this.#parts.device.cluster.close()
-    this.#parts.password.wipe()
+    this.#parts.gate.wipe()
     return Promise.resolve()
   }
 

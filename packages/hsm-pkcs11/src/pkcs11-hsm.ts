@@ -69,6 +69,11 @@ export class Pkcs11Hsm implements Hsm, RenamingHsm {
     return this.#parts.supervisor.hostProcessId
   }
 
+  /** @see ChangesPin */
+  changePin(pin: SecretBytes): boolean {
+    return this.#parts.supervisor.changePin(pin)
+  }
+
   async createKey(spec: KeySpec, options?: CallOptions): Promise<HsmKey> {
     const { id, label, kind, use, renamable = false } = checkKeySpec(spec)
     const verb = options?.background ? 'createInBackground' : 'create'

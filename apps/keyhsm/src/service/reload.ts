@@ -1,7 +1,10 @@
 /** Taking over a changed settings file, trust list and TLS key: all of it, or nothing. */
+import { type SecretBytes, withSecret } from '@keyhsm/core'
+import { canChangePin } from '@keyhsm/hsm'
 import type { LogConfiguration, TlsServing } from '@keyhsm/service'
-import { readConfiguration } from '../configuration.js'
+import { type Configuration, readConfiguration } from '../configuration.js'
 import { findDefaultKind } from '../drivers.js'
+import { readTextIfThere } from '../files.js'
 import { toKeySettings } from '../partition/open-partition.js'
 import type { Partition } from '../partition/partition.js'
 import type { Paths } from '../paths.js'
@@ -36,7 +39,14 @@ export interface ReloadResult {
  */
 export async function reloadLiveState(o: ReloadOptions): Promise<ReloadResult> {
   const { pin, ...configuration } = await readConfiguration(o.paths)
-  pin.wipe()
+  return await withSecret(pin, () => reloadWith(o, configuration, pin))
+}
+
+async function reloadWith(
+  o: ReloadOptions,
+  configuration: Omit<Configuration, 'pin'>,
+  pin: SecretBytes,
+): Promise<ReloadResult> {
   const read = await readLiveState(o.paths, o.env, configuration)
   const needsRestart = findRestartNeeds(o.before, read)
   const next = keepFixed(o.before, read)
@@ -49,7 +59,19 @@ export async function reloadLiveState(o: ReloadOptions): Promise<ReloadResult> {
     o.reloadLog(o.before.logging.configuration)
     throw error
   }
-  return { next, applied: describeChange(o.before, next), needsRestart }
+  const changed = await changePin(o, pin)
+  const applied = [
+    ...describeChange(o.before, next),
+    ...(changed ? ['another password of the HSM'] : []),
+  ]
+  return { next, applied, needsRestart }
+}
+
+/** Not while a refused login is latched: then only a person's act makes another try. */
+async function changePin({ paths, partition }: ReloadOptions, pin: SecretBytes): Promise<boolean> {
+  if (!canChangePin(partition.hsm)) return false
+  if ((await readTextIfThere(paths.latch)) !== undefined) return false
+  return partition.hsm.changePin(pin)
 }
 
 /** The new state, but for what only a restart changes. */

@@ -1,5 +1,5 @@
 /** Logins, one after the other, and none after a refusal: several wrong ones at once would lock the user. */
-import type { DomainError, SecretBytes } from '@keyhsm/core'
+import { type DomainError, SecretBytes } from '@keyhsm/core'
 import { loginRefused, NaeRefusal, refusalToError } from '../failure.js'
 import type { LinkOptions } from '../options.js'
 import type { NaeLink } from './nae-link.js'
@@ -10,7 +10,7 @@ const passing: ReadonlySet<string> = new Set(['busy', 'bad-request', 'not-suppor
 
 export class LoginGate {
   readonly #options: LinkOptions
-  readonly #password: SecretBytes
+  #password: SecretBytes
   readonly #onRefused: (error: DomainError) => void
   #refused: DomainError | undefined
   #last: Promise<void> = Promise.resolve()
@@ -23,6 +23,23 @@ export class LoginGate {
     this.#options = options
     this.#password = password
     this.#onRefused = onRefused
+  }
+
+  /** Another password from now on; copied. Ends the latch. @returns whether it is new */
+  changePassword(password: SecretBytes): boolean {
+    const same = password.expose((next) =>
+      this.#password.expose((now) => Buffer.compare(next, now) === 0),
+    )
+    if (same && this.#refused === undefined) return false
+    this.#password.wipe()
+    this.#password = SecretBytes.own(password.expose((bytes) => Buffer.from(bytes)))
+    this.#refused = undefined
+    return true
+  }
+
+  /** Forgets the password. */
+  wipe(): void {
+    this.#password.wipe()
   }
 
   /** The latched refusal. */

@@ -2,7 +2,7 @@
  * Keeps one host process running: starts it, feels its pulse, kills it when it hangs, starts another after a pause, and
  * latches a refused login. While there is no host, calls fail at once: nothing is known about any key then.
  */
-import { DomainError, type SecretBytes } from '@keyhsm/core'
+import { DomainError, SecretBytes } from '@keyhsm/core'
 import type { CallOptions } from '@keyhsm/hsm'
 import type { Findings, HostMessage, StartMessage, TokenChoice, TokenFacts } from '../messages.js'
 import type { Verb, Verbs } from '../verbs.js'
@@ -58,9 +58,11 @@ export class Supervisor {
   #timer: NodeJS.Timeout | undefined
   #why = 'the HSM host process is starting'
   #onGone: (() => void) | undefined
+  #pin: SecretBytes
 
   constructor(setup: HostSetup) {
     this.#setup = setup
+    this.#pin = setup.pin
     this.#calls = new PendingCalls((call) => this.#host?.send({ type: 'cancel', call }))
   }
 
@@ -104,6 +106,16 @@ export class Supervisor {
     return (await answer) as Verbs[Name]['result']
   }
 
+  /** The PIN of every start from now on; copied. After a refused login it is tried at once. @returns whether it is new */
+  changePin(pin: SecretBytes): boolean {
+    const same = pin.expose((next) => this.#pin.expose((now) => Buffer.compare(next, now) === 0))
+    if (this.#state === 'closed' || (same && this.#state !== 'latched')) return false
+    this.#pin.wipe()
+    this.#pin = SecretBytes.own(pin.expose((bytes) => Buffer.from(bytes)))
+    if (this.#state === 'latched') this.#start()
+    return true
+  }
+
   /** Ends the host and everything that waits. */
   async close(): Promise<void> {
     if (this.#state === 'closed') return
@@ -111,7 +123,7 @@ export class Supervisor {
     this.#why = 'the connection to the HSM is closed'
     this.#stopTimers()
     this.#calls.failAll(this.#refusal())
-    this.#setup.pin.wipe()
+    this.#pin.wipe()
     const host = this.#host
     if (!host) return
     const gone = new Promise<void>((resolve) => {
@@ -127,8 +139,8 @@ export class Supervisor {
     this.#state = 'starting'
     this.#attempts += 1
     this.#loginBegun = false
-    const { start, environment, launcher, pin } = this.#setup
-    const copy = pin.expose((bytes) => Buffer.from(bytes))
+    const { start, environment, launcher } = this.#setup
+    const copy = this.#pin.expose((bytes) => Buffer.from(bytes))
     const message: StartMessage = {
       type: 'start',
       ...start,
@@ -220,7 +232,7 @@ export class Supervisor {
     this.#first?.reject(error)
     this.#first = undefined
     this.#state = 'closed'
-    this.#setup.pin.wipe()
+    this.#pin.wipe()
     this.#dropHost()
   }
 
@@ -278,7 +290,7 @@ export class Supervisor {
   }
 
   #logOutput(line: string): void {
-    const pin = this.#setup.pin.expose((bytes) => bytes.toString('utf8'))
+    const pin = this.#pin.expose((bytes) => bytes.toString('utf8'))
     const safe = pin === '' ? line : line.replaceAll(pin, '[secret]')
     this.#setup.log.debug({ line: safe.slice(0, 500) }, 'the HSM library printed')
   }
