@@ -17,7 +17,7 @@ export function openIo(program: string, json: boolean, given: Partial<Io> = {}):
     isTerminal,
     json,
     ask: (prompt) => readPrompted({ ...streams, prompt, echo: true }),
-    askSecret: (prompt) => readPrompted({ ...streams, prompt, echo: false }),
+    askSecret: (prompt, shown = '') => readPrompted({ ...streams, prompt, echo: false, shown }),
     words: (line) => say(`${program}: ${line}`),
     hint: (line) => say(`hint: ${line}`),
     ...given,

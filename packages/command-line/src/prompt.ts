@@ -8,6 +8,8 @@ export interface Question {
   readonly stderr: NodeJS.WritableStream
   readonly prompt: string
   readonly echo: boolean
+  /** Shown in place of an answer that is not echoed. */
+  readonly shown?: string
 }
 
 /** Lines that came with an earlier answer's chunk, a stream: a pipe delivers several at once. */
@@ -19,22 +21,46 @@ const leftOver = new WeakMap<NodeJS.ReadableStream, string>()
  */
 export async function readPrompted(question: Question): Promise<string> {
   question.stderr.write(question.prompt)
-  const { stdin } = question
-  return 'isTTY' in stdin && stdin.isTTY === true
-    ? await readTerminalLine(question)
-    : await readPipedLine(stdin)
+  const { stdin, echo } = question
+  const isTerminal = 'isTTY' in stdin && stdin.isTTY === true
+  if (!isTerminal) return await readPipedLine(stdin)
+  return echo ? await readVisibleLine(stdin) : await readHiddenLine(question)
 }
 
-function readTerminalLine({ stdin, stderr, echo }: Question): Promise<string> {
+/**
+ * The terminal itself echoes and edits a visible answer, hands over whole lines, and turns Ctrl-C into a signal. Observed
+ * (Node 20): after readline has paused a terminal, `readable` never comes again, but `data` does.
+ */
+function readVisibleLine(stdin: NodeJS.ReadableStream): Promise<string> {
+  return new Promise<string>((resolve, reject) => {
+    let text = ''
+    const settle = (end: () => void) => {
+      stdin.removeListener('data', onData).removeListener('end', onEnd)
+      stdin.removeListener('error', onError)
+      stdin.pause()
+      end()
+    }
+    const onData = (chunk: Buffer | string) => {
+      text += chunk.toString()
+      if (text.includes('\n')) settle(() => resolve(text.slice(0, text.indexOf('\n'))))
+    }
+    const onEnd = () => settle(() => reject(inputEnded()))
+    const onError = (error: Error) => settle(() => reject(error))
+    stdin.on('data', onData).once('end', onEnd).once('error', onError)
+    stdin.resume()
+  }).then((line) => line.replace(/\r$/, ''))
+}
+
+function readHiddenLine({ stdin, stderr, shown = '' }: Question): Promise<string> {
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() })
-  const lines = createInterface({ input: stdin, output: echo ? stderr : silent, terminal: true })
+  const lines = createInterface({ input: stdin, output: silent, terminal: true })
   return new Promise((resolve, reject) => {
     lines.once('SIGINT', () => reject(new DomainError('ERR_CONFLICT', 'interrupted')))
     lines.once('line', resolve)
     lines.once('close', () => reject(inputEnded()))
   }).finally(() => {
     lines.close()
-    if (!echo) stderr.write('\n')
+    stderr.write(`${shown}\n`)
   }) as Promise<string>
 }
 

@@ -88,8 +88,8 @@ export interface Io {
   readonly json: boolean
   /** One line of input after `prompt` on standard error. @throws ERR_INVALID_INPUT when input ends. */
   ask(prompt: string): Promise<string>
-  /** As {@link ask}, without echo. */
-  askSecret(prompt: string): Promise<string>
+  /** As {@link ask}, without echo; `shown` stands on the terminal in place of the answer. */
+  askSecret(prompt: string, shown?: string): Promise<string>
   /** One line to standard error after the program's name. */
   words(line: string): void
   /** One `hint:` line to standard error. */
