@@ -47,6 +47,12 @@ const stages = [
   },
   {
     lane: 'product',
+    name: 'transcripts',
+    count: countReport('transcripts.json'),
+    command: [node, 'interop/transcripts.mjs', '--report', 'reports/transcripts.json'],
+  },
+  {
+    lane: 'product',
     name: 'faults',
     count: countReport('faults.json'),
     command: [node, 'interop/faults-table.mjs', '--report', 'reports/faults.json'],

@@ -9,7 +9,7 @@ export const demoPackages = {
   procps: 'ps, to search process lists for secrets',
   'g++': 'compiler for the one native addon (pkcs11js)',
   make: 'builds the addon',
-  python3: 'builds the addon (node-gyp)',
+  python3: 'builds the addon (node-gyp); a person at a terminal, in the tests',
 }
 
 export const testPackages = {

@@ -1,6 +1,6 @@
 /** `application.properties` as a whole: which device, with which PIN, and everything else, checked. */
 import { basename, join } from 'node:path'
-import { DomainError, SecretBytes, withSecret } from '@keyhsm/core'
+import { DomainError, type Fingerprint, SecretBytes, withSecret } from '@keyhsm/core'
 import {
   type ParseOptions,
   parseSettings,
@@ -16,6 +16,7 @@ import {
   commonSchema,
   type Hardware,
   hardwareNames,
+  keySecureSchema,
   type Pkcs11Hardware,
   pkcs11Schema,
   softTokenSchema,
@@ -32,11 +33,21 @@ export type DeviceSettings =
       readonly config?: string
       /** More environment variables of the library. */
       readonly env: Readonly<Record<string, string>>
+      /** Nothing: the only token there is. */
       readonly token: {
         readonly label?: string
         readonly serial?: string
         readonly slot?: number
       }
+    }
+  | {
+      readonly hardware: 'keysecure'
+      /** One appliance, or the members of a cluster. */
+      readonly nodes: readonly { readonly host: string; readonly port: number }[]
+      readonly user: string
+      /** Undefined: plain TCP. */
+      readonly tls?: { readonly pinned: readonly Fingerprint[] }
+      readonly dialect: string
     }
   | { readonly hardware: 'soft-token'; readonly directory: string; readonly label?: string }
 
@@ -107,7 +118,23 @@ export function parseConfiguration(text: string, file: string, key: SecretBytes)
     }
     return { settings, device, pin: toSecret(pin) }
   }
-  return parsePkcs11(text, file, { hardware, options })
+  return hardware === 'keysecure'
+    ? parseKeySecure(text, file, options)
+    : parsePkcs11(text, file, { hardware, options })
+}
+
+function parseKeySecure(text: string, file: string, options: ParseOptions): Configuration {
+  const schema = { ...commonSchema, ...keySecureSchema }
+  const parsed = parseSettings(text, schema, file, options)
+  const { hosts, hsmPort, ssl, certificates, username, dialect, pin, ...settings } = parsed
+  const device = {
+    hardware: 'keysecure',
+    nodes: hosts.map((host) => ({ host, port: hsmPort })),
+    user: username,
+    dialect,
+    ...(ssl ? { tls: { pinned: certificates } } : {}),
+  } as const
+  return { settings, device, pin: toSecret(pin) }
 }
 
 function parsePkcs11(
@@ -124,7 +151,6 @@ function parsePkcs11(
     ...(tokenSerial === undefined ? {} : { serial: tokenSerial }),
     ...(slot === undefined ? {} : { slot }),
   }
-  if (Object.keys(token).length === 0) throw noToken(file, pkcs11Schema(hardware).tokenLabel.name)
   const device = {
     hardware,
     library,
@@ -143,14 +169,10 @@ function parsePkcs11(
 }
 
 function deviceSchema(hardware: Hardware): SettingsSchema {
-  return hardware === 'soft-token' ? softTokenSchema : pkcs11Schema(hardware)
+  if (hardware === 'soft-token') return softTokenSchema
+  return hardware === 'keysecure' ? keySecureSchema : pkcs11Schema(hardware)
 }
 
 function toSecret(text: string): SecretBytes {
   return SecretBytes.own(Buffer.from(text, 'utf8'))
-}
-
-function noToken(file: string, field: string): DomainError {
-  const rule = 'or the serial number or the slot is needed'
-  return new DomainError('ERR_SETTINGS', `${file}: ${field} ${rule}`, { faults: [{ field, rule }] })
 }

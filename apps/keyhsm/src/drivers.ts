@@ -19,6 +19,7 @@ export interface ConnectDeviceOptions {
 }
 
 type Pkcs11Device = Extract<DeviceSettings, { readonly library: string }>
+type KeySecureDevice = Extract<DeviceSettings, { readonly nodes: unknown }>
 type SoftTokenDevice = Extract<DeviceSettings, { readonly directory: string }>
 
 /** Profile of each hardware, and the environment variable by which its library takes a configuration file. */
@@ -50,14 +51,17 @@ export async function connectDevice(
   device: DeviceSettings,
   options: ConnectDeviceOptions,
 ): Promise<Hsm> {
-  return device.hardware === 'soft-token'
-    ? await connectSoft(device, options)
+  if (device.hardware === 'soft-token') return await connectSoft(device, options)
+  return device.hardware === 'keysecure'
+    ? await connectKeySecure(device, options)
     : await connectLibrary(device, options)
 }
 
 /** Kind of new HSM keys when no setting says another. */
 export async function findDefaultKind(hardware: Hardware): Promise<WrappingKind> {
   if (hardware === 'soft-token') return 'ec-p256'
+  // The manual's key pair.
+  if (hardware === 'keysecure') return 'rsa-3072'
   return (await findProfile(hardware)).defaultKind
 }
 
@@ -70,8 +74,8 @@ export async function findLibrary(hardware: Pkcs11Hardware): Promise<string | un
 }
 
 /** The environment variable that names the library's configuration file. */
-export function configVariableOf(hardware: Hardware): string | undefined {
-  return hardware === 'soft-token' ? undefined : pkcs11Drivers[hardware].configVariable
+export function configVariableOf(hardware: Pkcs11Hardware): string | undefined {
+  return pkcs11Drivers[hardware].configVariable
 }
 
 /** Makes a software token in `directory`, unless there is one. */
@@ -104,6 +108,21 @@ async function connectLibrary(device: Pkcs11Device, options: ConnectDeviceOption
     log: options.log,
     onLoginRefused: options.onLoginRefused,
     env: { ...env, ...(named ? { [configVariable]: config } : {}) },
+  })
+}
+
+async function connectKeySecure(device: KeySecureDevice, options: ConnectDeviceOptions) {
+  const { connectNae, parseDialect } = await loadKeySecure()
+  const { nodes, user, tls, dialect } = device
+  return await connectNae({
+    nodes,
+    user,
+    password: options.pin,
+    dialect: parseDialect(dialect, 'keysecure.dialect'),
+    wrap: options.wrap,
+    log: options.log,
+    onLoginRefused: options.onLoginRefused,
+    ...(tls === undefined ? {} : { tls }),
   })
 }
 

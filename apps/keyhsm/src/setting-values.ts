@@ -1,6 +1,12 @@
 /** What may stand behind the names of `application.properties`: each makes a parser that names field and rule. */
 import { isIP } from 'node:net'
-import { invalidInput, parseBytes, parseDuration } from '@keyhsm/core'
+import {
+  type Fingerprint,
+  invalidInput,
+  parseBytes,
+  parseDuration,
+  parseFingerprint,
+} from '@keyhsm/core'
 
 /** One of a few words. */
 export function oneOf<const Value extends string>(values: readonly Value[]) {
@@ -86,4 +92,21 @@ export function parseVariable(given: string, field: string): string {
     throw invalidInput(field, 'does not end with the name of a variable for a library')
   }
   return text(1, 4096)(given, field)
+}
+
+/** Host names and IP addresses, with commas between. */
+export function parseHosts(given: string, field: string): readonly string[] {
+  const hosts = given.split(',').map((part) => part.trim())
+  const isHost = (host: string) =>
+    isIP(host) !== 0 || /^[A-Za-z0-9]([A-Za-z0-9.-]{0,252})$/.test(host)
+  if (!hosts.every(isHost)) throw invalidInput(field, 'must be an IP address or a host name')
+  return hosts
+}
+
+/** SHA-256 fingerprints, with commas between; none for an empty text. */
+export function parseFingerprints(given: string, field: string): readonly Fingerprint[] {
+  return given
+    .split(',')
+    .flatMap((part) => part.trim() || [])
+    .map((part) => parseFingerprint(part, field))
 }

@@ -11,6 +11,8 @@ import {
   oneOf,
   parseAddress,
   parseDomain,
+  parseFingerprints,
+  parseHosts,
   parsePath,
   parseVariable,
   size,
@@ -19,7 +21,14 @@ import {
 } from './setting-values.js'
 
 /** Values of `keyhsm.hardware`. `ncipher` is what the old product wrote for a Thales nShield. */
-export const hardwareNames = ['softhsm', 'luna', 'ncipher', 'cloudhsm', 'soft-token'] as const
+export const hardwareNames = [
+  'softhsm',
+  'luna',
+  'ncipher',
+  'cloudhsm',
+  'keysecure',
+  'soft-token',
+] as const
 export type Hardware = (typeof hardwareNames)[number]
 
 export const scopes = ['deposit', 'organisation', 'service'] as const
@@ -31,6 +40,7 @@ export const vendorPrefix: Readonly<Record<Hardware, string>> = {
   luna: 'luna',
   ncipher: 'thales',
   cloudhsm: 'cloudhsm',
+  keysecure: 'keysecure',
   'soft-token': 'soft-token',
 }
 
@@ -154,7 +164,7 @@ export const commonSchema = settingsSchema({
 })
 
 /** Hardware with a PKCS#11 library. */
-export type Pkcs11Hardware = Exclude<Hardware, 'soft-token'>
+export type Pkcs11Hardware = Exclude<Hardware, 'keysecure' | 'soft-token'>
 
 /** The setting that holds each device's password, and what stands above it: the old product's words where they are known. */
 export const secretSettings: Readonly<
@@ -168,6 +178,7 @@ export const secretSettings: Readonly<
     formerly: 'thales.pin',
   },
   cloudhsm: { name: 'cloudhsm.password', comment: 'Crypto user password' },
+  keysecure: { name: 'keysecure.password', comment: 'HSM login password' },
   'soft-token': { name: 'soft-token.pin', comment: 'Token PIN' },
 }
 
@@ -233,6 +244,47 @@ export function pkcs11Schema(hardware: Pkcs11Hardware) {
     pin: pinSpec(hardware),
   })
 }
+
+/** Settings of a KeySecure or CipherTrust Manager, which is asked by NAE-XML. */
+export const keySecureSchema = settingsSchema({
+  hosts: {
+    name: 'keysecure.address',
+    required: true,
+    parse: parseHosts,
+    describe: 'IP address or host name of the appliance; several, with commas, are a cluster',
+  },
+  hsmPort: {
+    name: 'keysecure.port',
+    default: '9000',
+    parse: integer(1, 65535),
+    describe: 'port of its NAE-XML interface',
+  },
+  ssl: {
+    name: 'keysecure.ssl',
+    default: 'yes',
+    parse: yesOrNo,
+    describe: 'no: the password and all that is wrapped goes over the network in clear',
+  },
+  certificates: {
+    name: 'keysecure.certificate',
+    default: '',
+    parse: parseFingerprints,
+    describe: 'SHA-256 of the trusted certificate; of each, with commas; written by setup',
+  },
+  username: {
+    name: 'keysecure.username',
+    required: true,
+    parse: text(1, 255),
+    describe: 'name of the user that logs in',
+  },
+  dialect: {
+    name: 'keysecure.dialect',
+    default: '',
+    parse: (given: string) => given,
+    describe: 'names that this release of the appliance has otherwise: name=Name, with commas',
+  },
+  pin: pinSpec('keysecure'),
+})
 
 /** Settings of the software token, which is for development only. */
 export const softTokenSchema = settingsSchema({

@@ -110,7 +110,6 @@ describe('application.properties', () => {
   it.each([
     [['keyhsm.server.port=1'], /keyhsm.hardware must be one of softhsm/],
     [['keyhsm.hardware=paper'], /keyhsm.hardware must be one of softhsm/],
-    [softhsm.filter((line) => !line.includes('label')), /serial number or the slot is needed/],
     [[...softhsm.slice(0, 3), 'softhsm.pin=1234'], /softhsm.pin is not a sealed value/],
     [[...softhsm, 'keyhsm.management.address=localhost'], /must be an IP address/],
     [[...softhsm, 'keyhsm.key.recheck=1ms'], /keyhsm.key.recheck must be from/],

@@ -1,16 +1,19 @@
-import { type Command, findAccount, printLine } from '@keyhsm/command-line'
-import { DomainError, errorTraits, type SecretBytes, toDomainError } from '@keyhsm/core'
+import { type Command, printLine } from '@keyhsm/command-line'
+import { DomainError, errorTraits, toDomainError } from '@keyhsm/core'
 import { createSecureContext } from 'node:tls'
-import { createServer } from 'node:net'
-import { userInfo } from 'node:os'
-import { type Configuration, readConfiguration } from '../configuration.js'
+import { readConfiguration } from '../configuration.js'
 import { proveKey } from '../keys/prove-key.js'
 import type { Partition } from '../partition/partition.js'
 import { type Paths, pathsIn } from '../paths.js'
 import { type LiveState, readLiveState } from '../service/live-state.js'
 import { findDeviceWarnings } from '../service/status.js'
-import { checkVendor } from '../vendor-checks/check-vendor.js'
+import {
+  checkInstallation,
+  findDeviceUser,
+  withFindings,
+} from '../vendor-checks/check-installation.js'
 import type { VendorFinding } from '../vendor-checks/finding.js'
+import { checkListener } from '../setup/check-listener.js'
 import { withPartition } from './with-partition.js'
 import { isRunning } from './with-service.js'
 
@@ -39,14 +42,7 @@ export const validateCommand: Command = {
     const live = await readLiveState(paths, io.env, configuration)
     checkKeystore(live)
     const port = await checkPort(paths, live)
-    const findings = await checkVendor({
-      device: configuration.device,
-      folder: paths.home,
-      user: findUser(),
-      deviceUser,
-      path: io.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
-      root: '/',
-    })
+    const findings = await checkInstallation(configuration, { paths, env: io.env, deviceUser })
     const found = await withPartition(paths, (partition) => tryPartition(partition, live)).catch(
       (error: unknown) => {
         throw withFindings(toDomainError(error), findings)
@@ -103,30 +99,6 @@ function toChecks(found: Readonly<Record<string, string>>): ValidateResult['chec
   return Object.entries(found).map(([check, what]) => ({ check, found: what, verdict: 'good' }))
 }
 
-/** What the vendor's own checks found is what helps when the device cannot be reached. */
-function withFindings(error: DomainError, findings: readonly VendorFinding[]): DomainError {
-  const { code, message, hints, faults, cause } = error
-  const shown = findings
-    .filter(({ verdict }) => verdict !== 'good')
-    .flatMap(({ check, found, remedy }) => [`${check}: ${found}`, ...remedy])
-  return new DomainError(code, message, { hints: [...hints, ...shown], faults, cause })
-}
-
-/** Root commands drop to the service's user where there is one; its groups are what counts. */
-function findUser(): string {
-  const own = userInfo().username
-  return own === 'root' && findAccount('keyhsm') ? 'keyhsm' : own
-}
-
-/** The name before the first colon, where the device's password has one. It is no secret. */
-function findDeviceUser(
-  { device }: Pick<Configuration, 'device'>,
-  pin: SecretBytes,
-): string | undefined {
-  if (device.hardware !== 'cloudhsm') return undefined
-  return pin.expose((bytes) => bytes.toString('utf8').split(':')[0])
-}
-
 function checkKeystore({ keystore }: LiveState): void {
   const { certificate: cert, key, passphrase } = keystore
   try {
@@ -142,14 +114,6 @@ function checkKeystore({ keystore }: LiveState): void {
 async function checkPort(paths: Paths, { settings }: LiveState): Promise<string> {
   const { address: host, port } = settings
   if (isRunning(paths)) return `${host}:${port} (the service runs)`
-  const server = createServer()
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => {
-      const detail = `cannot listen on ${host}:${port}`
-      reject(new DomainError('ERR_UNAVAILABLE', detail, { cause }))
-    })
-    server.listen({ host, port }, resolve)
-  })
-  await new Promise((resolve) => server.close(resolve))
+  await checkListener(host, port)
   return `${host}:${port}`
 }

@@ -2,6 +2,7 @@
  * Setting up Key HSM: connect with the new settings for real, prepare the partition, and only then save. Running it again
  * keeps the partition's keys, the TLS key and the trust list, and takes over what was given.
  */
+import { readFile, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { X509Certificate } from 'node:crypto'
 import {
@@ -9,19 +10,28 @@ import {
   DomainError,
   type Fingerprint,
   type SecretBytes,
+  toDomainError,
   withSecret,
 } from '@keyhsm/core'
 import {
   certificateFingerprint,
   ensureSettingsKey,
   type Log,
+  parseSettings,
   sealSetting,
+  systemCode,
+  toFileError,
   writeFileAtomically,
 } from '@keyhsm/service'
-import { type Configuration, parseConfiguration, settingsKeyPath } from '../configuration.js'
+import {
+  type Configuration,
+  parseConfiguration,
+  schemaFor,
+  settingsKeyPath,
+} from '../configuration.js'
 import { ensureSoftToken, findDefaultKind } from '../drivers.js'
 import { makePrivateDirectory, readTextIfThere } from '../files.js'
-import { ensureKeystore } from '../keystore.js'
+import { changeKeystorePassword, ensureKeystore } from '../keystore.js'
 import { proveKey } from '../keys/prove-key.js'
 import { ensureLocalAdministrator } from '../local-administrator.js'
 import { ensureLogging } from '../logging.js'
@@ -32,8 +42,15 @@ import type { Paths } from '../paths.js'
 import type { Environment } from '../service/live-state.js'
 import { findDeviceWarnings } from '../service/status.js'
 import { commonSchema, type Hardware, secretSettings } from '../settings.js'
+import {
+  checkInstallation,
+  findDeviceUser,
+  withFindings,
+} from '../vendor-checks/check-installation.js'
+import type { VendorFinding } from '../vendor-checks/finding.js'
 import { exportTruststore } from '../trust/export-truststore.js'
-import { type Changes, toSettingsText } from './settings-text.js'
+import { requireReadyAppliance } from './require-ready-appliance.js'
+import { type Changes, findUnread, toSettingsText } from './settings-text.js'
 
 export interface SetUpOptions {
   readonly paths: Paths
@@ -47,6 +64,8 @@ export interface SetUpOptions {
   readonly pin: SecretBytes | undefined
   /** Leave another partition behind, or make new keys where the authentication key was lost. */
   readonly force: boolean
+  /** A new password of the keystore. */
+  readonly keystorePassword?: string
 }
 
 export interface SetUpResult {
@@ -73,12 +92,13 @@ export async function setUp(o: SetUpOptions): Promise<SetUpResult> {
 
 async function setUpWithKey(o: SetUpOptions, key: SecretBytes): Promise<SetUpResult> {
   const old = await readTextIfThere(o.paths.settings)
-  const text = toSettingsText(old, o.hardware, { ...o.changes, ...sealPin(o, key) })
+  const text = toSettingsText(old, o.hardware, { ...toChanges(o), ...sealPin(o, key) })
   const configuration = parseConfiguration(text, basename(o.paths.settings), key)
   try {
     if (o.pin) await releaseLatch(o.paths.latch)
     const prepared = await prepareDevice(o, configuration)
     const { domain } = prepared.partition.keys
+    await keepOldFile(o, old)
     const saved = await save(o, configuration, {
       text: toSettingsText(text, o.hardware, { [commonSchema.domain.name]: domain }),
     })
@@ -97,7 +117,12 @@ interface Prepared {
 async function prepareDevice(o: SetUpOptions, configuration: Configuration): Promise<Prepared> {
   const { device, settings, pin } = configuration
   if (device.hardware === 'soft-token') await ensureSoftToken(device, pin)
-  const hsm = await openDevice({ ...o, configuration })
+  const deviceUser = findDeviceUser(configuration, pin)
+  const findings = await checkInstallation(configuration, { ...o, deviceUser })
+  if (device.hardware === 'keysecure') await requireReadyAppliance(device, o, pin)
+  const hsm = await openDevice({ ...o, configuration }).catch((error: unknown) => {
+    throw withFindings(toDomainError(error), findings)
+  })
   try {
     const kind = settings.kind ?? (await findDefaultKind(device.hardware))
     if (!hsm.capabilities.kinds.includes(kind)) {
@@ -113,19 +138,29 @@ async function prepareDevice(o: SetUpOptions, configuration: Configuration): Pro
     partition.keys.kAuth.wipe()
     partition.keys.keyIds.wipe()
     await proveKey(hsm, partition.keys.canary)
-    const warnings = findDeviceWarnings(hsm.profile, hsm.capabilities)
+    const warnings = [
+      ...findings.flatMap(toWarnings),
+      ...findDeviceWarnings(hsm.profile, hsm.capabilities),
+    ]
     return { device: hsm.description, warnings, partition }
   } finally {
     await hsm.close()
   }
 }
 
+function toWarnings({ verdict, check, found, remedy }: VendorFinding): string[] {
+  return verdict === 'bad' ? [[`${check}: ${found}`, ...remedy].join('; ')] : []
+}
+
 async function save(
-  { paths, env }: SetUpOptions,
+  { paths, env, keystorePassword }: SetUpOptions,
   { settings }: Configuration,
   { text }: { readonly text: string },
 ) {
   const { keystore } = await ensureKeystore(paths.keystore, settings.address, env)
+  if (keystorePassword !== undefined) {
+    await changeKeystorePassword(paths.keystore, { env, password: keystorePassword })
+  }
   await ensureLocalAdministrator(paths.admin)
   for (const folder of [paths.truststore, paths.run, paths.log]) await makePrivateDirectory(folder)
   await ensureLogging(paths)
@@ -141,6 +176,43 @@ async function save(
 function toResult({ hardware }: SetUpOptions, { device, warnings, partition }: Prepared) {
   const { domain, canaryFingerprint } = partition.keys
   return { hardware, device, domain, canary: canaryFingerprint, keysMade: partition.made, warnings }
+}
+
+/**
+ * What would be written, its password masked; asks no device and changes nothing.
+ * @throws ERR_SETTINGS with every fault of the settings.
+ */
+export async function previewSettings(
+  o: Pick<SetUpOptions, 'paths' | 'hardware' | 'changes' | 'pin' | 'keystorePassword'>,
+): Promise<string> {
+  const { name } = secretSettings[o.hardware]
+  const old = await readTextIfThere(o.paths.settings)
+  const pin = o.pin === undefined ? {} : { [name]: masked }
+  const text = toSettingsText(old, o.hardware, { ...toChanges(o), ...pin })
+  parseSettings(text, schemaFor(o.hardware), basename(o.paths.settings))
+  return text.replaceAll(/sealed:v1:[A-Za-z0-9+/=]+/g, masked)
+}
+
+const masked = '[password, sealed]'
+
+/** A new password of the keystore was asked for once. */
+function toChanges({
+  changes,
+  keystorePassword,
+}: Pick<SetUpOptions, 'changes' | 'keystorePassword'>) {
+  return keystorePassword === undefined
+    ? changes
+    : { ...changes, [commonSchema.passwordSet.name]: 'no' }
+}
+
+/** The file of the old product stays beside ours, byte for byte. */
+async function keepOldFile({ paths, hardware }: SetUpOptions, old: string | undefined) {
+  if (old === undefined || findUnread(old, hardware).length === 0) return
+  const bytes = await readFile(paths.settings)
+  const kept = `${paths.settings}.before-setup`
+  await writeFile(kept, bytes, { flag: 'wx', mode: 0o600 }).catch((error: unknown) => {
+    if (systemCode(error) !== 'EEXIST') throw toFileError(error, `cannot write ${basename(kept)}`)
+  })
 }
 
 function sealPin({ hardware, pin }: SetUpOptions, key: SecretBytes): Changes {

@@ -1,13 +1,31 @@
-/** The settings file that a set-up writes: the old text with what the flags say, other vendors' lines taken out. */
-import { editSettings, readSettingLines } from '@keyhsm/service'
-import { commonSchema, type Hardware, vendorPrefix } from '../settings.js'
+/**
+ * The settings file that a setup writes: the old text with what the answers say, its comments and order kept; other devices'
+ * lines and what cannot be read taken out, each named.
+ */
+import { editSettings, isSealed, readSettingLines } from '@keyhsm/service'
+import { schemaFor } from '../configuration.js'
+import {
+  commonSchema,
+  type Hardware,
+  hardwareNames,
+  secretSettings,
+  vendorPrefix,
+} from '../settings.js'
 
 const newFile = `# Settings of Key HSM. Lines may be changed by hand, but for passwords, which only setup writes.
 # What holds: keyhsm settings
 `
+const file = 'application.properties'
 
 /** Values by name of the setting; undefined leaves a line as it is. */
 export type Changes = Readonly<Record<string, string | undefined>>
+
+/** A line of the old file that a setup cannot take over. */
+export interface UnreadLine {
+  readonly line: number
+  readonly name: string
+  readonly why: string
+}
 
 /** @param old the present text, undefined when there is none. */
 export function toSettingsText(
@@ -16,19 +34,73 @@ export function toSettingsText(
   changes: Changes,
 ): string {
   const text = old ?? newFile
-  const given = Object.entries(changes).filter(([, value]) => value !== undefined)
-  return editSettings(text, {
-    ...findForeign(text, hardware),
-    [commonSchema.hardware.name]: hardware,
-    ...Object.fromEntries(given),
+  const gone = [...findForeign(text, hardware), ...findUnread(text, hardware).map((l) => l.name)]
+  const first = old === undefined ? visibleDefaults() : {}
+  const given = Object.entries({ ...first, [commonSchema.hardware.name]: hardware, ...changes })
+  const wanted = Object.fromEntries(given.filter(([, value]) => value !== undefined))
+  const edited = editSettings(text, {
+    ...Object.fromEntries(gone.map((name) => [name, undefined])),
+    ...Object.fromEntries(inOrder(wanted, hardware)),
+  })
+  return withComment(edited, hardware)
+}
+
+/**
+ * Lines of a file of the old product, or of a typing mistake, that mean nothing here: names that no device has, and
+ * passwords that another program encrypted.
+ */
+export function findUnread(text: string, hardware: Hardware): readonly UnreadLine[] {
+  const known = new Set(hardwareNames.flatMap(allNames))
+  const isKnown = (name: string) =>
+    known.has(name) || [...known].some((one) => one.endsWith('.') && name.startsWith(one))
+  const { name: secret, formerly } = secretSettings[hardware]
+  return readSettingLines(text, file).flatMap(({ name, text: value, line }) => {
+    if (!isKnown(name)) return [{ line, name, why: 'is no setting of Key HSM' }]
+    const isSecret = name === secret || name === formerly
+    if (!isSecret || isSealed(value)) return []
+    return [{ line, name, why: 'holds a password that only the program that wrote it can read' }]
   })
 }
 
+/** Whether the file has a password that we can open. */
+export function hasPassword(text: string | undefined, hardware: Hardware): boolean {
+  const { name: secret, formerly } = secretSettings[hardware]
+  const lines = text === undefined ? [] : readSettingLines(text, file)
+  return lines.some(({ name, text: value }) => [secret, formerly].includes(name) && isSealed(value))
+}
+
+/** What a file without these lines means too; written once, as the old product did, so that it is there to be changed. */
+function visibleDefaults(): Changes {
+  const { address, port, managementPort, servicePort } = commonSchema
+  const shown = [address, port, managementPort, servicePort]
+  return Object.fromEntries(shown.map((spec) => [spec.name, spec.default]))
+}
+
+function inOrder(changes: Changes, hardware: Hardware) {
+  const names = Object.values(schemaFor(hardware)).map(({ name }) => name)
+  const place = (name: string) => (names.includes(name) ? names.indexOf(name) : names.length)
+  return Object.entries(changes).sort(([a], [b]) => place(a) - place(b))
+}
+
+/** A password's comment goes above it, as in the old product's file. */
+function withComment(text: string, hardware: Hardware): string {
+  const { name, comment } = secretSettings[hardware]
+  return text.includes(`# ${comment}\n`)
+    ? text
+    : text.replace(new RegExp(`^(?=${name.replaceAll('.', '\\.')}=)`, 'm'), `# ${comment}\n`)
+}
+
+function allNames(hardware: Hardware): string[] {
+  return Object.values(schemaFor(hardware)).flatMap(({ name, formerly }) => [
+    name,
+    ...(formerly === undefined ? [] : [formerly]),
+  ])
+}
+
 /** Lines of other vendors' settings: a file is for one device. */
-function findForeign(text: string, hardware: Hardware): Record<string, undefined> {
+function findForeign(text: string, hardware: Hardware): string[] {
   const foreign = Object.values(vendorPrefix).filter((prefix) => prefix !== vendorPrefix[hardware])
-  const names = readSettingLines(text, 'application.properties')
+  return readSettingLines(text, file)
     .map(({ name }) => name)
     .filter((name) => foreign.some((prefix) => name.startsWith(`${prefix}.`)))
-  return Object.fromEntries(names.map((name) => [name, undefined]))
 }

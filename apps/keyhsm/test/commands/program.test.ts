@@ -118,17 +118,9 @@ describe('keyhsm', () => {
   })
 
   it.each([
-    [['setup', 'paper'], 2, /HSM must be softhsm, luna/],
-    [
-      ['setup', 'soft-token', '--slot', '1', '--pin-file', '-'],
-      2,
-      /--slot is not for the software/,
-    ],
-    [
-      ['setup', 'luna', '--directory', '/x', '--pin-file', '-'],
-      2,
-      /--directory is for the software/,
-    ],
+    [['setup', 'paper'], 2, /HSM must be keysecure, thales, luna/],
+    [['setup', 'soft-token', '--slot', '1', '--pin-file', '-'], 2, /--slot is not for soft-token/],
+    [['setup', 'luna', '--directory', '/x', '--pin-file', '-'], 2, /--directory is not for luna/],
     [['setup', 'soft-token'], 2, /--pin-file is needed/],
     [['trust'], 2, /CERT or --list or --remove/],
     [['trust', '--remove', 'x'], 2, /--remove must be a SHA-256/],

@@ -14,25 +14,23 @@ export interface ChosenSlot {
 /**
  * The one slot whose token matches every given field. Labels and serial numbers are compared without the blanks they
  * are padded with; slot numbers change (SoftHSM renumbers, nShield by the cards present), so they are best not used.
- * @throws ERR_SETTINGS when nothing is asked for or several tokens match; ERR_HSM_UNAVAILABLE when none does (a token can
+ * Where nothing is asked for there must be one token only.
+ * @throws ERR_SETTINGS when several tokens match; ERR_HSM_UNAVAILABLE when none does (a token can
  * come back). Both name the tokens that are there.
  */
 export function chooseSlot(cryptoki: Cryptoki, choice: TokenChoice, library: string): ChosenSlot {
-  const wanted = describeChoice(choice)
-  if (wanted === '') {
-    throw new DomainError('ERR_SETTINGS', 'no token is chosen', {
-      faults: [{ field: 'token', rule: 'must name a serial number, a label or a slot' }],
-    })
-  }
   const present = presentTokens(cryptoki)
   const matching = present.filter((candidate) => matches(candidate, choice))
   const [only, second] = matching
   if (only && !second) return only
+  const wanted = describeChoice(choice)
   const hints = [`tokens of ${library}: ${present.map(describeToken).join('; ') || 'none'}`]
   if (!only) {
-    throw new DomainError('ERR_HSM_UNAVAILABLE', `there is no token with ${wanted}`, { hints })
+    const what = wanted === '' ? 'there is no token' : `there is no token with ${wanted}`
+    throw new DomainError('ERR_HSM_UNAVAILABLE', what, { hints })
   }
-  throw new DomainError('ERR_SETTINGS', `several tokens have ${wanted}`, {
+  const what = wanted === '' ? 'no token is chosen' : `several tokens have ${wanted}`
+  throw new DomainError('ERR_SETTINGS', what, {
     hints: [...hints, 'choose the token by its serial number'],
     faults: [{ field: 'token', rule: 'must match exactly one token' }],
   })

@@ -1,0 +1,87 @@
+/** What a call of setup asks for: options and the answers file together, checked, as answers and as settings. */
+import { resolve } from 'node:path'
+import { type Input, type Io, optionText, optionTexts } from '@keyhsm/command-line'
+import { invalidInput } from '@keyhsm/core'
+import { answerOptions, settingOptions } from './options.js'
+import { schemaFor } from '../configuration.js'
+import { configVariableOf, findLibrary } from '../drivers.js'
+import { readTextIfThere } from '../files.js'
+import { type Hardware, vendorPrefix } from '../settings.js'
+import { type Answers, checkAnswer, parseAnswersFile, settingOf } from './answers.js'
+import type { PlainAnswerName } from './dialogues.js'
+import type { Changes } from './settings-text.js'
+
+export interface SetupRequest {
+  readonly answers: Answers
+  readonly changes: Changes
+}
+
+/** Options whose value is a path, which may be relative to where the command is typed. */
+const pathOptions = ['library', 'config', 'directory']
+
+/** @throws ERR_INVALID_INPUT, ERR_SETTINGS for what is no option, is not for this HSM or breaks its rule. */
+export function readRequest(input: Input, hardware: Hardware): SetupRequest {
+  const flags = [...answerOptions, ...settingOptions].map(({ flag }) => flag)
+  const file = input.files['answers']
+  const written = file === undefined ? {} : parseAnswersFile(file.toString('utf8'), flags)
+  const valueOf = (flag: string) => {
+    const text = optionText(input, flag) ?? written[flag]
+    return text !== undefined && pathOptions.includes(flag) ? resolve(text) : text
+  }
+  const answers: Partial<Record<PlainAnswerName, string>> = {}
+  for (const { flag } of answerOptions) {
+    const text = valueOf(flag)
+    if (text === undefined) continue
+    requireOwn(flag, settingOf(flag, hardware), hardware)
+    checkAnswer(flag, text, hardware)
+    answers[flag] = text
+  }
+  const changes: Record<string, string> = {}
+  for (const { flag, setting } of settingOptions) {
+    const text = valueOf(flag)
+    if (text === undefined) continue
+    const name = setting.startsWith('.') ? `${vendorPrefix[hardware]}${setting}` : setting
+    requireOwn(flag, name, hardware)
+    changes[name] = text
+  }
+  for (const text of optionTexts(input, 'hsm-env')) {
+    const at = text.indexOf('=')
+    if (at < 1) throw invalidInput('--hsm-env', 'must be NAME=VALUE')
+    requireOwn('hsm-env', 'keyhsm.hsm.env.', hardware)
+    changes[`keyhsm.hsm.env.${text.slice(0, at)}`] = text.slice(at + 1)
+  }
+  return { answers, changes }
+}
+
+function requireOwn(flag: string, setting: string, hardware: Hardware): void {
+  if (Object.values(schemaFor(hardware)).some(({ name }) => name === setting)) return
+  throw invalidInput(`--${flag}`, `is not for ${vendorPrefix[hardware]}`)
+}
+
+/**
+ * What is found rather than asked, where neither the call nor an earlier setup says it: the vendor's library, its
+ * configuration file, the port that the old product's start script gave the hardserver, the software token's folder.
+ */
+export async function findUnasked(
+  io: Pick<Io, 'env'>,
+  { home, settings, hardware }: { home: string; settings: string | undefined; hardware: Hardware },
+): Promise<Changes> {
+  const prefix = vendorPrefix[hardware]
+  const found: Record<string, string | undefined> = {}
+  if (hardware === 'soft-token') found['soft-token.directory'] = `${home}/soft-token`
+  if (hardware !== 'soft-token' && hardware !== 'keysecure') {
+    const variable = configVariableOf(hardware)
+    // What the vendor's tools were told by the environment holds for the service too, which has another environment.
+    found[`${prefix}.config`] = variable && (io.env[variable] || undefined)
+    found[`${prefix}.library`] = await findLibrary(hardware)
+  }
+  if (hardware === 'ncipher') found['thales.nfast_server_port'] = await findHardserverPort(home)
+  const isNew = ([name]: [string, unknown]) => !settings?.includes(name)
+  return Object.fromEntries(Object.entries(found).filter(isNew))
+}
+
+/** The manual's way of telling the old product: a Java property in `start.sh`. */
+async function findHardserverPort(home: string): Promise<string | undefined> {
+  const script = await readTextIfThere(`${home}/start.sh`)
+  return script && /-DNFAST_SERVER_PORT=\s*(\d{1,5})\b/.exec(script)?.[1]
+}
