@@ -1,9 +1,14 @@
 /** What the contract does not ask: this appliance's states, settings, certificates and accidents. */
-import { createSecretKey, X509Certificate } from 'node:crypto'
+import { createSecretKey, randomBytes, X509Certificate } from 'node:crypto'
 import type { DomainError } from '@keyhsm/core'
 import { expect, test } from 'vitest'
 import { toKeyName } from '../src/keys/key-names.js'
-import { fingerprintOf } from '../src/connection/connect-socket.js'
+import { connectSocket, fingerprintOf } from '../src/connection/connect-socket.js'
+import { NaeLink } from '../src/connection/nae-link.js'
+import { defaultDialect } from '../src/dialect/dialect.js'
+import { cryptoRequest } from '../src/messages/crypto.js'
+import { authRequest } from '../src/messages/session.js'
+import { dataForms } from '../src/wire/data-element.js'
 import { makeCertificate, type VersionState } from '../src/test-server/index.js'
 import { newSpec, openHsm, openOn, startServer, wrapSample } from './support/open-hsm.js'
 import { testUser } from './support/under-test.js'
@@ -292,6 +297,29 @@ test('a site that speaks another dialect is understood with the same overrides',
   const server = await startServer({ dialect })
   // Not latched as a refused password: the appliance did not understand the request.
   await expect(openOn(server)).rejects.toMatchObject({ code: 'ERR_HSM_REFUSED' })
+})
+
+test('answers in each of the four forms of data are understood, and requests in each are', async () => {
+  const { server, hsm } = await openHsm()
+  const key = await hsm.createKey(newSpec())
+  const { opens } = await wrapSample(hsm, key)
+  const [node = { host: '', port: 0 }] = server.addresses
+  const link = new NaeLink(node, await connectSocket(node, undefined, 1000), defaultDialect)
+  await link.request(authRequest(defaultDialect, testUser.name, testUser.password), 1000)
+  const keyName = toKeyName(key.id)
+  const call = { action: 'encrypt', algorithm: 'aesCbc', keyName, iv: randomBytes(16) } as const
+  const seen = new Set<string>()
+  for (const form of dataForms) {
+    server.behaviour.dataForm = form
+    expect(await opens()).toBe(true)
+    const asked = {
+      ...cryptoRequest(defaultDialect, { ...call, data: Buffer.alloc(48, 0x3c) }),
+      form,
+    }
+    seen.add((await link.request(asked, 1000)).data?.toString('hex') ?? '')
+  }
+  expect(seen.size).toBe(1)
+  link.close()
 })
 
 test('plain TCP is warned about', async () => {

@@ -1,5 +1,6 @@
 /** From nothing to a session: connect, agree on a version, log in; in this order and before anything else. */
 import type { SecretBytes } from '@keyhsm/core'
+import { NaeRefusal } from '../failure.js'
 import { authRequest, versionRequest } from '../messages/session.js'
 import type { LinkOptions, NaeNode } from '../options.js'
 import { findText } from '../xml/element.js'
@@ -43,8 +44,12 @@ export async function logIn(
   options: LinkOptions,
   password: SecretBytes,
 ): Promise<void> {
-  const request = password.expose((bytes) =>
-    authRequest(options.dialect, options.user, bytes.toString('utf8')),
-  )
-  await link.request(request, options.timers.readMs)
+  const text = password.expose((bytes) => bytes.toString('utf8'))
+  try {
+    await link.request(authRequest(options.dialect, options.user, text), options.timers.readMs)
+  } catch (error) {
+    if (!(error instanceof NaeRefusal)) throw error
+    // What an appliance says may repeat what it was told, and goes to the log.
+    throw new NaeRefusal(error.request, error.said.replaceAll(text, '[password]'), error.fatal)
+  }
 }
