@@ -59,6 +59,7 @@ const stages = [
   },
   { lane: 'product', name: 'npm start', command: [node, 'interop/start-stop.mjs'] },
   { lane: 'product', name: 'crash loop', command: [node, 'interop/crash-loop.mjs', '24'] },
+  { lane: 'product', name: 'routes matrix', command: [node, 'interop/routes-matrix.mjs'] },
   { lane: 'product', name: 'trustees', command: [node, 'interop/trustees.mjs', '--quiet'] },
   {
     lane: 'product',

@@ -290,6 +290,21 @@ export const testHsmRoute = defineRoute({
   summary: 'make, open, check and remove a sample key in the HSM (same host only)',
 })
 
+/** What the clients' port offers, as OpenAPI 3.1. */
+export const openApiRoute = defineRoute({
+  ...adminDefaults,
+  method: 'GET',
+  path: '/v1/openapi.json',
+  access: 'anyone',
+  reply: Type.Unknown(),
+  maxBodyBytes: 0,
+  deadlineMs: 5_000,
+  summary: 'describe the routes of this port as OpenAPI 3.1',
+})
+
+/** Served on the clients' port without an identity, beside enrolment. */
+export const trusteePages: readonly RouteSpec[] = [fingerprintRoute, testHsmRoute, openApiRoute]
+
 /** Every route of the control socket. */
 export const trusteeAdminRoutes: readonly RouteSpec[] = [
   addOrganisationRoute,

@@ -7,13 +7,17 @@ import {
   fingerprintRoute,
   getDepositRoute,
   listDepositsRoute,
-  putBatchRoute,
+  openApiRoute,
   purgeDepositRoute,
+  putBatchRoute,
   putDepositRoute,
   removeDepositRoute,
   selfRoute,
   setPolicyRoute,
   testHsmRoute,
+  toOpenApi,
+  trusteePages,
+  trusteeRoutes,
   undeleteDepositRoute,
 } from '@keyhsm/protocol'
 import { type BoundRoute, bindRoute, TextReply } from '@keyhsm/service'
@@ -30,10 +34,15 @@ import { undeleteDeposit } from '../deposits/undelete-deposit.js'
 import { setPolicy } from '../policies/set-policy.js'
 import type { HsmTest } from '../sealing/test-hsm.js'
 import type { Trustee } from '../trustee.js'
+import { version } from '../version.js'
 import { clientOf } from './identify.js'
 import { formatKeyFingerprint } from './key-fingerprint.js'
 import { toPurgeReply } from './purge-reply.js'
 import { requestRoutes } from './request-routes.js'
+
+const openApi = JSON.stringify(
+  toOpenApi({ title: 'Key Trustee Server', version, routes: [...trusteeRoutes, ...trusteePages] }),
+)
 
 export interface ClientRoutesOptions {
   readonly trustee: Trustee
@@ -54,6 +63,7 @@ function openRoutes(o: ClientRoutesOptions): BoundRoute[] {
     bindRoute(enrolRoute, async ({ body, requestId, peerAddress: peer }) =>
       enrolClient(trustee, desk, { requestId, peer, request: await parseEnrolment(body) }),
     ),
+    bindRoute(openApiRoute, () => Promise.resolve(new TextReply(openApi, 200, 'application/json'))),
     bindRoute(fingerprintRoute, () =>
       Promise.resolve(new TextReply(`${formatKeyFingerprint(o.certificate())}\n`)),
     ),
