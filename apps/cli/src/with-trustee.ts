@@ -1,5 +1,11 @@
 /** Lends a connection to the Trustee Server as the registered client, and words its errors for a person. */
-import { type LocalClient, readLocalClient, Transport, TrusteeClient } from '@keyhsm/client'
+import {
+  type LocalClient,
+  readLocalClient,
+  renewWhenDue,
+  Transport,
+  TrusteeClient,
+} from '@keyhsm/client'
 import type { Input } from '@keyhsm/command-line'
 import { DomainError, errorTraits } from '@keyhsm/core'
 
@@ -20,7 +26,7 @@ export async function withTrustee<Prepared, Result>(
   prepare: (client: LocalClient) => Promise<Prepared> | Prepared,
   use: (lent: Lent, prepared: Prepared) => Promise<Result>,
 ): Promise<Result> {
-  const client = await readLocalClient(input.home.client)
+  const client = await renewWhenDue(input.home.client, await readLocalClient(input.home.client))
   const prepared = await prepare(client)
   const transport = new Transport({ url: client.settings.server, tls: client.tls, connections: 2 })
   try {

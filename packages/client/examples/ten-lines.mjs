@@ -8,5 +8,6 @@ const home = process.env.KEYHSM_HOME ?? join(homedir(), '.keytrustee')
 const client = await connectTrustee(join(home, 'client'))
 const policy = { expiresAt: new Date(Date.now() + 3600_000).toISOString() }
 const { handle, revision } = await client.put('sdk-example', Buffer.from('a secret'), { policy })
-console.log(`${handle}, revision ${revision}: ${await client.get('sdk-example')}`)
+const content = await client.get(handle)
+process.stdout.write(`${handle}, revision ${revision}: ${content.toString()}\n`)
 await client.close()

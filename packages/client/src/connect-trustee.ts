@@ -1,5 +1,6 @@
 /** The SDK's front door: a registered client in one call, sealing and opening included. */
 import { type LocalClient, readLocalClient } from './identity/client-folder.js'
+import { renewWhenDue } from './identity/renew-when-due.js'
 import { type OpeningAid, findReaders, openAsClient, sealAsClient } from './sealing/as-client.js'
 import { Transport } from './transport/transport.js'
 import { type Deposit, type PutRequest, TrusteeClient } from './trustee-client.js'
@@ -28,7 +29,7 @@ export interface ConnectedClient {
  * await client.close()
  */
 export async function connectTrustee(folder: string): Promise<ConnectedClient> {
-  const local = await readLocalClient(folder)
+  const local = await renewWhenDue(folder, await readLocalClient(folder))
   const transport = new Transport({ url: local.settings.server, tls: local.tls })
   const trustee = new TrusteeClient(transport)
   return {

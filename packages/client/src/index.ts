@@ -16,6 +16,7 @@ export {
   requirePinned,
 } from './peers/peers.js'
 export { findReaders, openAsClient, type OpeningAid, sealAsClient } from './sealing/as-client.js'
+export { renewWhenDue } from './identity/renew-when-due.js'
 export { noRetry, patient, type RetryPolicy, withRetry } from './retry.js'
 export { ConnectionFault, mayHaveBeenProcessed } from './transport/faults.js'
 export { fetchServerCertificate } from './transport/fetch-server-certificate.js'

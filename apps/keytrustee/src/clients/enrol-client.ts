@@ -94,6 +94,8 @@ async function enrolAdmitted(
     throw new DomainError('ERR_NOT_ALLOWED', 'the client is disabled')
   if (existing.state === 'waiting' && request.auth !== undefined)
     return activate(trustee, enrolment, existing)
+  if (existing.recipientSignature === undefined && request.recipientSignature !== undefined)
+    return vouch(trustee, enrolment, existing)
   return existing
 }
 
@@ -123,6 +125,14 @@ async function insertClient(
 
 async function activate(trustee: Trustee, enrolment: Enrolment, waiting: Client): Promise<Client> {
   const client = trustee.grants.client({ ...waiting, state: 'active' })
+  await auditedChange(trustee, enrolment, client, (transaction) => transaction.updateClient(client))
+  return client
+}
+
+/** A client of an earlier release vouches for its recipient when it renews its certificate. */
+async function vouch(trustee: Trustee, enrolment: Enrolment, existing: Client): Promise<Client> {
+  const { recipientSignature } = enrolment.request
+  const client = trustee.grants.client({ ...existing, recipientSignature })
   await auditedChange(trustee, enrolment, client, (transaction) => transaction.updateClient(client))
   return client
 }

@@ -1,0 +1,36 @@
+/** A client renews its certificate on its own, long before it ends. */
+import { X509Certificate } from 'node:crypto'
+import { enrolClient } from './enrol-client.js'
+import { type LocalClient, readLocalClient, writeLocalClient } from './client-folder.js'
+
+/** Part of its lifetime that is left when a certificate is renewed. */
+const leftWhenDue = 1 / 3
+
+/**
+ * The client in `folder`, with a new certificate for the same key when two thirds of the old one's life are over. When the
+ * server cannot be asked now, the old one stays in use and the next call tries again.
+ */
+export async function renewWhenDue(
+  folder: string,
+  client: LocalClient,
+  now = new Date(),
+): Promise<LocalClient> {
+  if (!isDue(client.certificate, now)) return client
+  try {
+    const { server, organisationName, clientName, serverCertificates } = client.settings
+    const order = { server, organisationName, clientName, serverCertificates, auth: undefined }
+    const { certificate } = await enrolClient(order, client.keys)
+    if (certificate === undefined) return client
+    await writeLocalClient(folder, client.settings, certificate)
+    return await readLocalClient(folder)
+  } catch {
+    return client
+  }
+}
+
+function isDue(pem: string, now: Date): boolean {
+  const { validFrom, validTo } = new X509Certificate(pem)
+  const ends = new Date(validTo).getTime()
+  const lifetime = ends - new Date(validFrom).getTime()
+  return ends - now.getTime() < lifetime * leftWhenDue
+}
