@@ -166,6 +166,10 @@ describe('keyhsm', () => {
       status: 0,
       stdout: expect.stringMatching(/verified/),
     })
+    if (!isRoot) return
+    expect(setUp(home).stderr).toMatch(/^Dropped privileges to nobody$/m)
+    const ofRoot = execFileSync('find', [home.paths.home, '-user', 'root'], { encoding: 'utf8' })
+    expect(ofRoot).toBe('')
   })
 
   it('runs in the foreground until SIGTERM, reloads on SIGHUP and says why it does not start', async () => {
