@@ -86,7 +86,8 @@ describe('refused with a clear word', () => {
     const profile = { ...softhsm, login: { ...softhsm.login, form: 'user:password' as const } }
     const env = { ...token.env, ...faulty.env }
     await faulty.forgetCalls()
-    const error = await refusal(token.options({ profile, library: faulty.library, env }))
+    const pin = SecretBytes.own(Buffer.from('marked-without-colon'))
+    const error = await refusal(token.options({ profile, library: faulty.library, env, pin }))
     expect(error.code).toBe('ERR_SETTINGS')
     expect(await faulty.countOf('C_Login')).toBe(0)
   })

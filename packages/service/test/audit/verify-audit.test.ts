@@ -282,14 +282,19 @@ describe('verifyAudit', () => {
       service: 'test',
       maxFileBytes: 3_000,
     })
+    let written = 0
     let verified = 0
-    const appendMeanwhile = async (n: number): Promise<void> => {
-      await audit.append(entry(n))
-      if (verified < 30) await appendMeanwhile(n + 1)
+    const write = async (): Promise<void> => {
+      await audit.append(entry(written))
+      written += 1
+      if (written < 60 || verified < 30) await write()
     }
-    const written = appendMeanwhile(0)
-    for (; verified < 30; verified += 1) expect((await verify()).faults).toEqual([])
-    await written
+    const check = async (): Promise<void> => {
+      expect((await verify()).faults).toEqual([])
+      verified += 1
+      if (written < 60 || verified < 30) await check()
+    }
+    await Promise.all([write(), check()])
     await audit.close()
     expect((await verify()).files).toBeGreaterThan(3)
   })
