@@ -62,6 +62,27 @@ export interface CallLimits {
   readonly startMs: number
 }
 
+/** Groups of facts that a profile is made of. */
+export type FactName =
+  | 'libraryPaths'
+  | 'token'
+  | 'password'
+  | 'environment'
+  | 'mechanisms'
+  | 'templates'
+  | 'returnCodes'
+  | 'capacity'
+
+/** Where a group of facts is known from. The vendor's page in docs/operations/hsm/ holds the same table. */
+export interface ProfileFact {
+  readonly source: string
+  /**
+   * `library`: with the library itself. `replayed`: our side alone, against a module that behaves as the source says
+   * (interop/vendors/). `never`: by nobody.
+   */
+  readonly tried: 'library' | 'replayed' | 'never'
+}
+
 export interface Pkcs11Profile {
   readonly name: string
   /** For the operator: product and versions meant. */
@@ -107,4 +128,5 @@ export interface Pkcs11Profile {
   readonly templates: TemplateDifferences
   /** Where the data comes from, and whether it was tried on a real device. */
   readonly provenance: string
+  readonly facts: Readonly<Record<FactName, ProfileFact>>
 }

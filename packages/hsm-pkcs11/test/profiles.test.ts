@@ -1,6 +1,7 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { wrapAlgorithms } from '@keyhsm/hsm'
 import { describe, expect, test } from 'vitest'
-import type { Pkcs11Profile } from '../src/profile.js'
+import type { FactName, Pkcs11Profile } from '../src/profile.js'
 import { pkcs11Profiles } from '../src/profiles.js'
 
 const profiles: [string, Pkcs11Profile][] = Object.entries(pkcs11Profiles)
@@ -48,6 +49,42 @@ test('defaults are those of the design', () => {
     thales: 'rsa-3072',
     cloudhsm: 'aes-256',
   })
+})
+
+const words: Readonly<Record<FactName, string>> = {
+  libraryPaths: 'library paths',
+  token: 'token',
+  password: 'password',
+  environment: 'environment',
+  mechanisms: 'mechanisms',
+  templates: 'templates',
+  returnCodes: 'return codes',
+  capacity: 'capacity',
+}
+const tried = {
+  library: 'tried',
+  replayed: 'replayed, not tried on a device',
+  never: 'never tried',
+} as const
+
+test.each(profiles.filter(([name]) => name !== 'nss'))(
+  'the page of %s names the source of each fact, and what nobody tried',
+  (name, { facts }) => {
+    const page = new URL(`../../../docs/operations/hsm/${name}.md`, import.meta.url)
+    const text = readFileSync(page, 'utf8')
+    for (const [fact, { source, tried: how }] of Object.entries(facts)) {
+      expect(text).toContain(`| ${words[fact as FactName]} | ${source} | ${tried[how]} |`)
+    }
+  },
+)
+
+test('what is said to have been replayed is in the behaviour table of that vendor', () => {
+  for (const [name, { facts, hardware }] of profiles) {
+    const replayed = Object.values(facts).some((fact) => fact.tried === 'replayed')
+    const table = new URL(`../../../interop/vendors/${name}.behaviour`, import.meta.url)
+    expect([name, existsSync(table)]).toEqual([name, hardware])
+    expect(replayed).toBe(hardware)
+  }
 })
 
 test('a device that was not tried says so', () => {

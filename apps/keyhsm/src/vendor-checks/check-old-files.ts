@@ -6,7 +6,7 @@ const shown = 4
 
 /** Which library is used, and that jars and tarballs of the manual are not needed. */
 export async function checkLibrary({ device, folder }: VendorSurroundings): Promise<VendorFinding> {
-  const library = 'library' in device ? device.library : 'none (software token)'
+  const library = 'library' in device ? device.library : 'none is needed'
   const old = (await readdir(folder).catch((): string[] => [])).filter((name) =>
     /\.(jar|tar|tgz|tar\.gz)$/.test(name),
   )

@@ -77,4 +77,29 @@ export const cloudhsm: Pkcs11Profile = {
   },
   provenance:
     'AWS CloudHSM user guide (mechanisms, attributes, quotas, throttling) and aws-samples; not tried on a real device',
+  facts: {
+    libraryPaths: { source: 'AWS CloudHSM user guide, Client SDK 5', tried: 'never' },
+    token: {
+      source: 'one slot for a cluster (user guide); its label differs by SDK',
+      tried: 'never',
+    },
+    password: { source: 'user:password of a crypto user (user guide)', tried: 'replayed' },
+    environment: {
+      source: 'everything that starts with CLOUDHSM_; none is documented as needed',
+      tried: 'never',
+    },
+    mechanisms: {
+      source: 'user guide, PKCS#11 mechanisms and known issues; aws-samples for the vendor numbers',
+      tried: 'replayed',
+    },
+    templates: {
+      source: 'user guide, PKCS#11 attributes; aws-samples for the unique CKA_ID',
+      tried: 'replayed',
+    },
+    returnCodes: {
+      source: 'user guide, throttling, known issues and migration from SDK 3',
+      tried: 'replayed',
+    },
+    capacity: { source: 'user guide, quotas of hsm2m.medium', tried: 'never' },
+  },
 }

@@ -60,4 +60,35 @@ export const luna: Pkcs11Profile = {
   templates: { omitPublic: [], omitPrivate: [], omitSecret: [], statesModifiable: true },
   provenance:
     'Luna 7 documentation (mechanisms, HA, remapping) and the public Luna samples; not tried on a real device',
+  facts: {
+    libraryPaths: {
+      source: 'Luna client documentation and luna-samples; older clients use /usr/lib',
+      tried: 'never',
+    },
+    token: {
+      source:
+        'serial number, label or slot; the original manual asks for the slot, which Luna renumbers (client documentation)',
+      tried: 'never',
+    },
+    password: {
+      source: 'crypto officer of the partition (luna-samples: CKU_USER; crypto user 0x80000001)',
+      tried: 'never',
+    },
+    environment: {
+      source: 'ChrystokiConfigurationPath of the Luna Cloud HSM client (luna-samples)',
+      tried: 'never',
+    },
+    mechanisms: {
+      source:
+        'Luna 7 SDK reference (CKM_AES_GCM, CKM_RSA_PKCS_OAEP, key generation remapping), luna-samples for the vendor numbers',
+      tried: 'replayed',
+    },
+    templates: { source: 'PKCS#11 v2.40; nothing in Luna’s documentation differs', tried: 'never' },
+    returnCodes: { source: 'luna-samples and pycryptoki (headers)', tried: 'replayed' },
+    capacity: {
+      source:
+        'partition sizes of the Luna documentation; that CK_TOKEN_INFO holds bytes is believed, not documented',
+      tried: 'replayed',
+    },
+  },
 }

@@ -46,4 +46,14 @@ export const opencryptoki: Pkcs11Profile = {
   ],
   templates: { omitPublic: [], omitPrivate: [], omitSecret: [], statesModifiable: true },
   provenance: 'tried with openCryptoki 3.8.1 of Debian 12',
+  facts: {
+    libraryPaths: { source: 'packages of Debian and Fedora', tried: 'library' },
+    token: { source: 'observed: label; every token has the serial number 123', tried: 'library' },
+    password: { source: 'observed: 4 to 8 characters', tried: 'library' },
+    environment: { source: 'none; one configuration a machine', tried: 'library' },
+    mechanisms: { source: 'observed in 3.8.1', tried: 'library' },
+    templates: { source: 'observed in 3.8.1', tried: 'library' },
+    returnCodes: { source: 'observed in 3.8.1', tried: 'library' },
+    capacity: { source: 'none: the disk is the limit', tried: 'library' },
+  },
 }

@@ -64,4 +64,21 @@ export const softhsm: Pkcs11Profile = {
   ],
   templates: { omitPublic: [], omitPrivate: [], omitSecret: [], statesModifiable: true },
   provenance: 'tried with SoftHSM 2.6.1 of Debian 12; 2.7.0 from its sources',
+  facts: {
+    libraryPaths: {
+      source: 'packages of Debian and Fedora, Homebrew; the rest from the sources',
+      tried: 'library',
+    },
+    token: {
+      source:
+        'observed: slot numbers change at each initialisation, labels and serial numbers do not',
+      tried: 'library',
+    },
+    password: { source: 'observed: 4 to 255 characters', tried: 'library' },
+    environment: { source: 'softhsm2.conf(5)', tried: 'library' },
+    mechanisms: { source: 'observed in 2.6.1; 2.7.0 from its sources', tried: 'library' },
+    templates: { source: 'observed in 2.6.1', tried: 'library' },
+    returnCodes: { source: 'observed in 2.6.1', tried: 'library' },
+    capacity: { source: 'none: the disk is the limit', tried: 'library' },
+  },
 }

@@ -61,4 +61,38 @@ export const thales: Pkcs11Profile = {
   templates: { omitPublic: [], omitPrivate: [], omitSecret: [], statesModifiable: true },
   provenance:
     'nShield PKCS#11 documentation (environment, objects, mechanisms) and public tools; not tried on a real device',
+  facts: {
+    libraryPaths: { source: 'nShield PKCS#11 documentation', tried: 'never' },
+    token: {
+      source: 'label of the card set or softcard; serial number from its hash (public tools)',
+      tried: 'never',
+    },
+    password: {
+      source: 'passphrase of the operator card set or softcard (nShield PKCS#11 documentation)',
+      tried: 'never',
+    },
+    environment: {
+      source:
+        'nShield PKCS#11 documentation, environment variables; NFAST_SERVER_PORT from the original manual',
+      tried: 'replayed',
+    },
+    mechanisms: {
+      source:
+        'nShield PKCS#11 documentation, mechanisms (OAEP hash equal to MGF hash, KWP since 12.50)',
+      tried: 'never',
+    },
+    templates: {
+      source: 'nShield PKCS#11 documentation, security assurance; Barbican and pkcs11-tools',
+      tried: 'replayed',
+    },
+    returnCodes: {
+      source:
+        'nShield PKCS#11 documentation (FIPS level 3, card removal); pkcs11-tools for CKR_FUNCTION_FAILED',
+      tried: 'replayed',
+    },
+    capacity: {
+      source: 'nShield documentation: keys are files of the host, the device sets no limit',
+      tried: 'never',
+    },
+  },
 }
