@@ -224,15 +224,29 @@ describe('the service', () => {
 describe('the service port', () => {
   it('shows health and metrics to local users without a name', async () => {
     const port = await findFreePort()
-    const home = await makeHome({ 'keyhsm.service.port': String(port) })
+    const home = await makeHome({
+      'keyhsm.service.port': String(port),
+      'keyhsm.key.limit': '3',
+      'keyhsm.key.pool': '2',
+    })
     const service = await startService(home)
     const get = async (path: string) => {
       const reply = await fetch(`http://127.0.0.1:${port}${path}`)
       return { status: reply.status, text: await reply.text() }
     }
     expect(await get('/health')).toEqual({ status: 200, text: 'ok\n' })
-    expect((await get('/metrics')).text).toMatch(/keyhsm_event_loop_delay_p99_seconds/)
+    const { text } = await get('/metrics')
+    expect(text).toMatch(/keyhsm_event_loop_delay_p99_seconds/)
+    // The partition's own three keys are all that the limit allows.
+    const gauges = { hsm_keys: '3', hsm_key_limit: '3', hsm_full: '1', hsm_spare_keys: '0' }
+    for (const [name, value] of Object.entries({ ...gauges, hsm_memory_bytes: 'Nan' })) {
+      expect(text).toMatch(new RegExp(`^keyhsm_${name} ${value}$`, 'm'))
+    }
     expect((await get('/v1/status')).status).toBe(404)
+    const admin = await administer(home)
+    const status = await admin.call(keyHsmStatusRoute, {})
+    expect(status).toMatchObject({ keys: 3, keyLimit: 3, capacity: 'full', spareKeys: 0 })
+    expect(status.warnings.join()).toMatch(/partition is full.*does not rename keys/)
     await service.partition.hsm.destroyKey(service.partition.keys.canary.id)
     await expect(service.partition.recheck()).rejects.toThrow()
     expect(await get('/health')).toEqual({ status: 503, text: 'wrong-partition\n' })
