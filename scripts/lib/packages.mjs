@@ -18,4 +18,5 @@ export const testPackages = {
   opencryptoki: 'a third independent PKCS#11 library; its daemon runs in namespaces of the test',
   'python3-cryptography': 'the independent opener of sealed deposits',
   git: 'the checks of the repository',
+  faketime: 'certificates that have expired, in the tests',
 }

@@ -18,6 +18,8 @@ export interface Paths {
   readonly home: string
   readonly settings: string
   readonly keystore: string
+  /** The certificate that follows, while it waits to be known to every Trustee Server. */
+  readonly keystoreNext: string
   readonly truststore: string
   /** Private keys of administrators on this machine. */
   readonly admin: string
@@ -44,6 +46,7 @@ export function pathsIn(home: string): Paths {
     home,
     settings: join(home, 'application.properties'),
     keystore: join(home, 'keystore'),
+    keystoreNext: join(home, 'keystore-next'),
     truststore: join(home, 'truststore'),
     admin: join(home, 'admin'),
     run,

@@ -1,6 +1,7 @@
 /** The `keyhsm` program: its table of commands. */
 import { completionCommand, type Program } from '@keyhsm/command-line'
 import { auditPublicKeyCommand, auditVerifyCommand } from './commands/audit.js'
+import { certListCommand, certRenewCommand, certReplaceCommand } from './commands/cert.js'
 import { keysListCommand, keysShowCommand } from './commands/keys.js'
 import { loginResetCommand } from './commands/login-reset.js'
 import { naeProbeCommand } from './commands/nae-probe.js'
@@ -23,7 +24,11 @@ export const program: Program = {
   version,
   summary: 'Key HSM: seals deposits under keys that only a hardware security module can release',
   user: 'keyhsm',
-  groups: { keys: 'HSM keys of the partition', audit: 'the audit of this Key HSM' },
+  groups: {
+    cert: 'the TLS certificate of this Key HSM',
+    keys: 'HSM keys of the partition',
+    audit: 'the audit of this Key HSM',
+  },
   defaultHome: () => installed,
   commands: [
     usageCommand(() => program),
@@ -37,6 +42,9 @@ export const program: Program = {
     reloadCommand,
     restartCommand,
     debugCommand,
+    certListCommand,
+    certRenewCommand,
+    certReplaceCommand,
     keysListCommand,
     keysShowCommand,
     keysRevokeCommand,

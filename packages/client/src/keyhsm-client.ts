@@ -82,8 +82,13 @@ export class KeyHsmClient {
     } while (after !== undefined)
   }
 
-  async describe(signal?: AbortSignal): Promise<PartitionDescription> {
-    const call = () => this.#transport.call(describeRoute, { signal })
+  /** `pins`: fingerprints of the certificates that the caller accepts of this Key HSM, at most four. */
+  async describe(
+    signal?: AbortSignal,
+    pins: readonly string[] = [],
+  ): Promise<PartitionDescription> {
+    const query = pins.length === 0 ? {} : { pins: pins.join(',') }
+    const call = () => this.#transport.call(describeRoute, { query, signal })
     return await withRetry(this.#reads, call, signal)
   }
 

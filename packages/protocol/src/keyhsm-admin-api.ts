@@ -184,6 +184,37 @@ export const reloadKeyHsmRoute = defineRoute({
   summary: 'take over changed settings and trusted certificates; on failure the old ones stay',
 })
 
+const TrustedField = Type.Object({
+  subject: Type.String(),
+  realm: Type.String(),
+  fingerprint: FingerprintField,
+})
+
+export const keyHsmCertificatesRoute = defineRoute({
+  method: 'GET',
+  path: '/v1/certificates',
+  access: 'administrator',
+  params: NoFields,
+  query: NoFields,
+  body: NoFields,
+  reply: Type.Object({
+    certificates: Type.Array(
+      Type.Object({
+        role: Type.Union([Type.Literal('current'), Type.Literal('next')]),
+        subject: Type.String(),
+        expiresAt: InstantField,
+        fingerprint: FingerprintField,
+      }),
+    ),
+    /** Trusted certificates whose holders have not said that they accept the next one; empty when none follows. */
+    waitingFor: Type.Array(TrustedField),
+  }),
+  success: 200,
+  maxBodyBytes: 0,
+  deadlineMs: 5000,
+  summary: 'show the TLS certificate in use, the one that follows, and who does not know that one',
+})
+
 /** Longest time that a stop may wait for requests under way. */
 export const maxDrainMs = 600_000
 
@@ -229,6 +260,7 @@ export const keyHsmAdminRoutes = [
   revokeAdministeredKeyRoute,
   reloadKeyHsmRoute,
   stopKeyHsmRoute,
+  keyHsmCertificatesRoute,
   checkpointRoute,
 ] as const
 

@@ -196,7 +196,13 @@ export const describeRoute = defineRoute({
   path: '/v1/partition',
   access: 'service',
   params: NoFields,
-  query: NoFields,
+  query: Type.Object(
+    {
+      /** SHA-256 fingerprints of the certificates that the caller accepts of this Key HSM, joined by commas. */
+      pins: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}(,[0-9a-f]{64}){0,3}$' })),
+    },
+    { additionalProperties: false },
+  ),
   body: NoFields,
   reply: Type.Object({
     realm: NameField,
@@ -217,6 +223,10 @@ export const describeRoute = defineRoute({
     ]),
     version: Type.String(),
     now: InstantField,
+    /** The certificate that new connections are shown. */
+    certificateFingerprint: Type.Optional(FingerprintField),
+    /** PEM of the one that follows: to be accepted besides the present one from now on. */
+    nextCertificate: Type.Optional(Type.String({ maxLength: 32_768 })),
   }),
   success: 200,
   maxBodyBytes: 0,

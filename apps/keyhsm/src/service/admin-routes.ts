@@ -4,6 +4,7 @@ import { DomainError, hasCode } from '@keyhsm/core'
 import {
   administeredKeysRoute,
   checkpointRoute,
+  keyHsmCertificatesRoute,
   keyHsmHealthRoute,
   keyHsmMetricsRoute,
   keyHsmStatusRoute,
@@ -36,6 +37,7 @@ export interface Administered {
   readonly signer: AuditSigner | undefined
   readonly status: () => Promise<Status>
   readonly reload: () => Promise<Reloaded>
+  readonly certificates: () => ReplyOf<typeof keyHsmCertificatesRoute>
   /** Ends the service after this request is answered; says how many others are under way. */
   readonly stop: (drainMs: number) => number
 }
@@ -58,6 +60,7 @@ export function makeAdminRoutes(service: Administered): BoundRoute[] {
     bindRoute(stopKeyHsmRoute, ({ body }) => {
       return Promise.resolve({ pid: process.pid, inFlight: service.stop(body.drainMs) })
     }),
+    bindRoute(keyHsmCertificatesRoute, () => Promise.resolve(service.certificates())),
     bindRoute(checkpointRoute, async () => {
       const { audit } = service.workshop()
       await audit.checkpoint()

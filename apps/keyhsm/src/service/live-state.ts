@@ -13,6 +13,8 @@ export interface LiveState {
   readonly settings: CommonSettings
   readonly device: DeviceSettings
   readonly keystore: Keystore
+  /** PEM of the certificate that follows. */
+  readonly nextCertificate: string | undefined
   readonly trust: TrustList
   readonly administrators: ReadonlyMap<string, KeyObject>
   readonly logging: Logging
@@ -32,10 +34,11 @@ export async function readLiveState(
       hints: ['run `keyhsm setup` again: it makes what is missing and keeps the rest'],
     })
   }
+  const nextCertificate = (await readKeystore(paths.keystoreNext, env))?.certificate
   const trust = await readTrustList(paths.truststore)
   const administrators = await readAdministrators(paths.admin)
   const logging = await readLogging(paths, settings)
-  return { settings, device, keystore, trust, administrators, logging }
+  return { settings, device, keystore, nextCertificate, trust, administrators, logging }
 }
 
 /** How the port for Trustee Servers is served. */

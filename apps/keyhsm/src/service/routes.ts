@@ -20,8 +20,18 @@ import { toApproval, toTrustees } from './approval.js'
 import { toContext } from './context.js'
 import { callerOf } from './identify.js'
 
+/** What describing says about this Key HSM's certificates, and hears about them. */
+export interface CertificateDesk {
+  /** The caller with this public key accepts these. */
+  note(publicKey: Fingerprint, pins: readonly string[]): void
+  shown(): { readonly certificateFingerprint: Fingerprint; readonly nextCertificate?: string }
+}
+
 /** `workshop` is asked for with each request: a reload exchanges its settings. */
-export function makeServiceRoutes(workshop: () => Workshop): BoundRoute[] {
+export function makeServiceRoutes(
+  workshop: () => Workshop,
+  certificates: CertificateDesk,
+): BoundRoute[] {
   return [
     bindRoute(sealRoute, async ({ body, identity, signal }) => {
       const sealed = await sealDeposit(
@@ -67,9 +77,11 @@ export function makeServiceRoutes(workshop: () => Workshop): BoundRoute[] {
     bindRoute(listHsmKeysRoute, ({ query, identity }) =>
       listRealmKeys(workshop().partition, callerOf(identity).realm, toPage(query)),
     ),
-    bindRoute(describeRoute, ({ identity }) =>
-      describePartition(workshop(), callerOf(identity).realm),
-    ),
+    bindRoute(describeRoute, async ({ query, identity }) => {
+      const { realm } = callerOf(identity)
+      if (identity) certificates.note(identity.fingerprint, query.pins?.split(',') ?? [])
+      return { ...(await describePartition(workshop(), realm)), ...certificates.shown() }
+    }),
   ]
 }
 

@@ -16,6 +16,7 @@ import {
   type RunningService,
   startHttpServer,
 } from '@keyhsm/service'
+import { observeExpiries, watchExpiries } from '../certificates/expiry.js'
 import { readConfiguration } from '../configuration.js'
 import { latchLogin } from '../login-latch.js'
 import type { Workshop } from '../operations/caller.js'
@@ -28,6 +29,7 @@ import { version } from '../version.js'
 import { makeAdminRoutes, makeServicePortRoutes } from './admin-routes.js'
 import { toAuditSigner } from './audit-signer.js'
 import { observeCapacity } from './capacity-metrics.js'
+import { makeCertificateDesk } from './certificate-desk.js'
 import { identifyService } from './identify.js'
 import { type Environment, type LiveState, readLiveState, toTlsServing } from './live-state.js'
 import { describeDoor, openManagement } from './management.js'
@@ -89,6 +91,8 @@ export async function startKeyHsm(o: KeyHsmOptions): Promise<RunningKeyHsm> {
       }),
     )
     await note(running, 'start')
+    closers.add(watchExpiries({ live: () => running.live, clock: o.clock, log: o.log }))
+    observeExpiries(running.metrics, () => running.live, o.clock)
     const address = listener.address as { host: string; port: number }
     return {
       ready: `keyhsm is ready on ${formatAddress(address)}`,
@@ -138,6 +142,7 @@ async function listen(running: Running, closers: Closers): Promise<HttpServer> {
   const workshop = () => toWorkshop(running)
   const administrators = new AdministratorCheck(o.clock)
   const status = () => readRunningStatus(running)
+  const desk = makeCertificateDesk(() => running.live)
   running.management = await openManagement(o.paths, live.settings.managementPort, {
     routes: makeAdminRoutes({
       workshop,
@@ -145,6 +150,7 @@ async function listen(running: Running, closers: Closers): Promise<HttpServer> {
       signer: toAuditSigner(running.partition),
       status,
       reload: () => reload(running),
+      certificates: () => desk.list(),
       stop: (drainMs) => requestStop(running, drainMs),
     }),
     identify: (peer) => administrators.identify(peer, running.live.administrators),
@@ -164,7 +170,7 @@ async function listen(running: Running, closers: Closers): Promise<HttpServer> {
   running.listener = await startHttpServer({
     listen: { host: address, port },
     tls: toTlsServing(live),
-    routes: makeServiceRoutes(workshop),
+    routes: makeServiceRoutes(workshop, desk),
     identify: (peer) => identifyService(peer, running.live.trust),
     onError,
     metrics,

@@ -5,6 +5,7 @@ import type { HsmCapabilities, HsmHealth } from '@keyhsm/hsm'
 import type { keyHsmStatusRoute, ReplyOf } from '@keyhsm/protocol'
 import { type Audit, certificateFingerprint } from '@keyhsm/service'
 import type { CapacityState } from '../keys/capacity.js'
+import { expiryWarnings } from '../certificates/expiry.js'
 import type { Partition } from '../partition/partition.js'
 import { version } from '../version.js'
 import type { LiveState } from './live-state.js'
@@ -68,7 +69,7 @@ export async function readStatus(sources: StatusSources): Promise<Status> {
     auditDetail: auditState.detail,
     auditSequence: audit.head().sequence,
     log: sources.log,
-    warnings: findWarnings(partition, live),
+    warnings: [...findWarnings(partition, live), ...expiryWarnings(live, clock.now())],
     memoryBytes: process.memoryUsage.rss(),
   }
 }

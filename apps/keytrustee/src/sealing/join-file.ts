@@ -15,6 +15,8 @@ export interface Joined extends Join {
   readonly scope: Scope
   /** PEM: the one certificate that Key HSM must show. */
   readonly serverCertificate: string
+  /** PEM of the one that follows, as Key HSM announced it: accepted besides. */
+  readonly nextServerCertificate?: string
   /** PEM pair this server shows. The key stays encrypted when it came so. */
   readonly clientCertificate: string
   readonly clientKey: string
@@ -43,8 +45,18 @@ export async function writeJoinFile(
   joined: Joined,
 ): Promise<void> {
   const text = JSON.stringify({ format, ...joined }, undefined, 2)
-  await writeFileAtomically(paths.keyHsmCertificate, joined.serverCertificate, 0o644)
+  await writeFileAtomically(paths.keyHsmCertificate, acceptedCertificates(joined).join(''), 0o644)
   await writeFileAtomically(paths.join, `${text}\n`, 0o600)
+}
+
+/** PEM of every certificate that Key HSM may show: the one in use, and the one that follows. */
+export function acceptedCertificates({
+  serverCertificate,
+  nextServerCertificate,
+}: Pick<Joined, 'serverCertificate' | 'nextServerCertificate'>): string[] {
+  return nextServerCertificate === undefined
+    ? [serverCertificate]
+    : [serverCertificate, nextServerCertificate]
 }
 
 function parseJoin(fields: Record<string, unknown>): Joined {
@@ -62,6 +74,9 @@ function parseJoin(fields: Record<string, unknown>): Joined {
     joinedAt: new Date(text('joinedAt')),
     scope: parseScope(text('scope')),
     serverCertificate: text('serverCertificate'),
+    ...(fields['nextServerCertificate'] === undefined
+      ? {}
+      : { nextServerCertificate: text('nextServerCertificate') }),
     clientCertificate: text('clientCertificate'),
     clientKey: text('clientKey'),
     passphrase: fields['passphrase'] === undefined ? undefined : text('passphrase'),

@@ -1,7 +1,7 @@
 /** The connection to a Key HSM, made from what a join file says. */
 import { KeyHsmClient, type RetryPolicy, Transport } from '@keyhsm/client'
 import { createKeyHsmSealer } from './key-hsm-sealer.js'
-import type { Joined } from './join-file.js'
+import { acceptedCertificates, type Joined } from './join-file.js'
 import type { Sealer } from './sealer.js'
 
 export interface KeyHsmLink {
@@ -13,7 +13,12 @@ export interface KeyHsmLink {
 /** What is needed to reach a Key HSM, before it is known which partition it has. */
 export type KeyHsmAddress = Pick<
   Joined,
-  'url' | 'serverCertificate' | 'clientCertificate' | 'clientKey' | 'passphrase'
+  | 'url'
+  | 'serverCertificate'
+  | 'nextServerCertificate'
+  | 'clientCertificate'
+  | 'clientKey'
+  | 'passphrase'
 >
 
 /** Opens are repeated once: harmless there, and a Key HSM that restarts closes its kept connections. */
@@ -27,7 +32,7 @@ export function connectKeyHsm(
   const transport = new Transport({
     url: address.url,
     tls: {
-      ca: [address.serverCertificate],
+      ca: acceptedCertificates(address),
       cert: address.clientCertificate,
       key: address.clientKey,
       passphrase: address.passphrase,

@@ -1,7 +1,9 @@
 /** Whether the server can do its work, part by part, in lines for the operator. */
 import type { ReplyOf, statusRoute } from '@keyhsm/protocol'
 import type { Audit } from '@keyhsm/service'
+import type { PartitionDescription } from '@keyhsm/client'
 import { toDomainError } from '@keyhsm/core'
+import { pinsOf } from '../sealing/follow-certificate.js'
 import type { KeyHsmLink } from '../sealing/key-hsm-link.js'
 import type { Store } from '../store/store.js'
 
@@ -14,6 +16,8 @@ export interface HealthSources {
   readonly audit: Pick<Audit, 'state'>
   link(): KeyHsmLink | undefined
   readonly passThrough: boolean
+  /** Told of each answer of the joined Key HSM. */
+  readonly onDescribed?: (link: KeyHsmLink, partition: PartitionDescription) => Promise<void>
 }
 
 /** Looks at every part now; the Key HSM is asked for what it is. */
@@ -68,12 +72,14 @@ async function readKeyHsm(sources: HealthSources): Promise<PartHealth> {
     return { healthy: passThrough, detail }
   }
   try {
-    const partition = await joined.calls.describe(AbortSignal.timeout(2_000))
+    const partition = await joined.calls.describe(AbortSignal.timeout(2_000), pinsOf(joined.joined))
     if (partition.canary !== joined.joined.canary)
       return { healthy: false, detail: 'wrong partition: it shows another canary than at joining' }
+    await sources.onDescribed?.(joined, partition)
     const detail = `${partition.device}, scope ${partition.scope}, ${partition.kind}`
     return { healthy: partition.state === 'ready', detail: `${partition.state}: ${detail}` }
   } catch (error) {
-    return { healthy: false, detail: toDomainError(error).message }
+    const { message, hints } = toDomainError(error)
+    return { healthy: false, detail: [message, ...hints].join('; ') }
   }
 }

@@ -1,5 +1,6 @@
 /** The Trustee Server, put together: everything it needs is opened in order, or nothing stays open. */
 import { X509Certificate } from 'node:crypto'
+import type { PartitionDescription } from '@keyhsm/client'
 import { type Clock, type DomainError, errorTraits, systemClock } from '@keyhsm/core'
 import {
   AdministratorCheck,
@@ -11,6 +12,9 @@ import {
 import { openClientAuthority } from '../clients/client-authority.js'
 import { readPrivateText, readText } from '../files.js'
 import { createAttemptLimit } from '../organisations/attempt-limit.js'
+import { followCertificate, pinsOf } from '../sealing/follow-certificate.js'
+import { writeJoinFile } from '../sealing/join-file.js'
+import { type KeyHsmLink, openLink } from '../sealing/key-hsm-link.js'
 import { createHsmTest } from '../sealing/test-hsm.js'
 import { adminRoutes } from './admin-routes.js'
 import { clientRoutes } from './client-routes.js'
@@ -63,6 +67,7 @@ async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeS
     audit: trustee.audit,
     link: () => link.current(),
     passThrough: live.settings.sealing === 'pass-through',
+    onDescribed: (before, partition) => followKeyHsm({ o, opened }, before, partition),
   }
   const running: Running = { o, opened, live: () => live, health }
   const clients = await openClientPort(running)
@@ -87,6 +92,22 @@ async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeS
       live = next
     },
   }
+}
+
+/** Takes over what Key HSM says of its certificate, while requests under way go on over the link before. */
+async function followKeyHsm(
+  { o, opened }: Pick<Running, 'o' | 'opened'>,
+  before: KeyHsmLink,
+  partition: PartitionDescription,
+): Promise<void> {
+  const joined = followCertificate(before.joined, partition)
+  // A link that is no longer in use has nothing to say.
+  if (!joined || opened.link.current() !== before) return
+  await writeJoinFile(o.paths, joined)
+  const link = openLink(joined)
+  opened.link.exchange(link)
+  opened.trustee.sealing.join(link.sealer)
+  o.log.info({ accepted: pinsOf(joined) }, 'Key HSM changes its certificate')
 }
 
 async function openClientPort({ o, opened, live }: Running): Promise<HttpServer> {

@@ -125,8 +125,18 @@ export function fromConnectionError(thrown: unknown, peer: string): DomainError 
   const { code, words, unprocessed } = findMeaning(origin)
   return new DomainError(code, `cannot talk to ${peer}: ${words}`, {
     cause: new ConnectionFault(origin, !connecting && unprocessed !== true),
-    hints: wasCutOff(origin) ? ['perhaps the server does not accept this client certificate'] : [],
+    hints: hasExpired(origin)
+      ? [
+          'renew it there (Key HSM: keyhsm cert renew), then trust the new one here (ktadmin keyhsm --server URL --trust)',
+        ]
+      : wasCutOff(origin)
+        ? ['perhaps the server does not accept this client certificate']
+        : [],
   })
+}
+
+function hasExpired(origin: unknown): boolean {
+  return origin instanceof Error && 'code' in origin && origin.code === 'CERT_HAS_EXPIRED'
 }
 
 /** observed: Node's TLS servers close without an alert when they do not trust the certificate of a TLS 1.3 client. */

@@ -1,0 +1,40 @@
+import { X509Certificate } from 'node:crypto'
+import { fingerprintOf, type PartitionDescription } from '@keyhsm/client'
+import { makeAuthority, makeSelfSigned } from '@keyhsm/service'
+import { expect, test } from 'vitest'
+import { followCertificate, pinsOf } from '../../src/sealing/follow-certificate.js'
+import type { Joined } from '../../src/sealing/join-file.js'
+
+const make = async () =>
+  (await makeSelfSigned({ commonName: 'hsm', subjectAltNames: [], days: 9, usage: 'server' }))
+    .certificate
+const print = (pem: string) => fingerprintOf(new X509Certificate(pem))
+const says = (inUse: string, next?: string) =>
+  ({
+    certificateFingerprint: print(inUse),
+    nextCertificate: next,
+  }) as unknown as PartitionDescription
+
+test('an announced certificate is accepted besides, and alone when it is in use', async () => {
+  const [old, next] = [await make(), await make()]
+  const joined = { serverCertificate: old } as Joined
+  expect(followCertificate(joined, says(old))).toBeUndefined()
+  const both = followCertificate(joined, says(old, next))
+  expect(both && pinsOf(both)).toEqual([print(old), print(next)])
+  expect(both && followCertificate(both, says(old, next))).toBeUndefined()
+  const after = both && followCertificate(both, says(next))
+  expect(after && pinsOf(after)).toEqual([print(next)])
+})
+
+test('another announcement takes the place of the one before; what is no certificate of a server changes nothing', async () => {
+  const [old, next, third] = [await make(), await make(), await make()]
+  const both = followCertificate({ serverCertificate: old } as Joined, says(old, next)) as Joined
+  expect(pinsOf(followCertificate(both, says(old, third)) as Joined)).toEqual([
+    print(old),
+    print(third),
+  ])
+  const authority = (await makeAuthority({ commonName: 'ca', days: 9 })).certificate
+  for (const bad of ['x', authority]) {
+    expect(followCertificate(both, says(old, bad))).toBeUndefined()
+  }
+})
