@@ -33,6 +33,7 @@ const stages = [
   { name: 'import rules', command: [node, 'scripts/check-imports.mjs'] },
   { name: 'sizes', command: [node, 'scripts/check-sizes.mjs'] },
   { name: 'documents', command: [node, 'scripts/check-documents.mjs'] },
+  { name: 'commands', command: [node, 'scripts/check-commands.mjs', '--quiet'] },
   {
     lane: 'unit',
     name: 'unit, conformance, store contract',
@@ -66,6 +67,7 @@ const stages = [
     name: 'race for the last use',
     command: [node, 'interop/race-last-use.mjs', '24'],
   },
+  { lane: 'product', name: 'reload loop', command: [node, 'interop/reload-loop.mjs', '8'] },
   { lane: 'product', name: 'secrets scan', command: [node, 'interop/secrets-scan.mjs'] },
 ]
 

@@ -1,7 +1,7 @@
 export { type Account, findAccount } from './accounts.js'
 export { completionCommand, formatCompletion } from './completion.js'
 export { formatReference } from './format-reference.js'
-export { formatHelp } from './grammar.js'
+export { commonOptions, formatHelp } from './grammar.js'
 export { homeIn } from './home.js'
 export { optionGiven, optionText, optionTexts, requiredText } from './input.js'
 export { printFields, printJson, printLine, printTable, printable } from './output.js'
