@@ -34,6 +34,7 @@ const stages = [
   { name: 'sizes', command: [node, 'scripts/check-sizes.mjs'] },
   { name: 'documents', command: [node, 'scripts/check-documents.mjs'] },
   { name: 'commands', command: [node, 'scripts/check-commands.mjs', '--quiet'] },
+  { name: 'package trees', command: [node, 'packaging/check-tree.mjs'] },
   {
     lane: 'unit',
     name: 'unit, conformance, store contract',

@@ -2,9 +2,15 @@
 import { join } from 'node:path'
 import type { Home } from '@keyhsm/command-line'
 
-/** Where the old product was installed; used when neither `--home` nor KEYHSM_HOME says otherwise. */
-const installedHome = '/usr/share/keytrustee-server-keyhsm'
-const installedLog = '/var/log/keyhsm'
+/** Where the manual has it, and where the product that was there before may still be. */
+export const manualHome = '/usr/share/keytrustee-server-keyhsm'
+const manualLog = '/var/log/keyhsm'
+
+/**
+ * Used when neither `--home` nor KEYHSM_HOME says otherwise. A package that finds another product in the manual's place puts
+ * its own into KEYHSM_INSTALLED_HOME (`/etc/default/keyhsm`).
+ */
+const installedHome = process.env['KEYHSM_INSTALLED_HOME'] || manualHome
 
 export const installed: Home = {
   root: installedHome,
@@ -40,7 +46,7 @@ export interface Paths {
 }
 
 export function pathsIn(home: string): Paths {
-  const log = home === installedHome ? installedLog : join(home, 'log')
+  const log = home === manualHome ? manualLog : join(home, 'log')
   const run = join(home, 'run')
   return {
     home,
