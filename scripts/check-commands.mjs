@@ -56,15 +56,22 @@ function note(what, run) {
 function readCommandLines() {
   const scripts = filesIn('interop/scripts', /\.script$/)
   const programsOfInterop = filesIn('interop', /\.mjs$/)
-  return [...scripts, ...programsOfInterop].flatMap((path) =>
-    readFileSync(join(root, path), 'utf8')
+  return [...scripts, ...programsOfInterop].flatMap((path) => {
+    const all = readFileSync(join(root, path), 'utf8')
+    // Programs put lines together: there a flag counts for every command of the file.
+    const more = path.endsWith('.mjs') ? flagsIn(all) : []
+    return all
       .split('\n')
       .map((text, index) => ({ text, where: `${path}:${index + 1}` }))
       .filter(({ text }) => !/^\s*(#|\/\/|\*|\/\*\*|>|<)/.test(text))
       .flatMap(({ text, where }) =>
-        splitSubstitutions(text).map((part) => ({ text: part, where })),
-      ),
-  )
+        splitSubstitutions(text).map((part) => ({ text: part, where, more })),
+      )
+  })
+}
+
+function flagsIn(text) {
+  return [...text.matchAll(/['"`\s]--([a-z][a-z-]*)/g)].map((match) => match[1])
 }
 
 /** A line without what stands in `$( … )`, and each of these by itself. */
@@ -88,11 +95,11 @@ function filesIn(folder, pattern) {
 /** Each call of `program` in a line, also inside `$( … )`. */
 function runsInScripts(program) {
   const call = new RegExp(`(?:^|[\\s"'\`(/])${program.name}(?=$|[\\s"'\`)])([^|;&)\`]*)`, 'g')
-  return lines.flatMap(({ text, where }) =>
-    [...text.matchAll(call)].map((match) => ({
-      ...parseWords(program, match[1].trim().split(/\s+/).filter(Boolean)),
-      where,
-    })),
+  return lines.flatMap(({ text, where, more }) =>
+    [...text.matchAll(call)].map((match) => {
+      const run = parseWords(program, match[1].trim().split(/\s+/).filter(Boolean))
+      return { ...run, flags: new Set([...run.flags, ...more]), where }
+    }),
   )
 }
 
