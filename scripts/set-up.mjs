@@ -2,9 +2,10 @@
 /**
  * Makes a checkout ready: Debian packages, npm packages, the native addon, the build. Nothing here needs node_modules.
  *
- *   node scripts/set-up.mjs [--no-install] [--tests]
+ *   node scripts/set-up.mjs [--no-install] [--tests] [--hadoop]
  *
- * --no-install only checks and says what is missing (exit 1). --tests adds what only the tests need.
+ * --no-install only checks and says what is missing (exit 1). --tests adds what only the tests need,
+ * --hadoop what `npm run interop:hadoop` needs.
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -12,16 +13,17 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { demoPackages, testPackages } from './lib/packages.mjs'
+import { demoPackages, hadoopPackages, testPackages } from './lib/packages.mjs'
 import { runMain, say, Stop } from './lib/say.mjs'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const serviceUsers = ['keyhsm', 'keytrustee', 'keytrustee-kms']
 
 /** Everything in order; each part does nothing when it is done already. */
-export function setUp({ install = true, tests = false } = {}) {
+export function setUp({ install = true, tests = false, hadoop = false } = {}) {
   checkNode()
-  installDebianPackages({ ...demoPackages, ...(tests ? testPackages : {}) }, install)
+  const more = { ...(tests ? testPackages : {}), ...(hadoop ? hadoopPackages : {}) }
+  installDebianPackages({ ...demoPackages, ...more }, install)
   addServiceUsers(install)
   installNpmPackages(install)
   buildAddon(install)
@@ -223,6 +225,10 @@ function hasCommandOf(name) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await runMain(() => {
     const options = new Set(process.argv.slice(2))
-    setUp({ install: !options.has('--no-install'), tests: options.has('--tests') })
+    setUp({
+      install: !options.has('--no-install'),
+      tests: options.has('--tests'),
+      hadoop: options.has('--hadoop'),
+    })
   })
 }

@@ -20,3 +20,12 @@ export const testPackages = {
   git: 'the checks of the repository',
   faketime: 'certificates that have expired, in the tests',
 }
+
+/** What `npm run interop:hadoop` needs beside the tests' own. */
+export const hadoopPackages = {
+  'default-jdk-headless': 'Java, for Hadoop’s own client',
+  maven: 'fetches Hadoop’s published artifacts',
+  'krb5-kdc': 'a real Kerberos KDC on loopback',
+  'krb5-admin-server': 'kadmin.local, makes its principals',
+  'krb5-user': 'kinit',
+}

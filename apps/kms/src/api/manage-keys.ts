@@ -19,7 +19,7 @@ import {
   textOf,
 } from './fields.js'
 import { requireKeyName, versionName } from './names.js'
-import { badRequest } from './remote-error.js'
+import { badRequest, RemoteError } from './remote-error.js'
 
 /** POST /keys */
 export async function createKeyEndpoint(call: Call): Promise<Answer> {
@@ -60,7 +60,11 @@ function readOrder({ kms }: Call, fields: Fields) {
   if (!possible)
     throw badRequest(`Unknown cipher: AES/CTR/NoPadding and SM4/CTR/NoPadding can be used`)
   if (!possible.includes(bits))
-    throw badRequest(`Wrong keysize: must be equal to ${formatList(possible)}`)
+    throw new RemoteError(
+      400,
+      'invalidParameter',
+      `Wrong keysize: must be equal to ${formatList(possible)}`,
+    )
   return { cipher, bits, description: textOf(fields, 'description') ?? null }
 }
 

@@ -6,6 +6,7 @@ import type { ForeignReply } from '@keyhsm/service'
 export const javaClasses = {
   io: 'java.io.IOException',
   illegalArgument: 'java.lang.IllegalArgumentException',
+  invalidParameter: 'java.security.InvalidParameterException',
   unsupported: 'java.lang.UnsupportedOperationException',
   authorization: 'org.apache.hadoop.security.authorize.AuthorizationException',
   accessControl: 'org.apache.hadoop.security.AccessControlException',

@@ -214,10 +214,11 @@ function readBatchEntry(fields: Fields): { readonly version: string; readonly ee
   return { version, eek }
 }
 
-/** observed: the original answers 500 here, and clients try the next instance. */
+/** observed: the original answers 500 with these words, and clients try the next instance. */
 function requireIv({ iv }: Eek): void {
-  if (iv.length !== ivBytes)
-    throw new RemoteError(500, 'io', `Invalid IV length ${iv.length}, it must be ${ivBytes}`)
+  if (iv.length === ivBytes) return
+  const words = `Wrong IV length: must be ${ivBytes} bytes long`
+  throw new RemoteError(500, 'io', `java.security.InvalidAlgorithmParameterException: ${words}`)
 }
 
 function record(

@@ -237,11 +237,9 @@ function notAccepted(message: string): RemoteError {
   return new RemoteError(403, 'authentication', message)
 }
 
-/** The text is in the reason phrase: that is where clients look. */
+/** observed: the text is in the reason phrase, and the body is empty: clients would try to read it as JSON. */
 function plain(status: number, text: string): ForeignReply {
-  const reason = toReasonPhrase(text)
-  const headers = { 'content-type': 'text/plain; charset=utf-8' }
-  return { status, reason, headers, body: `${reason}\n` }
+  return { status, reason: toReasonPhrase(text) }
 }
 
 function json(value: object): ForeignReply {

@@ -61,7 +61,7 @@ async function open(o: KmsOptions, closers: Closers): Promise<RunningKms> {
   let live = await readLiveSettings(o.paths)
   for (const remark of live.remarks) o.log.warn({}, remark)
   const opened = await openKms(o, () => live, closers)
-  let negotiator = await openNegotiator(live.site)
+  let negotiator = await openNegotiator(live.site, o.clock)
   let authenticator = await makeAuthenticator(o, opened, { live, negotiator })
   const metrics = createMetrics('keytrustee_kms')
   closers.add(() => metrics.close())
@@ -90,7 +90,7 @@ async function open(o: KmsOptions, closers: Closers): Promise<RunningKms> {
     },
     async reload() {
       const next = await readLiveSettings(o.paths)
-      const nextNegotiator = await openNegotiator(next.site)
+      const nextNegotiator = await openNegotiator(next.site, o.clock)
       const nextAuthenticator = await makeAuthenticator(o, opened, {
         live: next,
         negotiator: nextNegotiator,
