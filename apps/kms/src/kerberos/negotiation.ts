@@ -13,7 +13,7 @@ const acceptCompleted = 0
 export interface NegotiatedRequest {
   readonly apReq: Buffer
   /** Puts an AP-REP into the same frames. */
-  wrapReply(apRep: Buffer): Buffer
+  readonly wrapReply: (apRep: Buffer) => Buffer
 }
 
 /** @throws ERR_INVALID_INPUT for another mechanism or no token at all. */
