@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Hadoop's published client against `keytrustee-kms`: `npm run interop:hadoop [-- operations kerberos] [-- --record]`.
+ * Hadoop's published client against `keytrustee-kms`: `npm run interop:hadoop [-- operations zone kerberos] [-- --record]`.
  * Needs Java and Maven; without them everything is skipped with the reason. `--record` asks Hadoop's own KMS instead and
  * writes its outcomes down.
  */
@@ -11,11 +11,12 @@ import { startOurKms } from './lib/our-kms.mjs'
 import { startRealKms } from './lib/real-kms.mjs'
 import { kerberos } from './kerberos.mjs'
 import { compareOperations, recordOperations } from './operations.mjs'
+import { zone } from './zone.mjs'
 
 const args = process.argv.slice(2)
 
 /** Each part gets a running KMS and returns its line, or throws. */
-const parts = { operations, kerberos }
+const parts = { operations, zone, kerberos }
 /** What single parts need besides Java and Maven. */
 const needs = { kerberos: findMissingKdc }
 const cure = 'install it with: npm run set-up -- --hadoop'
