@@ -6,6 +6,7 @@ import { answerOptions, settingOptions } from './options.js'
 import { schemaFor } from '../configuration.js'
 import { configVariableOf, findLibrary } from '../drivers.js'
 import { readTextIfThere } from '../files.js'
+import { installed, manualHome } from '../paths.js'
 import { type Hardware, vendorPrefix } from '../settings.js'
 import { type Answers, checkAnswer, parseAnswersFile, settingOf } from './answers.js'
 import type { PlainAnswerName } from './dialogues.js'
@@ -80,8 +81,12 @@ export async function findUnasked(
   return Object.fromEntries(Object.entries(found).filter(isNew))
 }
 
-/** The manual's way of telling the old product: a Java property in `start.sh`. */
+/**
+ * The manual's way of telling the old product: a Java property in `start.sh`. An installed Key HSM that found the old product in the
+ * manual's place has its own home elsewhere, so that place is looked at too.
+ */
 async function findHardserverPort(home: string): Promise<string | undefined> {
-  const script = await readTextIfThere(`${home}/start.sh`)
+  const old = home === installed.keyhsm ? manualHome : home
+  const script = await readTextIfThere(`${old}/start.sh`)
   return script && /-DNFAST_SERVER_PORT=\s*(\d{1,5})\b/.exec(script)?.[1]
 }
