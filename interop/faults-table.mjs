@@ -113,7 +113,14 @@ function conclude(results, { report }) {
   }
   const count = (verdict) => results.filter((result) => result.verdict === verdict).length
   const counts = { passed: count('ok'), failed: count('FAILED'), skipped: count('skipped') }
-  if (report) writeFileSync(resolve(root, report), JSON.stringify(counts))
+  if (report) {
+    const status = { ok: 'passed', FAILED: 'failed', skipped: 'skipped' }
+    const cases = results.map(({ name, verdict }) => ({
+      name: `interop/faults-table.mjs > ${name}`,
+      status: status[verdict],
+    }))
+    writeFileSync(resolve(root, report), JSON.stringify({ ...counts, cases }))
+  }
   console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
   return counts.failed === 0 && counts.passed > 0 ? 0 : 1
 }

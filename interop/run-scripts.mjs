@@ -39,16 +39,18 @@ await runMain(async () => {
     (name) => wanted.length === 0 || wanted.includes(name.replace('.script', '')),
   )
   const counts = { passed: 0, failed: 0, skipped: 0 }
+  const cases = []
   for (const file of chosen) {
     const began = Date.now()
     const fault = await runScript(file)
     counts[fault ? 'failed' : 'passed'] += 1
+    cases.push({ name: `interop/scripts/${file}`, status: fault ? 'failed' : 'passed' })
     console.log(
       `${fault ? 'failed' : 'passed'}  ${file} (${((Date.now() - began) / 1000).toFixed(1)} s)`,
     )
     if (fault) console.log(fault.replaceAll(/^/gm, '  '))
   }
-  if (reportFile) writeFileSync(join(root, reportFile), JSON.stringify(counts))
+  if (reportFile) writeFileSync(join(root, reportFile), JSON.stringify({ ...counts, cases }))
   console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
   return counts.failed === 0 && counts.passed > 0 ? 0 : 1
 })
