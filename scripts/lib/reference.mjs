@@ -1,13 +1,17 @@
 /** The generated pages of docs/reference, from the tables that the product itself uses. */
+import { hsmMeters } from '@keyhsm/app-keyhsm'
+import { trusteeMeters } from '@keyhsm/app-keytrustee'
 import { errorTraits } from '@keyhsm/core'
 import { formatReference } from '@keyhsm/command-line'
 import * as protocol from '@keyhsm/protocol'
+import { auditMeters, commonMeters, secondsBuckets, serviceMeters } from '@keyhsm/service'
 import { programs } from './programs.mjs'
 
 const heads = {
   commands: 'Commands',
   errors: 'Error codes',
   http: 'HTTP interfaces',
+  metrics: 'Metrics and health',
 }
 
 /** Path below docs/reference → text. */
@@ -17,6 +21,7 @@ export function referencePages() {
     'errors.md': errorsPage(),
     'http-api.md': httpPage(),
     'openapi.json': openApiPage(),
+    '../operations/metrics.md': metricsPage(),
   }
 }
 
@@ -58,4 +63,39 @@ function httpPage() {
     return `\n## ${name}\n\n${head}\n${rows.join('\n')}\n`
   })
   return `${generated(heads.http)}${sections.join('')}`
+}
+
+const monitoringText = `
+Key HSM serves them on \`keyhsm.service.address\` and \`keyhsm.service.port\` (127.0.0.1:19791; 0: not served), the Trustee Server on
+\`keytrustee.monitoring.address\` and \`keytrustee.monitoring.port\` (127.0.0.1, not served unless a port is set): plain HTTP, without an
+identity, so let only monitors reach the address. No client, deposit or key is named.
+
+| path | says | status |
+|---|---|---|
+| \`/metrics\` | the numbers below, Prometheus text | 200 |
+| \`/health/live\` | the process answers | 200 |
+| \`/health/ready\` | requests would be accepted; asks no other part | 200, 503 |
+| \`/health/deep\` | every part behind answers; asked at most every 5 s, \`ageMs\` says when | 200, 503 |
+| \`/health\` | all of it in one | 200, 503 |
+`
+
+function metricsPage() {
+  const every = { ...commonMeters, ...auditMeters, ...serviceMeters }
+  const services = [
+    { title: 'Key HSM', prefix: 'keyhsm', rows: Object.values({ ...every, ...hsmMeters }) },
+    {
+      title: 'Trustee Server',
+      prefix: 'keytrustee',
+      rows: Object.values({ ...every, ...trusteeMeters }),
+    },
+  ]
+  const sections = services.map(({ title, prefix, rows }) => {
+    const lines = rows.map(
+      ({ kind, name, labels = [], help }) =>
+        `| \`${prefix}_${name}\` | ${kind} | ${labels.join(', ')} | ${help} |`,
+    )
+    return `\n## ${title}\n\n| name | kind | labels | what |\n|---|---|---|---|\n${lines.join('\n')}\n`
+  })
+  const buckets = `\nHistograms are of seconds, with the bounds ${secondsBuckets.join(', ')}. Besides, each service has the process and Node.js\nmetrics of prom-client under its prefix (\`keyhsm_process_…\`, \`keyhsm_nodejs_…\`).\n`
+  return `${generated(heads.metrics)}${monitoringText}${buckets}${sections.join('')}`
 }

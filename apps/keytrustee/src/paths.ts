@@ -25,6 +25,8 @@ export interface Paths {
   readonly controlSocket: string
   readonly pidFile: string
   readonly logFile: string
+  /** How the log is written, in logback's form. */
+  readonly logback: string
   readonly audit: string
   readonly database: string
   readonly pruneReports: string
@@ -54,6 +56,7 @@ export function pathsIn(root: string): Paths {
     controlSocket: join(run, 'control.sock'),
     pidFile: join(run, 'keytrustee-server.pid'),
     logFile: join(root, 'log', 'keytrustee-server.log'),
+    logback: join(root, 'conf', 'logback.xml'),
     audit: join(root, 'audit'),
     database: join(root, 'db'),
     pruneReports: join(root, 'prune'),

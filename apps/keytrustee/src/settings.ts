@@ -20,6 +20,18 @@ export const trusteeSchema = settingsSchema({
     parse: integer(0, 65535),
     describe: 'HTTPS port for clients',
   },
+  monitoringAddress: {
+    name: 'keytrustee.monitoring.address',
+    default: '127.0.0.1',
+    parse: parseAddress,
+    describe: 'IP address of metrics and health',
+  },
+  monitoringPort: {
+    name: 'keytrustee.monitoring.port',
+    default: '0',
+    parse: integer(0, 65535),
+    describe: 'port of metrics and health; 0: not served',
+  },
   certificate: {
     name: 'keytrustee.tls.certificate',
     default: '.ssl/ssl-cert-keytrustee.pem',
@@ -122,21 +134,18 @@ export const trusteeSchema = settingsSchema({
   },
   logLevel: {
     name: 'keytrustee.log.level',
-    default: 'info',
     parse: oneOf(logLevels),
-    describe: 'least level that is logged',
+    describe: 'least level that is logged; absent: as conf/logback.xml says',
   },
   logBytes: {
     name: 'keytrustee.log.size',
-    default: '10M',
     parse: size(64 * 1024, 2 ** 40),
-    describe: 'size at which the log file is rolled',
+    describe: 'size at which log files are rolled; absent: as conf/logback.xml says',
   },
   logFiles: {
     name: 'keytrustee.log.keep',
-    default: '10',
     parse: integer(1, 1000),
-    describe: 'rolled log files that are kept',
+    describe: 'rolled log files that are kept; absent: as conf/logback.xml says',
   },
 })
 

@@ -263,32 +263,3 @@ export const keyHsmAdminRoutes = [
   keyHsmCertificatesRoute,
   checkpointRoute,
 ] as const
-
-const plainPage = {
-  method: 'GET',
-  access: 'anyone',
-  params: NoFields,
-  query: NoFields,
-  body: NoFields,
-  reply: NoFields,
-  success: 200,
-  maxBodyBytes: 0,
-  deadlineMs: 10_000,
-} as const
-
-/** Plain text, on the service port of the loopback interface: says nothing that a local user could misuse. */
-export const keyHsmHealthRoute = defineRoute({
-  ...plainPage,
-  path: '/health',
-  summary: 'say in one line whether the service can seal and open: status 200 or 503',
-})
-
-/** Prometheus text, on the service port of the loopback interface. */
-export const keyHsmMetricsRoute = defineRoute({
-  ...plainPage,
-  path: '/metrics',
-  summary: 'numbers about the service for Prometheus',
-})
-
-/** Served without an identity, and only where `keyhsm.service.port` asks for it. */
-export const keyHsmServicePortRoutes = [keyHsmHealthRoute, keyHsmMetricsRoute] as const

@@ -13,7 +13,10 @@ const open: Readonly<Record<string, string>> = {
     'who enrols has no certificate yet; the organisation’s auth secret is in the body',
   'GET /': 'the fingerprint is shown at first contact, and is public',
   'GET /test_hsm': 'as in the old product; the handler lets only the same host in',
-  'GET /health': 'asked by monitors without a certificate; says up or down only',
+  'GET /health': 'asked by monitors without a certificate; says states only',
+  'GET /health/live': 'asked by monitors without a certificate; says that it answers',
+  'GET /health/ready': 'asked by monitors without a certificate; says states only',
+  'GET /health/deep': 'asked by monitors without a certificate; says states only, asks seldom',
   'GET /metrics': 'asked by monitors without a certificate; numbers, no names',
 }
 

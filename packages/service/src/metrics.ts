@@ -1,6 +1,8 @@
 /** Numbers about a running service, for Prometheus and for its own `status`. */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Labels, MeterSpec, Meters, MeterTable, Reading } from './meters.js'
+import { commonMeters, secondsBuckets } from './metrics-table.js'
 
 /** How late the event loop ran its timers since the last reading, in milliseconds. */
 export interface EventLoopDelay {
@@ -10,11 +12,10 @@ export interface EventLoopDelay {
 }
 
 export interface Metrics {
-  readonly registry: Registry
   /** Counts one answered request; `route` is the route's template (never a caller's path: labels must stay few). */
   observeRequest(route: string, status: number, seconds: number): void
-  /** A gauge whose value is asked for when metrics are read. A `read` that throws leaves the gauge at its last value. */
-  gauge(name: string, help: string, read: () => number | Promise<number>): Gauge
+  /** Registers the rows of a table, each name once. */
+  meters<Table extends MeterTable>(table: Table): Meters<Table>
   /** Since start or {@link resetEventLoopDelay}. */
   eventLoopDelay(): EventLoopDelay
   resetEventLoopDelay(): void
@@ -28,41 +29,24 @@ export interface Metrics {
 
 /** Interval of the sampling timer; its own length is part of each sample and is subtracted. */
 const samplingMs = 10
-const requestSecondsBuckets = [
-  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30,
-]
 
 /** A registry of its own for each service. `prefix` begins every name, e.g. `keyhsm`. */
 export function createMetrics(prefix: string): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: `${prefix}_` })
-  const requests = new Histogram({
-    name: `${prefix}_http_request_seconds`,
-    help: 'Time from the end of the headers to the end of the reply',
-    labelNames: ['route', 'status'] as const,
-    buckets: requestSecondsBuckets,
-    registers: [registry],
-  })
   const delay = monitorEventLoopDelay({ resolution: samplingMs })
   delay.enable()
   const eventLoopDelay = () => readDelay(delay)
-  const gauge: Metrics['gauge'] = (name, help, read) =>
-    addGauge(registry, `${prefix}_${name}`, help, read)
-  gauge(
-    'event_loop_delay_p50_seconds',
-    'Median delay of the event loop',
-    () => eventLoopDelay().p50Ms / 1e3,
-  )
-  gauge(
-    'event_loop_delay_p99_seconds',
-    '99th percentile of the delay of the event loop',
-    () => eventLoopDelay().p99Ms / 1e3,
-  )
+  const meters = <Table extends MeterTable>(table: Table): Meters<Table> =>
+    register(registry, prefix, table)
+  const { requests, delayP50, delayP99 } = meters(commonMeters)
+  delayP50.from(() => eventLoopDelay().p50Ms / 1e3)
+  delayP99.from(() => eventLoopDelay().p99Ms / 1e3)
   return {
-    registry,
     contentType: registry.contentType,
-    observeRequest: (route, status, seconds) => requests.observe({ route, status }, seconds),
-    gauge,
+    observeRequest: (route, status, seconds) =>
+      requests.observe({ route, status: String(status) }, seconds),
+    meters,
     eventLoopDelay,
     resetEventLoopDelay: () => delay.reset(),
     text: () => registry.metrics(),
@@ -73,24 +57,60 @@ export function createMetrics(prefix: string): Metrics {
   }
 }
 
-function addGauge(
+function register<Table extends MeterTable>(
   registry: Registry,
-  name: string,
-  help: string,
-  read: () => number | Promise<number>,
-): Gauge {
-  return new Gauge({
-    name,
-    help,
-    registers: [registry],
-    async collect() {
-      try {
-        this.set(await read())
-      } catch {
-        // One unreadable number must not hide all the others.
-      }
-    },
-  })
+  prefix: string,
+  table: Table,
+): Meters<Table> {
+  const made = Object.entries(table).map(([key, spec]) => [
+    key,
+    makers[spec.kind](registry, `${prefix}_${spec.name}`, spec),
+  ])
+  // Each row was made by the maker of its kind.
+  return Object.fromEntries(made) as Meters<Table>
+}
+
+type Make = (registry: Registry, name: string, spec: MeterSpec) => unknown
+
+const makers: Readonly<Record<MeterSpec['kind'], Make>> = {
+  counter(registry, name, spec) {
+    const counter = new Counter({ ...optionsOf(registry, name, spec) })
+    return { add: (labels: Labels) => counter.inc(labels) }
+  },
+  histogram(registry, name, spec) {
+    const histogram = new Histogram({ ...optionsOf(registry, name, spec), buckets: secondsBuckets })
+    return { observe: (labels: Labels, seconds: number) => histogram.observe(labels, seconds) }
+  },
+  gauge(registry, name, spec) {
+    let read: () => Reading | Promise<Reading> = () => undefined
+    const gauge = new Gauge({
+      ...optionsOf(registry, name, spec),
+      async collect() {
+        try {
+          set(gauge, await read())
+        } catch {
+          // One unreadable number must not hide all the others.
+        }
+      },
+    })
+    return {
+      from: (next: typeof read) => {
+        read = next
+      },
+    }
+  },
+}
+
+function optionsOf(registry: Registry, name: string, { help, labels = [] }: MeterSpec) {
+  return { name, help, labelNames: [...labels], registers: [registry] }
+}
+
+/** What is not known any more is not shown, rather than with an old value. */
+function set(gauge: Gauge, reading: Reading): void {
+  gauge.reset()
+  if (reading === undefined) gauge.remove({})
+  else if (typeof reading === 'number') gauge.set(reading)
+  else for (const { labels, value } of reading) gauge.set(labels, value)
 }
 
 function readDelay(delay: ReturnType<typeof monitorEventLoopDelay>): EventLoopDelay {

@@ -29,15 +29,30 @@ describe('createMetrics', () => {
   it('reads a gauge when it is asked, and shows the others when one fails', async () => {
     const metrics = metricsOf('g')
     let value = 1
-    metrics.gauge('queue', 'waiting', () => value)
-    metrics.gauge('later', 'told later', async () => 7)
-    metrics.gauge('broken', 'cannot be told', () => {
+    const gauge = (name: string, labels: string[] = []) =>
+      ({ kind: 'gauge', name, help: 'x', labels }) as const
+    const meters = metrics.meters({
+      queue: gauge('queue'),
+      later: gauge('later'),
+      broken: gauge('broken'),
+      unknown: gauge('unknown'),
+      ends: gauge('ends', ['part']),
+    })
+    meters.queue.from(() => value)
+    meters.later.from(async () => 7)
+    meters.unknown.from(() => undefined)
+    meters.ends.from(() => [{ labels: { part: 'a' }, value: 1 }])
+    meters.broken.from(() => {
       throw new Error('no')
     })
     value = 5
     const text = await metrics.text()
     expect(text).toContain('g_queue 5')
     expect(text).toContain('g_later 7')
+    expect(text).toContain('g_ends{part="a"} 1')
+    expect(text).not.toMatch(/^g_unknown/m)
+    meters.ends.from(() => [{ labels: { part: 'b' }, value: 2 }])
+    expect(await metrics.text()).not.toContain('part="a"')
   })
 
   it('measures how late the event loop is', async () => {

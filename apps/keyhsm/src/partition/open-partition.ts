@@ -13,6 +13,8 @@ export interface OpenPartitionOptions {
   readonly configuration: Configuration
   readonly log: Log
   readonly clock: Clock
+  /** Puts a measuring device before the real one. */
+  readonly measure?: (hsm: Hsm) => Hsm
 }
 
 /**
@@ -38,7 +40,8 @@ export async function openDevice(o: OpenPartitionOptions): Promise<Hsm> {
 /** @throws as {@link openDevice}; ERR_WRONG_PARTITION for an empty partition or another than the one that was set up. */
 export async function openPartition(o: OpenPartitionOptions): Promise<Partition> {
   const { settings, device } = o.configuration
-  const hsm = await openDevice(o)
+  const opened = await openDevice(o)
+  const hsm = o.measure?.(opened) ?? opened
   try {
     return await Partition.connect(hsm, {
       keySettings: toKeySettings(settings, await findDefaultKind(device.hardware)),

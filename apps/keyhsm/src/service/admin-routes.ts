@@ -5,22 +5,13 @@ import {
   administeredKeysRoute,
   checkpointRoute,
   keyHsmCertificatesRoute,
-  keyHsmHealthRoute,
-  keyHsmMetricsRoute,
   keyHsmStatusRoute,
   type ReplyOf,
   reloadKeyHsmRoute,
   revokeAdministeredKeyRoute,
   stopKeyHsmRoute,
 } from '@keyhsm/protocol'
-import {
-  type AuditSigner,
-  type BoundRoute,
-  bindRoute,
-  type Identity,
-  type Metrics,
-  TextReply,
-} from '@keyhsm/service'
+import { type AuditSigner, type BoundRoute, bindRoute, type Identity } from '@keyhsm/service'
 import type { Workshop } from '../operations/caller.js'
 import { listAllKeys } from '../operations/list-keys.js'
 import { revokeAnyKey } from '../operations/revoke-key.js'
@@ -67,24 +58,6 @@ export function makeAdminRoutes(service: Administered): BoundRoute[] {
       const publicKey = service.signer === undefined ? {} : { publicKey: service.signer.publicKey }
       return { ...audit.head(), ...publicKey }
     }),
-  ]
-}
-
-/** Loopback only and without identity: one line of health, and numbers. */
-export function makeServicePortRoutes(
-  status: () => Promise<Status>,
-  metrics: Metrics,
-): BoundRoute[] {
-  return [
-    bindRoute(keyHsmHealthRoute, async () => {
-      const { state, auditHealthy } = await status()
-      const trouble = state === 'ready' ? (auditHealthy ? undefined : 'audit not writable') : state
-      return trouble === undefined ? new TextReply('ok\n') : new TextReply(`${trouble}\n`, 503)
-    }),
-    bindRoute(
-      keyHsmMetricsRoute,
-      async () => new TextReply(await metrics.text(), 200, metrics.contentType),
-    ),
   ]
 }
 

@@ -59,6 +59,7 @@ export function findRestartNeeds(before: LiveState, after: LiveState): string[] 
     port: 'keyhsm.server.port',
     managementPort: 'keyhsm.management.port',
     servicePort: 'keyhsm.service.port',
+    serviceAddress: 'keyhsm.service.address',
     domain: 'keyhsm.partition.domain',
     wrap: 'keyhsm.wrap',
   }

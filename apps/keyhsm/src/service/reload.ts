@@ -76,8 +76,9 @@ async function changePin({ paths, partition }: ReloadOptions, pin: SecretBytes):
 
 /** The new state, but for what only a restart changes. */
 function keepFixed(before: LiveState, read: LiveState): LiveState {
-  const { address, port, managementPort, servicePort, domain, hardware, wrap } = before.settings
-  const ports = { address, port, managementPort, servicePort }
+  const { address, port, managementPort, servicePort, serviceAddress } = before.settings
+  const { domain, hardware, wrap } = before.settings
+  const ports = { address, port, managementPort, servicePort, serviceAddress }
   const fixed = { ...ports, domain, hardware, wrap }
   return { ...read, device: before.device, settings: { ...read.settings, ...fixed } }
 }

@@ -3,6 +3,7 @@
  * requests when the promise resolves.
  */
 import { type Clock, type DomainError, hasCode, newUuid } from '@keyhsm/core'
+import type { Hsm } from '@keyhsm/hsm'
 import {
   AdministratorCheck,
   Closers,
@@ -10,7 +11,9 @@ import {
   copyAuditTo,
   createMetrics,
   type HttpServer,
+  type Meters,
   type Metrics,
+  meterAudit,
   type OpenLog,
   openAudit,
   type RunningService,
@@ -22,13 +25,15 @@ import { latchLogin } from '../login-latch.js'
 import type { Workshop } from '../operations/caller.js'
 import { UsedRequests } from '../operations/check-approval.js'
 import { OpenRate } from '../operations/open-rate.js'
+import { hsmMeters } from '../monitoring/hsm-meters.js'
+import { meterHsm } from '../monitoring/meter-hsm.js'
+import { openMonitoring } from '../monitoring/open-monitoring.js'
 import { openPartition } from '../partition/open-partition.js'
 import type { Partition } from '../partition/partition.js'
 import type { Paths } from '../paths.js'
 import { version } from '../version.js'
-import { makeAdminRoutes, makeServicePortRoutes } from './admin-routes.js'
+import { makeAdminRoutes } from './admin-routes.js'
 import { toAuditSigner } from './audit-signer.js'
-import { observeCapacity } from './capacity-metrics.js'
 import { makeCertificateDesk } from './certificate-desk.js'
 import { identifyService } from './identify.js'
 import { type Environment, type LiveState, readLiveState, toTlsServing } from './live-state.js'
@@ -62,6 +67,7 @@ interface Running {
   readonly partition: Partition
   readonly audit: Audit
   readonly metrics: Metrics
+  readonly meters: Meters<typeof hsmMeters>
   /** Exchanged as one by a reload. */
   live: LiveState
   openRate: OpenRate
@@ -111,7 +117,11 @@ async function openParts(o: KeyHsmOptions, closers: Closers): Promise<Running> {
   const { paths, log, clock } = o
   const configuration = await readConfiguration(paths)
   const live = await readLiveState(paths, o.env, configuration)
-  const partition = await openPartition({ paths, configuration, log, clock }).finally(() =>
+  const metrics = createMetrics('keyhsm')
+  closers.add(() => metrics.close())
+  const meters = metrics.meters(hsmMeters)
+  const measure = (hsm: Hsm) => meterHsm(hsm, meters)
+  const partition = await openPartition({ paths, configuration, log, clock, measure }).finally(() =>
     configuration.pin.wipe(),
   )
   closers.add(() => partition.close())
@@ -119,7 +129,7 @@ async function openParts(o: KeyHsmOptions, closers: Closers): Promise<Running> {
     log.warn({ device: partition.hsm.description }, warning)
   }
   const signer = toAuditSigner(partition)
-  const audit = await openAudit({
+  const opened = await openAudit({
     directory: paths.audit,
     service: 'keyhsm',
     clock,
@@ -127,13 +137,12 @@ async function openParts(o: KeyHsmOptions, closers: Closers): Promise<Running> {
     onEntry: copyAuditTo(log, 'keyhsm'),
     ...(signer === undefined ? {} : { signer }),
   })
-  closers.add(() => audit.close())
-  const metrics = createMetrics('keyhsm')
-  closers.add(() => metrics.close())
-  observeCapacity(metrics, partition)
+  closers.add(() => opened.close())
+  const audit = meterAudit(opened, metrics)
   const openRate = new OpenRate(live.settings.openRate, clock)
   const usedRequests = new UsedRequests(clock)
-  return { o, startedAt: clock.now(), partition, audit, metrics, live, openRate, usedRequests }
+  const startedAt = clock.now()
+  return { o, startedAt, partition, audit, metrics, meters, live, openRate, usedRequests }
 }
 
 async function listen(running: Running, closers: Closers): Promise<HttpServer> {
@@ -157,16 +166,11 @@ async function listen(running: Running, closers: Closers): Promise<HttpServer> {
     onError,
   })
   closers.add(() => running.management?.close())
-  const { servicePort, address, port } = live.settings
-  if (servicePort > 0) {
-    const pages = await startHttpServer({
-      listen: { host: '127.0.0.1', port: servicePort },
-      routes: makeServicePortRoutes(status, metrics),
-      identify: () => undefined,
-      onError,
-    })
-    closers.add(() => pages.close())
-  }
+  const { address, port } = live.settings
+  const inFlight = () => running.listener?.inFlight() ?? 0
+  const monitored = { ...running, log: o.log, live: () => running.live, inFlight, onError }
+  const monitoring = await openMonitoring(monitored)
+  closers.add(() => monitoring?.close())
   running.listener = await startHttpServer({
     listen: { host: address, port },
     tls: toTlsServing(live),

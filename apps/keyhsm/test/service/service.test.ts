@@ -8,9 +8,17 @@ import {
   keyHsmStatusRoute,
   reloadKeyHsmRoute,
 } from '@keyhsm/protocol'
-import { editSettings, makeAuthority, verifyAudit, writeFileAtomically } from '@keyhsm/service'
+import {
+  auditMeters,
+  editSettings,
+  makeAuthority,
+  serviceMeters,
+  verifyAudit,
+  writeFileAtomically,
+} from '@keyhsm/service'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { readLocalAdministrator } from '../../src/local-administrator.js'
+import { hsmMeters } from '../../src/monitoring/hsm-meters.js'
 import { removeTrusted } from '../../src/trust/trust-list.js'
 import {
   connectClient,
@@ -234,14 +242,30 @@ describe('the service port', () => {
       const reply = await fetch(`http://127.0.0.1:${port}${path}`)
       return { status: reply.status, text: await reply.text() }
     }
-    expect(await get('/health')).toEqual({ status: 200, text: 'ok\n' })
-    const { text } = await get('/metrics')
-    expect(text).toMatch(/keyhsm_event_loop_delay_p99_seconds/)
+    expect(await get('/health')).toMatchObject({
+      status: 200,
+      text: expect.stringMatching(/"ready"/),
+    })
+    expect(await get('/health/live')).toEqual({ status: 200, text: '{"status":"live"}\n' })
+    expect(await get('/health/ready')).toEqual({
+      status: 200,
+      text: '{"status":"ready","parts":{"partition":"ready","audit":"ready"}}\n',
+    })
+    const metrics = (await get('/metrics')).text
+    for (const name of Object.values({ ...hsmMeters, ...auditMeters, ...serviceMeters })) {
+      expect(metrics).toContain(`# HELP keyhsm_${name.name} ${name.help}`)
+    }
+    expect(metrics).toMatch(/^keyhsm_hsm_ready 1$/m)
+    expect(metrics).toMatch(/^keyhsm_hsm_call_seconds_count\{call="list"\} \d+$/m)
+    expect(metrics).toMatch(
+      /^keyhsm_certificate_expires_timestamp_seconds\{certificate="server"\} \d+$/m,
+    )
     // The partition's own three keys are all that the limit allows.
     const gauges = { hsm_keys: '3', hsm_key_limit: '3', hsm_full: '1', hsm_spare_keys: '0' }
-    for (const [name, value] of Object.entries({ ...gauges, hsm_memory_bytes: 'Nan' })) {
-      expect(text).toMatch(new RegExp(`^keyhsm_${name} ${value}$`, 'm'))
+    for (const [name, value] of Object.entries(gauges)) {
+      expect(metrics).toMatch(new RegExp(`^keyhsm_${name} ${value}$`, 'm'))
     }
+    expect(metrics).not.toMatch(/^keyhsm_hsm_memory_bytes /m)
     expect((await get('/v1/status')).status).toBe(404)
     const admin = await administer(home)
     const status = await admin.call(keyHsmStatusRoute, {})
@@ -249,6 +273,12 @@ describe('the service port', () => {
     expect(status.warnings.join()).toMatch(/partition is full.*does not rename keys/)
     await service.partition.hsm.destroyKey(service.partition.keys.canary.id)
     await expect(service.partition.recheck()).rejects.toThrow()
-    expect(await get('/health')).toEqual({ status: 503, text: 'wrong-partition\n' })
+    expect(await get('/health/ready')).toMatchObject({
+      status: 503,
+      text: expect.stringContaining('"partition":"wrong-partition"'),
+    })
+    expect((await get('/health')).status).toBe(503)
+    expect((await get('/health/live')).status).toBe(200)
+    expect((await get('/metrics')).text).toMatch(/^keyhsm_hsm_ready 0$/m)
   })
 })

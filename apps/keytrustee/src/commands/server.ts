@@ -3,7 +3,15 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Command, type Input, type Io, optionGiven, printLine } from '@keyhsm/command-line'
 import { DomainError } from '@keyhsm/core'
-import { openLog, reloadDaemon, runInForeground, startDaemon, stopDaemon } from '@keyhsm/service'
+import {
+  openLog,
+  reloadDaemon,
+  runInForeground,
+  simpleConfiguration,
+  startDaemon,
+  stopDaemon,
+} from '@keyhsm/service'
+import { readLogging } from '../logging.js'
 import { type Paths, pathsIn } from '../paths.js'
 import { openDatabase } from '../service/database.js'
 import { startServer } from '../service/start-server.js'
@@ -55,7 +63,8 @@ export const serverCommands: readonly Command[] = [
 async function startAway(input: Input): Promise<{ readonly pid: number; readonly text: string }> {
   const paths = pathsIn(input.home.keytrustee)
   // Checked here too: faults are told at once, with their lines.
-  await readSettings(paths)
+  const { configuration } = await readServiceLogging(paths, true)
+  await openLog({ name, configuration }).close()
   return startDaemon({
     name,
     entry: fileURLToPath(new URL('../main-keytrustee-server.js', import.meta.url)),
@@ -73,28 +82,34 @@ function homeArguments({ home }: Input): readonly string[] {
 
 async function runHere(input: Input, io: Io): Promise<{ readonly exit: number }> {
   const paths = pathsIn(input.home.keytrustee)
-  const settings = await readSettings(paths)
-  // A daemon logs to its file; in the foreground somebody, or a service manager, looks at standard error.
-  const log = openLog({
-    name,
-    level: settings.logLevel,
-    ...(process.send === undefined
-      ? {}
-      : { file: paths.logFile, maxBytes: settings.logBytes, keep: settings.logFiles }),
-  })
-  if (process.send === undefined) io.words('running in the foreground, stop with Ctrl-C')
+  // Whoever started it in the background talks to it until it is ready.
+  const daemon = process.send !== undefined
+  const { configuration, warnings } = await readServiceLogging(paths, daemon)
+  const log = openLog({ name: 'keytrustee', configuration })
+  for (const warning of warnings) log.warn({}, warning)
+  if (!daemon) io.words('running in the foreground, stop with Ctrl-C')
   const exit = await runInForeground({
     name,
     pidFile: paths.pidFile,
     log,
     stopTimeoutMs,
-    start: () => startService(paths, log),
+    start: () => startService(paths, log, daemon),
   })
   await log.close()
   return { exit }
 }
 
-async function startService(paths: Paths, log: ReturnType<typeof openLog>) {
+/**
+ * A daemon logs as `conf/logback.xml` says; in the foreground somebody, or a service manager, looks at standard error.
+ * @throws ERR_SETTINGS with the faults of both files.
+ */
+async function readServiceLogging(paths: Paths, daemon: boolean) {
+  const { configuration, warnings } = await readLogging(paths, await readSettings(paths))
+  if (daemon) return { configuration, warnings }
+  return { configuration: simpleConfiguration({ level: configuration.root.level }), warnings }
+}
+
+async function startService(paths: Paths, log: ReturnType<typeof openLog>, daemon: boolean) {
   const server = await startServer({
     paths,
     log,
@@ -105,9 +120,10 @@ async function startService(paths: Paths, log: ReturnType<typeof openLog>) {
     ready: `${name} is ready on https://${host.includes(':') ? `[${host}]` : host}:${port}`,
     stop: (timeoutMs: number) => server.stop(timeoutMs),
     async reload() {
+      const { configuration, warnings } = await readServiceLogging(paths, daemon)
       await server.reload()
-      log.reopen()
-      log.setLevel((await readSettings(paths)).logLevel)
+      log.configure(configuration)
+      for (const warning of warnings) log.warn({}, warning)
     },
   }
 }

@@ -47,8 +47,8 @@ export function findRestartNeeds(before: Settings, after: Settings): readonly st
     port: 'keytrustee.server.port',
     sealing: 'keytrustee.sealing',
     databaseUrl: 'keytrustee.database.url',
-    logBytes: 'keytrustee.log.size',
-    logFiles: 'keytrustee.log.keep',
+    monitoringAddress: 'keytrustee.monitoring.address',
+    monitoringPort: 'keytrustee.monitoring.port',
   } as const
   return Object.entries(names)
     .filter(([key]) => before[key as keyof typeof names] !== after[key as keyof typeof names])

@@ -1,6 +1,14 @@
 /** Opens what operations work with: grants, audit, database, the way to Key HSM. */
 import { type Clock, DomainError, newUuid, SecretBytes } from '@keyhsm/core'
-import { type Audit, type Closers, type Log, openAudit } from '@keyhsm/service'
+import {
+  type Audit,
+  type Closers,
+  copyAuditTo,
+  meterAudit,
+  type Metrics,
+  openAudit,
+  type OpenLog,
+} from '@keyhsm/service'
 import { createDepositQueue } from '../deposits/deposit-queue.js'
 import { openRevocationLog } from '../deposits/revocation-log.js'
 import { sweepPendingPuts } from '../deposits/release-reservation.js'
@@ -20,8 +28,10 @@ import type { LiveState } from './live-state.js'
 
 export interface TrusteeOptions {
   readonly paths: Paths
-  readonly log: Log
+  readonly log: OpenLog
   readonly clock: Clock
+  /** Measures operations where it is given. */
+  readonly metrics?: Metrics
   openDatabase(settings: DatabaseSettings): Promise<Database>
 }
 
@@ -44,14 +54,16 @@ export async function openTrustee(
   const grants = await readGrants(paths)
   const signer = await readAuditSigner(paths)
   const onProblem = (error: DomainError) => log.error({ error }, 'audit')
-  const audit = await openAudit({
+  const opened = await openAudit({
     directory: paths.audit,
     service: 'keytrustee',
     clock,
     signer,
     onProblem,
+    onEntry: copyAuditTo(log, 'keytrustee'),
   })
-  closers.add(() => audit.close())
+  closers.add(() => opened.close())
+  const audit = o.metrics ? meterAudit(opened, o.metrics) : opened
   const database = await o.openDatabase(live().settings)
   closers.add(() => database.close())
   const { store } = database

@@ -5,8 +5,10 @@ import { type Clock, type DomainError, errorTraits, systemClock } from '@keyhsm/
 import {
   AdministratorCheck,
   Closers,
+  createMetrics,
   type HttpServer,
   type Log,
+  type Metrics,
   startHttpServer,
 } from '@keyhsm/service'
 import { openClientAuthority } from '../clients/client-authority.js'
@@ -16,6 +18,7 @@ import { followCertificate, pinsOf } from '../sealing/follow-certificate.js'
 import { writeJoinFile } from '../sealing/join-file.js'
 import { type KeyHsmLink, openLink } from '../sealing/key-hsm-link.js'
 import { createHsmTest } from '../sealing/test-hsm.js'
+import { openMonitoring } from '../monitoring/open-monitoring.js'
 import { adminRoutes } from './admin-routes.js'
 import { clientRoutes } from './client-routes.js'
 import type { TrusteeOptions } from './open-trustee.js'
@@ -55,12 +58,15 @@ interface Running {
   readonly opened: OpenTrustee
   readonly live: () => LiveState
   readonly health: HealthSources
+  readonly metrics: Metrics
 }
 
 async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeServer> {
   let live = await readLiveState(o.paths)
   const startedAt = o.clock.now()
-  const opened = await openTrustee(o, () => live, closers)
+  const metrics = createMetrics('keytrustee')
+  closers.add(() => metrics.close())
+  const opened = await openTrustee({ ...o, metrics }, () => live, closers)
   const { trustee, link } = opened
   const health: HealthSources = {
     store: trustee.store,
@@ -69,7 +75,7 @@ async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeS
     passThrough: live.settings.sealing === 'pass-through',
     onDescribed: (before, partition) => followKeyHsm({ o, opened }, before, partition),
   }
-  const running: Running = { o, opened, live: () => live, health }
+  const running: Running = { o, opened, live: () => live, health, metrics }
   const clients = await openClientPort(running)
   closers.add(() => clients.close())
   const address = clients.address as { readonly host: string; readonly port: number }
@@ -77,6 +83,16 @@ async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeS
     readStatus({ opened, health, live, startedAt, address: `${address.host}:${address.port}` })
   const control = await openControlSocket(running, status)
   closers.add(() => control.close())
+  const monitoring = await openMonitoring({
+    metrics,
+    log: o.log,
+    live: () => live,
+    auditHealthy: () => trustee.audit.state().healthy,
+    readParts: () => readParts(health),
+    inFlight: () => clients.inFlight(),
+    onError: (error, context) => logError(o.log, error, context),
+  })
+  closers.add(() => monitoring?.close())
   closers.add(startHousekeeping({ trustee, log: o.log, readParts: () => readParts(health) }))
   return {
     address,
@@ -110,7 +126,7 @@ async function followKeyHsm(
   o.log.info({ accepted: pinsOf(joined) }, 'Key HSM changes its certificate')
 }
 
-async function openClientPort({ o, opened, live }: Running): Promise<HttpServer> {
+async function openClientPort({ o, opened, live, metrics }: Running): Promise<HttpServer> {
   const { trustee, link } = opened
   const { paths, clock, log } = o
   const authority = openClientAuthority({
@@ -122,6 +138,7 @@ async function openClientPort({ o, opened, live }: Running): Promise<HttpServer>
     listen: { host: settings.host, port: settings.port },
     tls,
     clock,
+    metrics,
     routes: clientRoutes({
       trustee,
       desk: { authority, attempts: createAttemptLimit(clock) },

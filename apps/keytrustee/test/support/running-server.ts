@@ -11,7 +11,7 @@ import {
   TrusteeClient,
 } from '@keyhsm/client'
 import { addOrganisationRoute, type ReplyOf, type RouteSpec } from '@keyhsm/protocol'
-import { type Log, openLog } from '@keyhsm/service'
+import { type OpenLog, openLog } from '@keyhsm/service'
 import { onTestFinished } from 'vitest'
 import { readAdministratorKey } from '../../src/administrators.js'
 import { initialise } from '../../src/initialise.js'
@@ -39,7 +39,7 @@ export interface ServerOptions {
   readonly settings?: readonly string[]
   readonly store?: Store
   readonly prepare?: (paths: Paths) => Promise<void>
-  readonly log?: Log
+  readonly log?: OpenLog
 }
 
 /** A home with everything `ktadmin init` makes, on any free port of loopback. */

@@ -47,6 +47,14 @@ export interface AuditSigner {
   sign(message: Buffer): Promise<Buffer>
 }
 
+/** How the audit is doing. */
+export interface AuditState {
+  readonly healthy: boolean
+  readonly detail: string
+  /** Entries after the last signed checkpoint; absent where nothing is signed. */
+  readonly unsigned?: number
+}
+
 export interface Audit {
   /**
    * Resolves when the entry is on disk. One call may share its fdatasync with others that wait.
@@ -64,7 +72,7 @@ export interface Audit {
    */
   checkpoint(): Promise<void>
   /** For the health line. Healthy means: an entry appended now is expected to reach the disk. */
-  state(): { readonly healthy: boolean; readonly detail: string }
+  state(): AuditState
   /** Waits for what was appended, signs a last checkpoint, releases the directory. Safe to call twice. */
   close(): Promise<void>
 }

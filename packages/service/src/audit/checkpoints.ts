@@ -35,6 +35,11 @@ export class Checkpoints {
     this.#timer.unref()
   }
 
+  /** Sequence of the last entry that is signed. */
+  get signed(): number {
+    return this.#signed
+  }
+
   /** True after a checkpoint could not be signed or written, until one was. */
   get failed(): boolean {
     return this.#failed

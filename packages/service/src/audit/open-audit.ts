@@ -2,7 +2,7 @@
 import { type FileHandle, open, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { invalidInput, newUuid, systemClock } from '@keyhsm/core'
-import type { Audit, AuditEntry, AuditHead, AuditOptions } from './audit.js'
+import type { Audit, AuditEntry, AuditHead, AuditOptions, AuditState } from './audit.js'
 import { Checkpoints } from './checkpoints.js'
 import { auditUnavailable, currentName, ensureAuditDirectory, lockAudit } from './directory.js'
 import { describeSystemError } from '../file-errors.js'
@@ -87,12 +87,15 @@ class OpenAudit implements Audit {
     await this.#checkpoints?.run()
   }
 
-  state(): { readonly healthy: boolean; readonly detail: string } {
+  state(): AuditState {
     if (this.#writer.closed) return { healthy: false, detail: 'the audit is closed' }
     const failure = this.#writer.failure
     if (failure !== undefined) return { healthy: false, detail: failure }
-    const unsigned = this.#checkpoints?.failed === true ? ', the last checkpoint failed' : ''
-    return { healthy: true, detail: `${this.#writer.head.sequence} entries${unsigned}` }
+    const { sequence } = this.#writer.head
+    const checkpoints = this.#checkpoints
+    if (!checkpoints) return { healthy: true, detail: `${sequence} entries` }
+    const detail = `${sequence} entries${checkpoints.failed ? ', the last checkpoint failed' : ''}`
+    return { healthy: true, detail, unsigned: sequence - checkpoints.signed }
   }
 
   close(): Promise<void> {

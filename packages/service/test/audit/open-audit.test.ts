@@ -250,6 +250,7 @@ describe('checkpoints', () => {
     expect(audit.state()).toEqual({
       healthy: true,
       detail: '1 entries, the last checkpoint failed',
+      unsigned: 1,
     })
     await audit.append(entry(2))
     expect(told.map((e) => e.code)).toEqual(['ERR_HSM_UNAVAILABLE'])

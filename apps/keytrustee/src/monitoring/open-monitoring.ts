@@ -1,0 +1,78 @@
+/** The listener for monitors, on `keytrustee.monitoring.address` and `keytrustee.monitoring.port`. */
+import {
+  type HttpServer,
+  meterService,
+  meterTable,
+  type Metrics,
+  type MonitoringOptions,
+  type OpenLog,
+  type Parts as MonitoredParts,
+  startMonitoring,
+} from '@keyhsm/service'
+import type { Parts } from '../service/health.js'
+import type { LiveState } from '../service/live-state.js'
+
+/** The Trustee Server's own numbers, as a table. Those of every service are in `@keyhsm/service`. */
+export const trusteeMeters = meterTable({
+  parts: {
+    kind: 'gauge',
+    name: 'part_healthy',
+    help: '1 when the last look found the part well, else 0: database, audit, keyHsm',
+    labels: ['part'],
+  },
+  inFlight: {
+    kind: 'gauge',
+    name: 'requests_in_flight',
+    help: 'Requests of clients that are not answered yet',
+  },
+})
+
+export interface MonitoredServer {
+  readonly metrics: Metrics
+  readonly log: Pick<OpenLog, 'state'>
+  readonly live: () => LiveState
+  readonly auditHealthy: () => boolean
+  /** Looks at every part now. */
+  readonly readParts: () => Promise<Parts>
+  readonly inFlight: () => number
+  readonly onError: MonitoringOptions['onError']
+}
+
+/** Undefined where the port is 0: not served. @throws ERR_UNAVAILABLE when another program has the address. */
+export async function openMonitoring(o: MonitoredServer): Promise<HttpServer | undefined> {
+  const { metrics, log, onError } = o
+  const { monitoringAddress: host, monitoringPort: port } = o.live().settings
+  meterService(metrics, {
+    log,
+    certificates: () => ({ server: new Date(o.live().certificate.validTo) }),
+  })
+  const meters = metrics.meters(trusteeMeters)
+  meters.inFlight.from(o.inFlight)
+  meters.parts.from(async () =>
+    Object.entries(await o.readParts()).map(([part, { healthy }]) => ({
+      labels: { part },
+      value: healthy ? 1 : 0,
+    })),
+  )
+  if (port === 0) return undefined
+  return await startMonitoring({
+    metrics,
+    onError,
+    listen: { host, port },
+    ready: () => ({ audit: toState(o.auditHealthy(), 'not writable') }),
+    deep: async () => toStates(await o.readParts()),
+  })
+}
+
+/** What a part says in words may name hosts and tokens: monitors get a word. */
+function toStates(parts: Parts): MonitoredParts {
+  const states = Object.entries(parts).map(([name, { healthy }]) => [
+    name,
+    toState(healthy, 'faulty'),
+  ])
+  return Object.fromEntries(states) as MonitoredParts
+}
+
+function toState(healthy: boolean, trouble: string): MonitoredParts[string] {
+  return { healthy, state: healthy ? 'ready' : trouble }
+}

@@ -1,0 +1,68 @@
+import { createServer, type AddressInfo } from 'node:net'
+import { readFile, writeFile } from 'node:fs/promises'
+import { auditMeters, serviceMeters } from '@keyhsm/service'
+import { expect, test } from 'vitest'
+import { readLogging } from '../src/logging.js'
+import { trusteeMeters } from '../src/monitoring/open-monitoring.js'
+import { startTestServer } from './support/running-server.js'
+
+async function findFreePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => {
+    server.close(resolve)
+  })
+  return port
+}
+
+test('metrics and health on an address of their own; the audit is copied to the log', async () => {
+  const port = await findFreePort()
+  const at = await startTestServer({
+    settings: [`keytrustee.monitoring.port=${port}`, 'keytrustee.sealing=pass-through'],
+  })
+  const get = async (path: string) => {
+    const reply = await fetch(`http://127.0.0.1:${port}${path}`)
+    return { status: reply.status, text: await reply.text() }
+  }
+  expect(await get('/health/ready')).toEqual({
+    status: 200,
+    text: '{"status":"ready","parts":{"audit":"ready"}}\n',
+  })
+  expect(await get('/health/deep')).toMatchObject({
+    status: 200,
+    text: expect.stringContaining('"database":"ready"'),
+  })
+  const { text } = await get('/metrics')
+  for (const { name, help } of Object.values({
+    ...auditMeters,
+    ...serviceMeters,
+    ...trusteeMeters,
+  })) {
+    expect(text).toContain(`# HELP keytrustee_${name} ${help}`)
+  }
+  expect(text).toMatch(/^keytrustee_part_healthy\{part="database"\} 1$/m)
+  expect((await get('/v1/status')).status).toBe(404)
+  expect(await readFile(at.paths.logFile, 'utf8')).toMatch(/ INFO keytrustee\.audit: start note /)
+})
+
+test('conf/logback.xml of the server: made, read, obeyed; settings win; faults are told with their place', async () => {
+  const { paths } = await startTestServer()
+  const { configuration } = await readLogging(paths, {
+    logLevel: 'warn',
+    logBytes: undefined,
+    logFiles: undefined,
+  })
+  expect(configuration).toMatchObject({
+    appenders: [{ file: paths.logFile, window: { maxIndex: 10 } }],
+    root: { level: 'warn' },
+  })
+  const text = await readFile(paths.logback, 'utf8')
+  await writeFile(paths.logback, text.replace('SizeBased', 'TimeBased'))
+  const settings = { logLevel: undefined, logBytes: undefined, logFiles: undefined }
+  await expect(readLogging(paths, settings)).rejects.toThrow(
+    /logback\.xml@14:\d+ - cannot make component \[triggeringPolicy\]/,
+  )
+})

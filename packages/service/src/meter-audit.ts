@@ -1,0 +1,47 @@
+/** Counts and times operations where every one of them passes twice: at the audit. */
+import type { Audit, AuditEntry } from './audit/audit.js'
+import type { Metrics } from './metrics.js'
+import { auditMeters } from './metrics-table.js'
+
+/** Operations that began and have not ended; a crash of the caller must not let them pile up. */
+const maxOpen = 10_000
+
+/** The same audit, measured; registers the rows of {@link auditMeters}. */
+export function meterAudit(audit: Audit, metrics: Metrics): Audit {
+  const meters = metrics.meters(auditMeters)
+  const begun = new Map<string, number>()
+  let waiting = 0
+  meters.auditWaiting.from(() => waiting)
+  meters.auditSequence.from(() => audit.head().sequence)
+  meters.auditUnsigned.from(() => audit.state().unsigned)
+  meters.auditHealthy.from(() => (audit.state().healthy ? 1 : 0))
+  const measure = ({ event, operation, requestId, outcome }: AuditEntry): void => {
+    const id = `${operation} ${requestId}`
+    const now = performance.now()
+    if (event === 'intent' && begun.size < maxOpen) begun.set(id, now)
+    if (event !== 'outcome') return
+    const from = begun.get(id)
+    begun.delete(id)
+    meters.operations.add({ operation, outcome: outcome ?? 'unknown' })
+    if (from !== undefined) meters.operationSeconds.observe({ operation }, (now - from) / 1000)
+  }
+  return {
+    async append(entry) {
+      const from = performance.now()
+      if (entry.event === 'intent') measure(entry)
+      waiting += 1
+      try {
+        return await audit.append(entry)
+      } finally {
+        waiting -= 1
+        meters.auditSeconds.observe({}, (performance.now() - from) / 1000)
+        if (entry.event === 'outcome') measure(entry)
+      }
+    },
+    head: () => audit.head(),
+    anchor: (peerService, sequence, hash) => audit.anchor(peerService, sequence, hash),
+    checkpoint: () => audit.checkpoint(),
+    state: () => audit.state(),
+    close: () => audit.close(),
+  }
+}

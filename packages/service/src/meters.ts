@@ -1,0 +1,48 @@
+/** A service's numbers as a table: how a row looks, and what a program does with each. */
+
+export interface MeterSpec {
+  /** `gauge`: asked for when metrics are read. A histogram is of seconds. */
+  readonly kind: 'counter' | 'histogram' | 'gauge'
+  /** Without the service's prefix. */
+  readonly name: string
+  readonly help: string
+  /** Few values each: never what a caller sends. */
+  readonly labels?: readonly string[]
+}
+
+export type MeterTable = Readonly<Record<string, MeterSpec>>
+
+export type Labels = Readonly<Record<string, string>>
+
+export interface Counting {
+  add(labels: Labels): void
+}
+
+export interface Timing {
+  observe(labels: Labels, seconds: number): void
+}
+
+/** A value, several with their labels, or undefined when it is not known. */
+export type Reading =
+  | number
+  | undefined
+  | readonly { readonly labels: Labels; readonly value: number }[]
+
+export interface Reads {
+  /** Says how the value is read; one that throws leaves the number at its last value. */
+  from(read: () => Reading | Promise<Reading>): void
+}
+
+/** What a program does with each row of its table. */
+export type Meters<Table extends MeterTable> = {
+  readonly [Name in keyof Table]: Table[Name]['kind'] extends 'counter'
+    ? Counting
+    : Table[Name]['kind'] extends 'histogram'
+      ? Timing
+      : Reads
+}
+
+/** Keeps the literal kinds of a table. */
+export function meterTable<const Table extends MeterTable>(table: Table): Table {
+  return table
+}
