@@ -1,6 +1,6 @@
 /** Times and counts every call to the device; what goes in and out is not looked at. */
 import { type ErrorCode, toDomainError } from '@keyhsm/core'
-import type { Hsm } from '@keyhsm/hsm'
+import type { Hsm, RenamingHsm } from '@keyhsm/hsm'
 import type { Counting, Timing } from '@keyhsm/service'
 
 export interface HsmCallMeters {
@@ -31,9 +31,10 @@ const calls: Readonly<Record<string, string>> = {
   authenticate: 'authenticate',
   sign: 'sign',
   destroyKey: 'destroy',
+  renameKey: 'rename',
   recheck: 'recheck',
   probe: 'probe',
-} satisfies Partial<Record<keyof Hsm, string>>
+} satisfies Partial<Record<keyof (Hsm & RenamingHsm), string>>
 
 type Call = (...args: unknown[]) => Promise<unknown>
 
