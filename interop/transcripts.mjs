@@ -118,14 +118,19 @@ await runMain(async () => {
     .map((name) => name.replace('.txt', ''))
     .filter((name) => wanted.length === 0 || wanted.includes(name))
   const counts = { passed: 0, failed: 0, skipped: 0 }
+  const cases = []
   for (const name of names) {
     if (devices[name] === undefined) throw new Stop(`no device for transcript ${name}`)
     const difference = await play(name)
-    counts[difference ? 'failed' : 'passed'] += 1
+    const status = difference ? 'failed' : 'passed'
+    counts[status] += 1
+    cases.push({ name: `interop/transcripts/${name}.txt`, status })
     console.log(`${difference ? 'differs' : 'equal'}  ${name}`)
     if (difference) console.log(difference)
   }
-  if (reportAt >= 0) writeFileSync(join(checkout, args[reportAt + 1]), JSON.stringify(counts))
+  if (reportAt >= 0) {
+    writeFileSync(join(checkout, args[reportAt + 1]), JSON.stringify({ ...counts, cases }))
+  }
   console.log(`${counts.passed} of ${names.length} equal`)
   return counts.passed === names.length && names.length > 0 ? 0 : 1
 })
