@@ -38,40 +38,40 @@ const stages = [
   { name: 'commands', command: [node, 'scripts/check-commands.mjs', '--quiet'] },
   { name: 'package trees', command: [node, 'packaging/check-tree.mjs'] },
   {
-    lane: 'unit',
+    lane: 'one',
     name: 'unit, conformance, store contract',
     count: countReport('unit.json'),
     command: vitest(),
   },
   {
-    lane: 'product',
+    lane: 'two',
     name: 'whole-product scripts',
     count: countReport('scripts.json'),
     command: [node, 'interop/run-scripts.mjs', '--report', 'reports/scripts.json'],
   },
   {
-    lane: 'product',
+    lane: 'two',
     name: 'transcripts',
     count: countReport('transcripts.json'),
     command: [node, 'interop/transcripts.mjs', '--report', 'reports/transcripts.json'],
   },
   {
-    lane: 'product',
+    lane: 'two',
     name: 'faults',
     count: countReport('faults.json'),
     command: [node, 'interop/faults-table.mjs', '--report', 'reports/faults.json'],
   },
-  { lane: 'product', name: 'npm start', command: [node, 'interop/start-stop.mjs'] },
-  { lane: 'product', name: 'crash loop', command: [node, 'interop/crash-loop.mjs', '24'] },
-  { lane: 'product', name: 'routes matrix', command: [node, 'interop/routes-matrix.mjs'] },
-  { lane: 'product', name: 'trustees', command: [node, 'interop/trustees.mjs', '--quiet'] },
+  { lane: 'two', name: 'npm start', command: [node, 'interop/start-stop.mjs'] },
+  { lane: 'one', name: 'crash loop', command: [node, 'interop/crash-loop.mjs', '24'] },
+  { lane: 'one', name: 'routes matrix', command: [node, 'interop/routes-matrix.mjs'] },
+  { lane: 'one', name: 'trustees', command: [node, 'interop/trustees.mjs', '--quiet'] },
   {
-    lane: 'product',
+    lane: 'one',
     name: 'race for the last use',
     command: [node, 'interop/race-last-use.mjs', '24'],
   },
-  { lane: 'product', name: 'reload loop', command: [node, 'interop/reload-loop.mjs', '8'] },
-  { lane: 'product', name: 'secrets scan', command: [node, 'interop/secrets-scan.mjs'] },
+  { lane: 'one', name: 'reload loop', command: [node, 'interop/reload-loop.mjs', '8'] },
+  { lane: 'two', name: 'secrets scan', command: [node, 'interop/secrets-scan.mjs'] },
   { lane: lastLane, name: 'manual', command: [node, 'scripts/check-manual.mjs'] },
 ]
 
@@ -142,13 +142,14 @@ async function runStage(stage, position) {
 }
 
 /** Lines of lanes are mixed, so each says whose it is. */
-function run({ lane, command: [command, ...args] }) {
+function run({ lane, name, command: [command, ...args] }) {
+  const whose = name.split(',')[0]
   return new Promise((resolve) => {
     const stdio = lane ? ['ignore', 'pipe', 'pipe'] : ['ignore', 2, 2]
     const child = spawn(command, args, { cwd: root, stdio })
     if (lane) {
       for (const output of [child.stdout, child.stderr])
-        createInterface({ input: output }).on('line', (line) => say(`${lane.padEnd(7)} | ${line}`))
+        createInterface({ input: output }).on('line', (line) => say(`${whose} | ${line}`))
     }
     child.on('error', (error) => {
       say(`cannot run ${command}: ${error.message}`)

@@ -11,6 +11,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { connect } from 'node:net'
+import { freePort } from '../lib/ports.mjs'
 import { names, softhsmModule } from '../lib/stack.mjs'
 import { facts, until } from './lib/case.mjs'
 import { ask, codeOf, identityOf, keytrustee, openClient } from './lib/clients.mjs'
@@ -173,9 +174,9 @@ function notALibrary(stack) {
   return file
 }
 
-function setUp(stack, token, flags = '', home = stack.home) {
+function setUp(stack, token, flags = '', { home, ports } = stack) {
   return stack.run(
-    `keyhsm --home ${home} setup softhsm --library ${softhsmModule} --token-label ${token} --pin-file ${stack.pinFile} --port ${stack.ports.keyhsm} --management-port ${stack.ports.management} --service-port 0 ${flags}`,
+    `keyhsm --home ${home} setup softhsm --library ${softhsmModule} --token-label ${token} --pin-file ${stack.pinFile} --port ${ports.keyhsm} --management-port ${ports.management} --service-port 0 ${flags}`,
   )
 }
 
@@ -198,8 +199,8 @@ async function makeOtherTokens(stack) {
       { quiet: true },
     )
   }
-  const home = join(stack.home, 'other')
-  await setUp(stack, 'foreign', '', home)
+  const ports = { keyhsm: await freePort(0), management: await freePort(0) }
+  await setUp(stack, 'foreign', '', { home: join(stack.home, 'other'), ports })
 }
 
 /** The objects of the stack's own token, which can be moved away and back; SoftHSM notices by its generation file. */
