@@ -80,12 +80,6 @@ export const kmsSchema = settingsSchema({
     describe:
       'true: raw key material is answered to those with the GET ACL, as Hadoop’s own KMS does',
   },
-  exportKeystore: {
-    name: 'keytrustee-kms.export.jceks',
-    default: 'false',
-    parse: truth,
-    describe: 'true: the command export may write all keys into a Java keystore',
-  },
   keysPerCall: {
     name: 'keytrustee-kms.limit.keys-per-call',
     default: '1000',

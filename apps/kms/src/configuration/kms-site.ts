@@ -63,7 +63,7 @@ const notObeyed: Readonly<Record<string, string>> = {
   [`${authentication}.token.max-inactive-interval`]: 'cookies end at a fixed time',
   [`${authentication}.kerberos.endpoint.whitelist`]: 'every path asks for authentication',
   'hadoop.security.keystore.java-keystore-provider.password-file':
-    'there is no keystore; use keytrustee-kms import --jceks',
+    'there is no keystore: zone keys are deposits',
 }
 const notObeyedPrefixes: Readonly<Record<string, string>> = {
   [`${authentication}.signer.secret.provider.zookeeper.`]:
