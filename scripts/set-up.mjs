@@ -209,6 +209,7 @@ function isInstalled(name) {
 }
 
 const commandOf = {
+  'default-jre-headless': 'keytool',
   softhsm2: 'softhsm2-util',
   opensc: 'pkcs11-tool',
   postgresql: 'initdb',

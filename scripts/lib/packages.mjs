@@ -19,6 +19,8 @@ export const testPackages = {
   'python3-cryptography': 'the independent opener of sealed deposits',
   git: 'the checks of the repository',
   faketime: 'certificates that have expired, in the tests',
+  'default-jre-headless': 'keytool, which must read the keystore',
+  logrotate: 'the real one, which must not cost a line of the log',
 }
 
 /** What `npm run interop:hadoop` needs beside the tests' own. */

@@ -1,6 +1,7 @@
 /** The generated pages of docs/reference, from the tables that the product itself uses. */
 import { hsmMeters } from '@keyhsm/app-keyhsm'
 import { trusteeMeters } from '@keyhsm/app-keytrustee'
+import { kmsMeters } from '@keyhsm/app-kms'
 import { errorTraits } from '@keyhsm/core'
 import { formatReference } from '@keyhsm/command-line'
 import * as protocol from '@keyhsm/protocol'
@@ -68,7 +69,8 @@ function httpPage() {
 const monitoringText = `
 Key HSM serves them on \`keyhsm.service.address\` and \`keyhsm.service.port\` (127.0.0.1:19791; 0: not served), the Trustee Server on
 \`keytrustee.monitoring.address\` and \`keytrustee.monitoring.port\` (127.0.0.1, not served unless a port is set): plain HTTP, without an
-identity, so let only monitors reach the address. No client, deposit or key is named.
+identity, so let only monitors reach the address. No client, deposit or key is named. The Hadoop KMS serves its numbers to those whom it
+lets in, at \`/kms/metrics/prometheus\`.
 
 | path | says | status |
 |---|---|---|
@@ -87,6 +89,11 @@ function metricsPage() {
       title: 'Trustee Server',
       prefix: 'keytrustee',
       rows: Object.values({ ...every, ...trusteeMeters }),
+    },
+    {
+      title: 'Hadoop KMS',
+      prefix: 'keytrustee_kms',
+      rows: Object.values({ ...commonMeters, ...kmsMeters }),
     },
   ]
   const sections = services.map(({ title, prefix, rows }) => {

@@ -1,9 +1,7 @@
 import { createServer, type AddressInfo } from 'node:net'
 import { readFile, writeFile } from 'node:fs/promises'
-import { auditMeters, serviceMeters } from '@keyhsm/service'
 import { expect, test } from 'vitest'
 import { readLogging } from '../src/logging.js'
-import { trusteeMeters } from '../src/monitoring/open-monitoring.js'
 import { startTestServer } from './support/running-server.js'
 
 async function findFreePort(): Promise<number> {
@@ -36,13 +34,14 @@ test('metrics and health on an address of their own; the audit is copied to the 
     text: expect.stringContaining('"database":"ready"'),
   })
   const { text } = await get('/metrics')
-  for (const { name, help } of Object.values({
-    ...auditMeters,
-    ...serviceMeters,
-    ...trusteeMeters,
-  })) {
-    expect(text).toContain(`# HELP keytrustee_${name} ${help}`)
-  }
+  const page = await readFile(
+    new URL('../../../docs/operations/metrics.md', import.meta.url),
+    'utf8',
+  )
+  const documented = [...page.matchAll(/^\| `(keytrustee_(?!kms_)\w+)`/gm)].map(([, name]) => name)
+  const exported = [...text.matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name ?? '')
+  const ours = exported.filter((name) => !/^keytrustee_(process|nodejs)_/.test(name))
+  expect(ours.sort()).toEqual(documented.sort())
   expect(text).toMatch(/^keytrustee_part_healthy\{part="database"\} 1$/m)
   expect((await get('/v1/status')).status).toBe(404)
   expect(await readFile(at.paths.logFile, 'utf8')).toMatch(/ INFO keytrustee\.audit: start note /)

@@ -1,1 +1,2 @@
+export { kmsMeters } from './metrics/gauges.js'
 export { program } from './program.js'

@@ -16,8 +16,6 @@ export interface Metrics {
   observeRequest(route: string, status: number, seconds: number): void
   /** Registers the rows of a table, each name once. */
   meters<Table extends MeterTable>(table: Table): Meters<Table>
-  /** One gauge that is in no table. */
-  gauge(name: string, help: string, read: () => Reading | Promise<Reading>): void
   /** Since start or {@link resetEventLoopDelay}. */
   eventLoopDelay(): EventLoopDelay
   resetEventLoopDelay(): void
@@ -49,8 +47,6 @@ export function createMetrics(prefix: string): Metrics {
     observeRequest: (route, status, seconds) =>
       requests.observe({ route, status: String(status) }, seconds),
     meters,
-    gauge: (name, help, read) =>
-      meters({ only: { kind: 'gauge', name, help } } as const).only.from(read),
     eventLoopDelay,
     resetEventLoopDelay: () => delay.reset(),
     text: () => registry.metrics(),

@@ -38,7 +38,6 @@ describe('createMetrics', () => {
       unknown: gauge('unknown'),
       ends: gauge('ends', ['part']),
     })
-    metrics.gauge('alone', 'in no table', () => 9)
     meters.queue.from(() => value)
     meters.later.from(async () => 7)
     meters.unknown.from(() => undefined)
@@ -50,7 +49,6 @@ describe('createMetrics', () => {
     const text = await metrics.text()
     expect(text).toContain('g_queue 5')
     expect(text).toContain('g_later 7')
-    expect(text).toContain('g_alone 9')
     expect(text).toContain('g_ends{part="a"} 1')
     expect(text).not.toMatch(/^g_unknown/m)
     meters.ends.from(() => [{ labels: { part: 'b' }, value: 2 }])

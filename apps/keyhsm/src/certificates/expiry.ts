@@ -1,7 +1,8 @@
-/** Certificates that end soon: Key HSM's own, and those it trusts. Said in status, log and metrics 60, 30 and 7 days ahead. */
+/** Certificates that end soon: Key HSM's own, and those it trusts. Said in status and log 60, 30 and 7
+ * days ahead; the metrics have the date of each. */
 import { X509Certificate } from 'node:crypto'
 import type { Clock } from '@keyhsm/core'
-import type { Log, Metrics } from '@keyhsm/service'
+import type { Log } from '@keyhsm/service'
 import type { LiveState } from '../service/live-state.js'
 
 const dayMs = 86_400_000
@@ -40,24 +41,6 @@ export function expiryWarnings(certificates: Certificates, now: Date): string[] 
   return findExpiries(certificates, now)
     .filter(({ stage }) => stage !== undefined)
     .map(describeExpiry)
-}
-
-/** Numbers for Prometheus: seconds that are left, negative afterwards. */
-export function observeExpiries(metrics: Metrics, live: () => Certificates, clock: Clock): void {
-  const left = () =>
-    findExpiries(live(), clock.now()).map(
-      ({ expiresAt }) => (expiresAt.getTime() - clock.now().getTime()) / 1000,
-    )
-  metrics.gauge(
-    'certificate_remaining_seconds',
-    'Time left of the TLS certificate of this Key HSM',
-    () => left()[0] ?? Number.NaN,
-  )
-  metrics.gauge(
-    'trusted_certificate_remaining_seconds_min',
-    'Time left of the trusted certificate that ends first',
-    () => Math.min(...left().slice(1)),
-  )
 }
 
 /** Says each stage once, at the start and then every hour. @returns ends it. */

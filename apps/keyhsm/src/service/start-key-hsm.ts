@@ -19,7 +19,7 @@ import {
   type RunningService,
   startHttpServer,
 } from '@keyhsm/service'
-import { observeExpiries, watchExpiries } from '../certificates/expiry.js'
+import { watchExpiries } from '../certificates/expiry.js'
 import { readConfiguration } from '../configuration.js'
 import { latchLogin } from '../login-latch.js'
 import type { Workshop } from '../operations/caller.js'
@@ -98,7 +98,6 @@ export async function startKeyHsm(o: KeyHsmOptions): Promise<RunningKeyHsm> {
     )
     await note(running, 'start')
     closers.add(watchExpiries({ live: () => running.live, clock: o.clock, log: o.log }))
-    observeExpiries(running.metrics, () => running.live, o.clock)
     const address = listener.address as { host: string; port: number }
     return {
       ready: `keyhsm is ready on ${formatAddress(address)}`,

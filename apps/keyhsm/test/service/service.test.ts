@@ -8,17 +8,9 @@ import {
   keyHsmStatusRoute,
   reloadKeyHsmRoute,
 } from '@keyhsm/protocol'
-import {
-  auditMeters,
-  editSettings,
-  makeAuthority,
-  serviceMeters,
-  verifyAudit,
-  writeFileAtomically,
-} from '@keyhsm/service'
+import { editSettings, makeAuthority, verifyAudit, writeFileAtomically } from '@keyhsm/service'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { readLocalAdministrator } from '../../src/local-administrator.js'
-import { hsmMeters } from '../../src/monitoring/hsm-meters.js'
 import { removeTrusted } from '../../src/trust/trust-list.js'
 import {
   connectClient,
@@ -31,6 +23,12 @@ import {
 } from '../home.js'
 
 vi.setConfig({ testTimeout: 30_000 })
+
+/** Names of what is served, but for those that prom-client has for every process. */
+function exportedNames(text: string): string[] {
+  const names = [...text.matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name ?? '')
+  return names.filter((name) => !/^[a-z]+_(process|nodejs)_/.test(name)).sort()
+}
 
 const context = () => ({
   organisation: newUuid(),
@@ -252,9 +250,13 @@ describe('the service port', () => {
       text: '{"status":"ready","parts":{"partition":"ready","audit":"ready"}}\n',
     })
     const metrics = (await get('/metrics')).text
-    for (const name of Object.values({ ...hsmMeters, ...auditMeters, ...serviceMeters })) {
-      expect(metrics).toContain(`# HELP keyhsm_${name.name} ${name.help}`)
-    }
+    const page = await readFile(
+      new URL('../../../../docs/operations/metrics.md', import.meta.url),
+      'utf8',
+    )
+    expect(exportedNames(metrics)).toEqual(
+      [...page.matchAll(/^\| `(keyhsm_\w+)`/gm)].map(([, name]) => name).sort(),
+    )
     expect(metrics).toMatch(/^keyhsm_hsm_ready 1$/m)
     expect(metrics).toMatch(/^keyhsm_hsm_call_seconds_count\{call="list"\} \d+$/m)
     expect(metrics).toMatch(

@@ -16,6 +16,7 @@ import { Authenticator, type Negotiator } from '../authentication/authenticator.
 import { readDefaultRealm } from '../authentication/default-realm.js'
 import { openNegotiator } from '../authentication/spnego.js'
 import { TokenOperations } from '../authentication/token-operations.js'
+import { kmsMeters } from '../metrics/gauges.js'
 import { handleRequest, type RequestContext } from './handle-request.js'
 import { startHousekeeping } from './housekeeping.js'
 import {
@@ -139,7 +140,7 @@ function makeContext(
     acls: () => aclFile.current(),
     settings: () => toApiSettings(now.live()),
   }
-  now.metrics.gauge('opened_zone_keys', 'Zone key versions in memory now', () => keys.versions.size)
+  now.metrics.meters(kmsMeters).openedKeys.from(() => keys.versions.size)
   return {
     kms,
     metrics: now.metrics,
