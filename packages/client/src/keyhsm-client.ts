@@ -70,11 +70,16 @@ export class KeyHsmClient {
     return (await this.#transport.call(revokeRoute, { body, signal })).outcome
   }
 
-  /** Every HSM key of the realm in the order of their ids, asked for page by page. */
-  async *listHsmKeys(pageSize = 1000): AsyncGenerator<HsmKeyEntry> {
+  /**
+   * Every HSM key of the realm in the order of their ids, asked for page by page: in the partition that shows `canary`, or
+   * in the default backend's.
+   */
+  async *listHsmKeys(pageSize = 1000, canary?: string): AsyncGenerator<HsmKeyEntry> {
+    const only = canary === undefined ? {} : { canary }
     let after: string | undefined
     do {
-      const query = after === undefined ? { limit: pageSize } : { after, limit: pageSize }
+      const from = after === undefined ? {} : { after }
+      const query = { ...from, limit: pageSize, ...only }
       const call = () => this.#transport.call(listHsmKeysRoute, { query })
       const page = await withRetry(this.#reads, call)
       yield* page.keys
@@ -82,12 +87,19 @@ export class KeyHsmClient {
     } while (after !== undefined)
   }
 
-  /** `pins`: fingerprints of the certificates that the caller accepts of this Key HSM, at most four. */
+  /**
+   * `pins`: fingerprints of the certificates that the caller accepts of this Key HSM, at most four. `backend`: the name of
+   * the backend that is described, absent for the default one.
+   */
   async describe(
     signal?: AbortSignal,
     pins: readonly string[] = [],
+    backend?: string,
   ): Promise<PartitionDescription> {
-    const query = pins.length === 0 ? {} : { pins: pins.join(',') }
+    const query = {
+      ...(pins.length === 0 ? {} : { pins: pins.join(',') }),
+      ...(backend === undefined ? {} : { backend }),
+    }
     const call = () => this.#transport.call(describeRoute, { query, signal })
     return await withRetry(this.#reads, call, signal)
   }

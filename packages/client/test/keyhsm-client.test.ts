@@ -82,6 +82,10 @@ describe('KeyHsmClient', () => {
       device: 'd',
       durableKeys: false,
       hardware: false,
+      backend: 'new',
+      defaultBackend: false,
+      capacity: { used: 3 },
+      backends: [],
       state: 'ready',
       version: '1',
       now: '2026-01-02T03:04:05.000Z',
@@ -91,12 +95,16 @@ describe('KeyHsmClient', () => {
       '/v1/hsm-keys?limit=1': { keys: [key], next: hsmKeyId },
       [`/v1/hsm-keys?after=${hsmKeyId}&limit=1`]: { keys: [key] },
       '/v1/partition': description,
+      '/v1/partition?backend=new': description,
+      [`/v1/hsm-keys?limit=1&canary=${canary}`]: { keys: [] },
     }
     const { client } = await connect((one, response) => replyJson(response, replies[one.url]))
     expect(await client.revoke({ requestId, hsmKeyId, canary, reason: 'test' })).toBe('destroyed')
     const keys = []
     for await (const one of client.listHsmKeys(1)) keys.push(one)
     expect(keys).toEqual([key, key])
+    expect((await client.listHsmKeys(1, canary).next()).done).toBe(true)
     expect(await client.describe()).toEqual(description)
+    expect(await client.describe(undefined, [], 'new')).toEqual(description)
   })
 })

@@ -30,6 +30,9 @@ export const SealContextField = Type.Object(
   { additionalProperties: false },
 )
 
+/** 32 hex digits. */
+const DomainField = Type.String({ pattern: '^[0-9a-f]{32}$' })
+
 /** 32 and 64 bytes in base64. */
 const IdentityKeyField = Type.String({ minLength: 44, maxLength: 44 })
 const SignatureField = Type.String({ minLength: 88, maxLength: 88 })
@@ -68,6 +71,8 @@ export const sealRoute = defineRoute({
       context: SealContextField,
       /** Absent: Key HSM's own setting. */
       scope: Type.Optional(ScopeField),
+      /** Kind of the HSM key; absent: the setting of the backend that shows the canary. */
+      kind: Type.Optional(KindField),
       content: Base64Field,
       canary: FingerprintField,
       /** Sealed into the header: so many of these keys must sign each retrieval. */
@@ -136,7 +141,8 @@ export const revokeRoute = defineRoute({
       canary: FingerprintField,
       /**
        * `discard`: the deposit was certainly not stored; `prune`: an orphan; `purge`: the deposit it serves alone is to be
-       * unreadable; `revoke`: an administrator's order, the only one that hits shared keys.
+       * unreadable; `migrate`: the deposit it served alone was moved to another key; `revoke`: an administrator's order,
+       * the only one that hits shared keys.
        */
       reason: Type.Union([
         Type.Literal('discard'),
@@ -144,6 +150,7 @@ export const revokeRoute = defineRoute({
         Type.Literal('revoke'),
         Type.Literal('test'),
         Type.Literal('purge'),
+        Type.Literal('migrate'),
       ]),
     },
     { additionalProperties: false },
@@ -180,6 +187,8 @@ export const listHsmKeysRoute = defineRoute({
     {
       after: Type.Optional(HsmKeyIdField),
       limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+      /** Names the backend; absent: the default one. */
+      canary: Type.Optional(FingerprintField),
     },
     { additionalProperties: false },
   ),
@@ -191,6 +200,30 @@ export const listHsmKeysRoute = defineRoute({
   summary: 'list the HSM keys of the caller’s realm in the order of their ids',
 })
 
+const BackendStateField = Type.Union([
+  Type.Literal('ready'),
+  Type.Literal('unavailable'),
+  Type.Literal('login-refused'),
+])
+
+/** One of the HSMs behind a Key HSM. */
+const BackendField = Type.Object({
+  /** For people: what is recorded is the canary and the domain. */
+  name: NameField,
+  /** New deposits go here unless a caller names another. */
+  default: Type.Boolean(),
+  /** Absent while Key HSM has not been able to connect since it started. */
+  canary: Type.Optional(FingerprintField),
+  /** Absent as above, where no set-up has recorded it either. */
+  domain: Type.Optional(DomainField),
+  state: BackendStateField,
+  /** False for software that stands in for an HSM. */
+  hardware: Type.Boolean(),
+  profile: Type.String(),
+  /** Empty while it is not connected. */
+  device: Type.String(),
+})
+
 export const describeRoute = defineRoute({
   method: 'GET',
   path: '/v1/partition',
@@ -200,6 +233,8 @@ export const describeRoute = defineRoute({
     {
       /** SHA-256 fingerprints of the certificates that the caller accepts of this Key HSM, joined by commas. */
       pins: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}(,[0-9a-f]{64}){0,3}$' })),
+      /** Name of the backend that is described; absent: the default one. */
+      backend: Type.Optional(NameField),
     },
     { additionalProperties: false },
   ),
@@ -208,19 +243,24 @@ export const describeRoute = defineRoute({
     realm: NameField,
     /** Recorded by the Trustee Server when it joins and sent with every call afterwards. */
     canary: FingerprintField,
-    /** Logical id of the HSM key domain, equal on every node of the partition: 32 hex digits. */
-    domain: Type.String({ pattern: '^[0-9a-f]{32}$' }),
+    /** Logical id of the HSM key domain, equal on every node of the partition. */
+    domain: DomainField,
+    /** Name of the backend that is described. */
+    backend: NameField,
+    defaultBackend: Type.Boolean(),
+    /** HSM keys in the partition, and how many it may hold where that is known. */
+    capacity: Type.Object({
+      used: Type.Integer({ minimum: 0 }),
+      limit: Type.Optional(Type.Integer({ minimum: 0 })),
+    }),
+    backends: Type.Array(BackendField),
     scope: ScopeField,
     kind: KindField,
     profile: Type.String(),
     device: Type.String(),
     durableKeys: Type.Boolean(),
     hardware: Type.Boolean(),
-    state: Type.Union([
-      Type.Literal('ready'),
-      Type.Literal('unavailable'),
-      Type.Literal('login-refused'),
-    ]),
+    state: BackendStateField,
     version: Type.String(),
     now: InstantField,
     /** The certificate that new connections are shown. */

@@ -24,7 +24,7 @@ export interface KeyRingOptions {
   readonly keyIds: KeyIds
   readonly capacity: Capacity
   readonly clock: Clock
-  /** Kind of the keys it uses and makes; keys of other kinds are left alone (another node may be set to them). */
+  /** Kind of the keys it uses and makes unless it is asked for another; keys of other kinds are left alone. */
   readonly kind: WrappingKind
   /** A key whose label is older is replaced by the next generation. */
   readonly maxAgeMs: number
@@ -32,8 +32,14 @@ export interface KeyRingOptions {
   readonly maxUses?: number
 }
 
-interface Current extends SharedKey {
+/** What is one current key: whom it serves, and of which kind it is. */
+interface Place {
   readonly owner: SharedOwner
+  readonly kind: WrappingKind
+}
+
+interface Current extends SharedKey {
+  readonly place: Place
   /** The listing that was newest when this key became current; see {@link KeyRing.beginListing}. */
   readonly since: number
   uses: number
@@ -67,14 +73,19 @@ export class KeyRing {
     for (const [name, current] of this.#current) {
       if (present.has(current.key.id)) {
         if (this.#isSucceeded(current)) this.#current.delete(name)
-      } else if (current.since >= listing) this.#index.add(current.owner, current)
+      } else if (current.since >= listing) this.#index.add(current.place.owner, current)
       else this.#current.delete(name)
     }
   }
 
   /** The key to wrap under, counted as used once; made when there is none or the last one is worn out. */
-  async take(owner: SharedOwner, options: CallOptions = {}): Promise<HsmKey> {
-    const current = this.#findUsable(owner) ?? (await this.#makeOnce(owner, options))
+  async take(
+    owner: SharedOwner,
+    options: CallOptions = {},
+    kind: WrappingKind = this.#options.kind,
+  ): Promise<HsmKey> {
+    const place = { owner, kind }
+    const current = this.#findUsable(place) ?? (await this.#makeOnce(place, options))
     current.uses += 1
     return current.key
   }
@@ -87,45 +98,45 @@ export class KeyRing {
     }
   }
 
-  #findUsable(owner: SharedOwner): Current | undefined {
-    const current = this.#current.get(nameOf(owner)) ?? this.#adopt(owner)
+  #findUsable(place: Place): Current | undefined {
+    const current = this.#current.get(nameOf(place)) ?? this.#adopt(place)
     if (!current || current.uses >= this.#maxUses) return undefined
     const ageMs = this.#options.clock.now().getTime() - Date.parse(current.createdOn)
     return ageMs > this.#options.maxAgeMs ? undefined : current
   }
 
-  #adopt(owner: SharedOwner): Current | undefined {
-    const best = this.#findOfMyKind(owner)
-    return best && this.#setCurrent(owner, best)
+  #adopt(place: Place): Current | undefined {
+    const best = this.#findBest(place)
+    return best && this.#setCurrent(place, best)
   }
 
-  #findOfMyKind(owner: SharedOwner): SharedKey | undefined {
-    const { keyIds, kind } = this.#options
-    return this.#index.find(owner, keyIds).find(({ key }) => key.kind === kind)
+  #findBest({ owner, kind }: Place): SharedKey | undefined {
+    return this.#index.find(owner, this.#options.keyIds).find(({ key }) => key.kind === kind)
   }
 
   #isSucceeded(current: Current): boolean {
-    const best = this.#findOfMyKind(current.owner)
+    const best = this.#findBest(current.place)
     return best !== undefined && byRank(best, current) < 0
   }
 
-  #setCurrent(owner: SharedOwner, key: SharedKey): Current {
-    const current = { ...key, owner, since: this.#listings, uses: 0 }
-    this.#current.set(nameOf(owner), current)
+  #setCurrent(place: Place, key: SharedKey): Current {
+    const current = { ...key, place, since: this.#listings, uses: 0 }
+    this.#current.set(nameOf(place), current)
     return current
   }
 
-  #makeOnce(owner: SharedOwner, options: CallOptions): Promise<Current> {
-    const name = nameOf(owner)
+  #makeOnce(place: Place, options: CallOptions): Promise<Current> {
+    const name = nameOf(place)
     const making = this.#making.get(name)
     if (making) return making
-    const made = this.#make(owner, options).finally(() => this.#making.delete(name))
+    const made = this.#make(place, options).finally(() => this.#making.delete(name))
     this.#making.set(name, made)
     return made
   }
 
-  async #make(owner: SharedOwner, options: CallOptions): Promise<Current> {
-    const { clock, keyIds, kind } = this.#options
+  async #make(place: Place, options: CallOptions): Promise<Current> {
+    const { clock, keyIds } = this.#options
+    const { owner, kind } = place
     const last = this.#index.find(owner, keyIds)[0]?.generation ?? -1
     const generation = Math.min(last + 1, maxGeneration)
     const now = clock.now()
@@ -136,11 +147,11 @@ export class KeyRing {
     const key = await createProvedKey(this.#options, spec, shared)
     const made = { key, generation, createdOn: formatUtcDate(now) }
     this.#index.add(owner, made)
-    return this.#setCurrent(owner, made)
+    return this.#setCurrent(place, made)
   }
 }
 
-function nameOf(owner: SharedOwner): string {
+function nameOf({ owner, kind }: Place): string {
   const organisation = owner.purpose === 'organisation' ? owner.organisation : ''
-  return `${owner.purpose} ${owner.realm} ${organisation}`
+  return `${kind} ${owner.purpose} ${owner.realm} ${organisation}`
 }

@@ -14,7 +14,7 @@ export interface RevokeRequest {
   readonly hsmKeyId: HsmKeyId
   readonly canary: Fingerprint
   /** Only `revoke` may hit a key that several deposits share. */
-  readonly reason: 'discard' | 'prune' | 'purge' | 'revoke' | 'test'
+  readonly reason: 'discard' | 'migrate' | 'prune' | 'purge' | 'revoke' | 'test'
 }
 
 /**

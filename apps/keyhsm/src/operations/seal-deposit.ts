@@ -4,6 +4,7 @@ import {
   type Fingerprint,
   hasCode,
   type HsmKeyId,
+  invalidInput,
   reached,
   SecretBytes,
   type Uuid,
@@ -39,6 +40,8 @@ export interface SealRequest {
   readonly canary: Fingerprint
   /** Absent: the setting's. */
   readonly scope?: Scope
+  /** Of the HSM key; absent: the setting's. */
+  readonly kind?: WrappingKind
   /** Who must approve each retrieval; absent: nobody. */
   readonly trustees?: Trustees
 }
@@ -101,6 +104,7 @@ function seal(sealing: Sealing): Promise<Sealed> {
   }
   return audited(workshop.audit, operation, 'done', async (findings) => {
     workshop.partition.requireCanary(request.canary)
+    requireKind(workshop.partition, request.kind)
     reached('seal:intent-audited')
     return await withSecret(SecretBytes.random(32), async (contentKey) => {
       const { key, wrapped } = await wrapUnderKey(sealing, contentKey).catch((error: unknown) => {
@@ -143,14 +147,18 @@ async function takeKey(sealing: Sealing): Promise<HsmKey> {
   const { workshop, caller, request, scope, options } = sealing
   const { partition } = workshop
   const { realm } = caller
-  if (scope === 'service') return await partition.ring.take({ purpose: scope, realm }, options)
+  const { kind = partition.kind } = request
+  if (scope === 'service') {
+    return await partition.ring.take({ purpose: scope, realm }, options, kind)
+  }
   if (scope === 'organisation') {
     const { organisation } = request.context
-    return await partition.ring.take({ purpose: scope, realm, organisation }, options)
+    return await partition.ring.take({ purpose: scope, realm, organisation }, options, kind)
   }
   const label = formatDepositLabel(request.context.handle, workshop.clock.now())
-  sealing.ownKey =
-    (await partition.pool.take(realm, label, options)) ?? (await makeOwnKey(sealing, label))
+  const spare =
+    kind === partition.kind ? await partition.pool.take(realm, label, options) : undefined
+  sealing.ownKey = spare ?? (await makeOwnKey(sealing, label, kind))
   reached('seal:key-created')
   return sealing.ownKey
 }
@@ -158,13 +166,10 @@ async function takeKey(sealing: Sealing): Promise<HsmKey> {
 async function makeOwnKey(
   { workshop: { partition }, caller: { realm }, options }: Sealing,
   label: string,
+  kind: WrappingKind,
 ): Promise<HsmKey> {
   const id = partition.keys.keyIds.issue({ purpose: 'deposit', realm })
-  return await createCountedKey(
-    partition,
-    { id, label, kind: partition.kind, use: 'wrap' },
-    options,
-  )
+  return await createCountedKey(partition, { id, label, kind, use: 'wrap' }, options)
 }
 
 /** A key of this deposit alone is proved with the very bytes that will be stored. Shared keys were proved when made. */
@@ -225,6 +230,12 @@ async function discardOwnKey({ workshop, ownKey }: Sealing): Promise<void> {
   const outcome = await discardKey(workshop.partition, ownKey)
   if (outcome === 'left') {
     workshop.log.warn({ hsmKeyId: ownKey.id, label: ownKey.label }, 'an unused HSM key is left')
+  }
+}
+
+function requireKind({ hsm }: Workshop['partition'], kind: WrappingKind | undefined): void {
+  if (kind !== undefined && !hsm.capabilities.kinds.includes(kind)) {
+    throw invalidInput('kind', `must be one that the HSM can make: ${kind} is not`)
   }
 }
 

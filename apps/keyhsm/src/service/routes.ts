@@ -43,6 +43,7 @@ export function makeServiceRoutes(
           content: decodeBase64(body.content, 'content'),
           canary: body.canary as Fingerprint,
           ...(body.scope === undefined ? {} : { scope: body.scope }),
+          ...(body.kind === undefined ? {} : { kind: body.kind }),
           ...(body.trustees === undefined ? {} : { trustees: toTrustees(body.trustees) }),
         },
         { signal },
@@ -74,13 +75,16 @@ export function makeServiceRoutes(
         reason: body.reason,
       }),
     })),
-    bindRoute(listHsmKeysRoute, ({ query, identity }) =>
-      listRealmKeys(workshop().partition, callerOf(identity).realm, toPage(query)),
-    ),
+    bindRoute(listHsmKeysRoute, ({ query, identity }) => {
+      const { partition } = workshop()
+      if (query.canary !== undefined) partition.requireCanary(query.canary as Fingerprint)
+      return listRealmKeys(partition, callerOf(identity).realm, toPage(query))
+    }),
     bindRoute(describeRoute, async ({ query, identity }) => {
       const { realm } = callerOf(identity)
       if (identity) certificates.note(identity.fingerprint, query.pins?.split(',') ?? [])
-      return { ...(await describePartition(workshop(), realm)), ...certificates.shown() }
+      const described = await describePartition(workshop(), realm, query.backend)
+      return { ...described, ...certificates.shown() }
     }),
   ]
 }

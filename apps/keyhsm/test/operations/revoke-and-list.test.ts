@@ -93,10 +93,10 @@ describe('revoking', () => {
     expect(await hsm.listKeys()).toEqual(before)
   })
 
-  it('never hits a shared key by mistake: discard, prune and test are for deposits’ own keys', async () => {
+  it('never hits a shared key by mistake: discard, migrate, prune and test are for deposits’ own keys', async () => {
     const workshop = await makeWorkshop()
     const [own, ...shared] = await sealAll(workshop)
-    for (const reason of ['discard', 'prune', 'test'] as const) {
+    for (const reason of ['discard', 'migrate', 'prune', 'test'] as const) {
       for (const { hsmKeyId } of shared) {
         await expect(
           revokeKey(workshop, caller, revokeRequest(workshop, hsmKeyId, reason)),

@@ -7,7 +7,7 @@ import { openDeposit } from '../../src/operations/open-deposit.js'
 import { type SealRequest, sealDeposit } from '../../src/operations/seal-deposit.js'
 import { scopes } from '../../src/settings.js'
 import { makePartitions } from '../soft-token.js'
-import { caller, makeWorkshop, newContext, sealRequest } from '../workshop.js'
+import { caller, makeWorkshop, newContext, sealRequest, withVerbs } from '../workshop.js'
 import type { Partition } from '../../src/partition/partition.js'
 
 vi.setConfig({ testTimeout: 30_000 })
@@ -67,6 +67,31 @@ describe('sealing and opening', () => {
     const [one, two] = [await seal(), await seal()]
     expect(one.hsmKeyId).toBe(two.hsmKeyId)
     expect([one.newKey, two.newKey]).toEqual([false, false])
+  })
+
+  it('takes the kind of the request before the one that is set, without disturbing that one', async () => {
+    const workshop = await makeWorkshop()
+    const seal = (scope: SealRequest['scope'] & string, kind?: WrappingKind) => {
+      const more = kind === undefined ? { scope } : { scope, kind }
+      return sealDeposit(workshop, caller, sealRequest(workshop, 'x', more))
+    }
+    for (const scope of scopes) {
+      const before = await seal(scope)
+      expect([before.kind, (await seal(scope, 'aes-256')).kind]).toEqual(['ec-p256', 'aes-256'])
+      const after = await seal(scope)
+      if (scope !== 'deposit') expect(after.hsmKeyId).toBe(before.hsmKeyId)
+    }
+  })
+
+  it('refuses a kind that the HSM cannot make, before it makes anything', async () => {
+    const workshop = await makeWorkshop()
+    const { hsm } = workshop.partition
+    const capabilities = { ...hsm.capabilities, kinds: ['ec-p256'] as const }
+    const request = sealRequest(workshop, 'x', { kind: 'rsa-2048' })
+    await expect(
+      sealDeposit(withVerbs(workshop, { capabilities }), caller, request),
+    ).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT', faults: [{ field: 'kind' }] })
+    expect(await hsm.listKeys()).toHaveLength(3)
   })
 
   it('opens on any Key HSM of the partition, whatever its settings are', async () => {
