@@ -7,6 +7,7 @@ import {
   listHsmKeysRoute,
   openRoute,
   type ReplyOf,
+  resealRoute,
   revokeRoute,
   sealRoute,
 } from '@keyhsm/protocol'
@@ -26,6 +27,10 @@ export interface OpenRequest extends Omit<BodyOf<typeof openRoute>, 'sealed'> {
   readonly sealed: Uint8Array
 }
 
+export interface ResealRequest extends Omit<BodyOf<typeof resealRoute>, 'sealed'> {
+  readonly sealed: Uint8Array
+}
+
 export interface OpenOptions {
   readonly signal?: AbortSignal | undefined
   /** Not asked again after a fault, whatever the policy says. */
@@ -41,7 +46,7 @@ export class KeyHsmClient {
   readonly #transport: Transport
   readonly #reads: RetryPolicy
 
-  /** `reads` says how often opening, listing and describing are tried; sealing and revoking are sent once. */
+  /** `reads` says how often opening, listing and describing are tried; sealing, resealing and revoking are sent once. */
   constructor(transport: Transport, reads: RetryPolicy = noRetry) {
     this.#transport = transport
     this.#reads = reads
@@ -61,6 +66,13 @@ export class KeyHsmClient {
     const call = () => this.#transport.call(openRoute, { body, signal })
     const { content } = await withRetry(once ? noRetry : this.#reads, call, signal)
     return decodeBase64(content, 'content')
+  }
+
+  /** Seals a sealed deposit anew within Key HSM; sent once, as {@link seal}. @throws as {@link open} and {@link seal} */
+  async reseal(request: ResealRequest, signal?: AbortSignal): Promise<SealedDeposit> {
+    const body = { ...request, sealed: encodeBase64(request.sealed) }
+    const reply = await this.#transport.call(resealRoute, { body, signal })
+    return { ...reply, sealed: decodeBase64(reply.sealed, 'sealed') }
   }
 
   async revoke(

@@ -128,6 +128,40 @@ export const openRoute = defineRoute({
   summary: 'open a sealed deposit',
 })
 
+export const resealRoute = defineRoute({
+  method: 'POST',
+  path: '/v1/reseal',
+  access: 'service',
+  params: NoFields,
+  query: NoFields,
+  body: Type.Object(
+    {
+      requestId: RequestIdField,
+      context: SealContextField,
+      sealed: Base64Field,
+      /** Of the partition that it is sealed in. */
+      canary: FingerprintField,
+      target: Type.Object(
+        {
+          canary: FingerprintField,
+          /** Absent: Key HSM's own settings. */
+          scope: Type.Optional(ScopeField),
+          kind: Type.Optional(KindField),
+          /** Under another HSM key than now, also where the scope shares one. */
+          otherKey: Type.Optional(Type.Boolean()),
+        },
+        { additionalProperties: false },
+      ),
+    },
+    { additionalProperties: false },
+  ),
+  reply: sealRoute.reply,
+  success: 200,
+  maxBodyBytes: maxContentBody,
+  deadlineMs: 60_000,
+  summary: 'seal a sealed deposit anew, with the same trustees; its content is released to nobody',
+})
+
 export const revokeRoute = defineRoute({
   method: 'POST',
   path: '/v1/hsm-keys/revoke',
@@ -277,6 +311,7 @@ export const describeRoute = defineRoute({
 export const keyHsmRoutes = [
   sealRoute,
   openRoute,
+  resealRoute,
   revokeRoute,
   listHsmKeysRoute,
   describeRoute,

@@ -38,6 +38,12 @@ interface Place {
   readonly kind: WrappingKind
 }
 
+export interface WantedKey {
+  readonly kind?: WrappingKind | undefined
+  /** A key that is to be replaced. */
+  readonly avoid?: HsmKeyId | undefined
+}
+
 interface Current extends SharedKey {
   readonly place: Place
   /** The listing that was newest when this key became current; see {@link KeyRing.beginListing}. */
@@ -78,14 +84,19 @@ export class KeyRing {
     }
   }
 
-  /** The key to wrap under, counted as used once; made when there is none or the last one is worn out. */
+  /**
+   * The key to wrap under, counted as used once; made when there is none, when the last one is worn out or is `avoid`. Kind:
+   * that of the settings unless it is given.
+   */
   async take(
     owner: SharedOwner,
     options: CallOptions = {},
-    kind: WrappingKind = this.#options.kind,
+    { kind = this.#options.kind, avoid }: WantedKey = {},
   ): Promise<HsmKey> {
     const place = { owner, kind }
-    const current = this.#findUsable(place) ?? (await this.#makeOnce(place, options))
+    const usable = this.#findUsable(place)
+    const current =
+      usable && usable.key.id !== avoid ? usable : await this.#makeOnce(place, options)
     current.uses += 1
     return current.key
   }

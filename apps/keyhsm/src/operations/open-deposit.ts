@@ -83,20 +83,57 @@ export async function openDeposit(
 }
 
 async function open(opening: Opening, bytes: Buffer): Promise<Buffer> {
-  const { partition, context, findings } = opening
-  const sealed = parseSealed(bytes)
-  const { header } = sealed
-  findings.subject = { hsmKeyId: header.hsmKeyId, hsmKeyLabel: header.hsmKeyLabel }
-  const algorithm = checkHeader(opening, header)
-  const giveBack = takeApproval(opening, header)
+  const { sealed, algorithm } = readSealed(opening, bytes)
+  const giveBack = takeApproval(opening, sealed.header)
   try {
-    return await withSecret(await unwrap(opening, sealed, algorithm), (contentKey) =>
-      openContent({ sealed, context, contentKey, authSecret: partition.keys.kAuth }),
-    )
+    return await unseal(opening, sealed, algorithm)
   } catch (error) {
     giveBack()
     throw error
   }
+}
+
+/** An open that ends within Key HSM. */
+export type OpeningWithin = Pick<
+  Opening,
+  'partition' | 'caller' | 'context' | 'findings' | 'options'
+>
+
+/**
+ * The content, which the caller wipes and must not release, and the header it was under: who must approve releases is not
+ * asked. @throws as {@link openDeposit}
+ */
+export async function openWithin(
+  opening: OpeningWithin,
+  bytes: Buffer,
+): Promise<{ readonly content: Buffer; readonly header: SealedHeader }> {
+  try {
+    const { sealed, algorithm } = readSealed(opening, bytes)
+    return { content: await unseal(opening, sealed, algorithm), header: sealed.header }
+  } catch (error) {
+    throw hideIntegrity(opening.findings, error)
+  }
+}
+
+function readSealed(
+  opening: OpeningWithin,
+  bytes: Buffer,
+): { readonly sealed: SealedDeposit; readonly algorithm: WrapAlgorithm } {
+  const sealed = parseSealed(bytes)
+  const { hsmKeyId, hsmKeyLabel } = sealed.header
+  opening.findings.subject = { hsmKeyId, hsmKeyLabel }
+  return { sealed, algorithm: checkHeader(opening, sealed.header) }
+}
+
+async function unseal(
+  opening: OpeningWithin,
+  sealed: SealedDeposit,
+  algorithm: WrapAlgorithm,
+): Promise<Buffer> {
+  const { partition, context } = opening
+  return await withSecret(await unwrap(opening, sealed, algorithm), (contentKey) =>
+    openContent({ sealed, context, contentKey, authSecret: partition.keys.kAuth }),
+  )
 }
 
 /** Uses up what the trustees of the header approved. @returns gives it back, for when nothing was released */
@@ -110,7 +147,10 @@ function takeApproval(opening: Opening, { trustees }: SealedHeader): () => void 
 }
 
 /** The checks that spare the HSM; what they pass is still only believed once the content's tag was checked. */
-function checkHeader({ partition, caller, context }: Opening, header: SealedHeader): WrapAlgorithm {
+function checkHeader(
+  { partition, caller, context }: OpeningWithin,
+  header: SealedHeader,
+): WrapAlgorithm {
   const { keyIds, domain } = partition.keys
   const owner = toOwner(caller, context, header)
   const algorithm = findWrapAlgorithm(header.wrapAlgorithm)
@@ -131,7 +171,7 @@ function toOwner({ realm }: Caller, { organisation }: SealContext, header: Seale
     : { purpose: header.scope, realm }
 }
 
-async function unwrap(opening: Opening, { header }: SealedDeposit, algorithm: WrapAlgorithm) {
+async function unwrap(opening: OpeningWithin, { header }: SealedDeposit, algorithm: WrapAlgorithm) {
   const { partition, context, options } = opening
   const binding = formatWrapBinding(header, context)
   const wrapped = { algorithm, bytes: header.wrappedKey }

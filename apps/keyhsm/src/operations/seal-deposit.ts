@@ -57,12 +57,16 @@ export interface Sealed {
 }
 
 /** One seal on its way. */
-interface Sealing {
+export interface Sealing {
   readonly workshop: Workshop
   readonly caller: Caller
   readonly request: SealRequest
   readonly scope: Scope
   readonly options: CallOptions
+  /** A shared key that must not be used: it is to be replaced. */
+  readonly avoid?: HsmKeyId
+  /** The caller opens the result before it is returned, which proves a new key as well. */
+  readonly provedByCaller?: true
   /** A key made for this deposit alone: destroyed when the deposit is not returned. */
   ownKey?: HsmKey
 }
@@ -106,22 +110,28 @@ function seal(sealing: Sealing): Promise<Sealed> {
     workshop.partition.requireCanary(request.canary)
     requireKind(workshop.partition, request.kind)
     reached('seal:intent-audited')
-    return await withSecret(SecretBytes.random(32), async (contentKey) => {
-      const { key, wrapped } = await wrapUnderKey(sealing, contentKey).catch((error: unknown) => {
-        throw toSealFault(error)
-      })
-      findings.subject = { hsmKeyId: key.id, hsmKeyLabel: key.label }
-      const sealed = encrypt(sealing, key, { contentKey, wrapped })
-      reached('seal:sealed')
-      return {
-        sealed,
-        hsmKeyId: key.id,
-        hsmKeyLabel: key.label,
-        scope,
-        kind: key.kind as WrappingKind,
-        newKey: sealing.ownKey !== undefined,
-      }
+    const sealed = await sealWithin(sealing)
+    findings.subject = { hsmKeyId: sealed.hsmKeyId, hsmKeyLabel: sealed.hsmKeyLabel }
+    return sealed
+  })
+}
+
+/** Steps 1 to 4, without the audit. The caller ends a failed one with {@link discardOwnKey}. */
+export async function sealWithin(sealing: Sealing): Promise<Sealed> {
+  return await withSecret(SecretBytes.random(32), async (contentKey) => {
+    const { key, wrapped } = await wrapUnderKey(sealing, contentKey).catch((error: unknown) => {
+      throw toSealFault(error)
     })
+    const sealed = encrypt(sealing, key, { contentKey, wrapped })
+    reached('seal:sealed')
+    return {
+      sealed,
+      hsmKeyId: key.id,
+      hsmKeyLabel: key.label,
+      scope: sealing.scope,
+      kind: key.kind as WrappingKind,
+      newKey: sealing.ownKey !== undefined,
+    }
   })
 }
 
@@ -148,12 +158,13 @@ async function takeKey(sealing: Sealing): Promise<HsmKey> {
   const { partition } = workshop
   const { realm } = caller
   const { kind = partition.kind } = request
-  if (scope === 'service') {
-    return await partition.ring.take({ purpose: scope, realm }, options, kind)
-  }
-  if (scope === 'organisation') {
+  if (scope !== 'deposit') {
     const { organisation } = request.context
-    return await partition.ring.take({ purpose: scope, realm, organisation }, options, kind)
+    const owner =
+      scope === 'service'
+        ? ({ purpose: scope, realm } as const)
+        : ({ purpose: scope, realm, organisation } as const)
+    return await partition.ring.take(owner, options, { kind, avoid: sealing.avoid })
   }
   const label = formatDepositLabel(request.context.handle, workshop.clock.now())
   const spare =
@@ -174,7 +185,7 @@ async function makeOwnKey(
 
 /** A key of this deposit alone is proved with the very bytes that will be stored. Shared keys were proved when made. */
 async function wrapAndProve(
-  { workshop, caller, request, options, ownKey }: Sealing,
+  { workshop, caller, request, options, ownKey, provedByCaller }: Sealing,
   key: HsmKey,
   contentKey: SecretBytes,
 ): Promise<WrappedKey> {
@@ -183,7 +194,7 @@ async function wrapAndProve(
   const bound = toBound(partition.keys, caller, { key, trustees: request.trustees })
   const binding = formatWrapBinding(bound, request.context)
   const wrapped = await hsm.wrapKey(key.id, contentKey, binding, options)
-  if (ownKey) {
+  if (ownKey && !provedByCaller) {
     await proveWrap(hsm, { key, contentKey, wrapped, binding }, options)
     reached('seal:key-proved')
   }
@@ -225,7 +236,8 @@ function toBound(
   return { realm, domain, authKeyId: auth.id, hsmKeyId: key.id, trustees }
 }
 
-async function discardOwnKey({ workshop, ownKey }: Sealing): Promise<void> {
+/** Destroys the key that a failed seal made for its deposit alone. Never throws. */
+export async function discardOwnKey({ workshop, ownKey }: Sealing): Promise<void> {
   if (!ownKey) return
   const outcome = await discardKey(workshop.partition, ownKey)
   if (outcome === 'left') {
@@ -233,7 +245,8 @@ async function discardOwnKey({ workshop, ownKey }: Sealing): Promise<void> {
   }
 }
 
-function requireKind({ hsm }: Workshop['partition'], kind: WrappingKind | undefined): void {
+/** @throws ERR_INVALID_INPUT for a kind that the partition's HSM cannot make. */
+export function requireKind({ hsm }: Workshop['partition'], kind: WrappingKind | undefined): void {
   if (kind !== undefined && !hsm.capabilities.kinds.includes(kind)) {
     throw invalidInput('kind', `must be one that the HSM can make: ${kind} is not`)
   }

@@ -6,6 +6,7 @@ import {
   encodeBase64,
   listHsmKeysRoute,
   openRoute,
+  resealRoute,
   revokeRoute,
   sealRoute,
 } from '@keyhsm/protocol'
@@ -14,6 +15,7 @@ import type { Workshop } from '../operations/caller.js'
 import { describePartition } from '../operations/describe-partition.js'
 import { listRealmKeys } from '../operations/list-keys.js'
 import { openDeposit } from '../operations/open-deposit.js'
+import { resealDeposit } from '../operations/reseal-deposit.js'
 import { revokeKey } from '../operations/revoke-key.js'
 import { sealDeposit } from '../operations/seal-deposit.js'
 import { toApproval, toTrustees } from './approval.js'
@@ -66,6 +68,27 @@ export function makeServiceRoutes(
       const encoded = encodeBase64(content)
       content.fill(0)
       return { content: encoded }
+    }),
+    bindRoute(resealRoute, async ({ body, identity, signal }) => {
+      const { canary, scope, kind, otherKey } = body.target
+      const sealed = await resealDeposit(
+        workshop(),
+        callerOf(identity),
+        {
+          requestId: body.requestId as Uuid,
+          context: toContext(body.context),
+          sealed: decodeBase64(body.sealed, 'sealed'),
+          canary: body.canary as Fingerprint,
+          target: {
+            canary: canary as Fingerprint,
+            ...(scope === undefined ? {} : { scope }),
+            ...(kind === undefined ? {} : { kind }),
+            otherKey: otherKey === true,
+          },
+        },
+        { signal },
+      )
+      return { ...sealed, sealed: encodeBase64(sealed.sealed) }
     }),
     bindRoute(revokeRoute, async ({ body, identity }) => ({
       outcome: await revokeKey(workshop(), callerOf(identity), {
