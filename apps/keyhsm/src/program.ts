@@ -3,6 +3,7 @@ import { completionCommand, type Program } from '@keyhsm/command-line'
 import { auditPublicKeyCommand, auditVerifyCommand } from './commands/audit.js'
 import { certListCommand, certRenewCommand, certReplaceCommand } from './commands/cert.js'
 import { keysListCommand, keysShowCommand } from './commands/keys.js'
+import { logLevelCommand } from './commands/log-level.js'
 import { loginResetCommand } from './commands/login-reset.js'
 import { naeProbeCommand } from './commands/nae-probe.js'
 import { reloadCommand } from './commands/reload.js'
@@ -42,6 +43,7 @@ export const program: Program = {
     reloadCommand,
     restartCommand,
     debugCommand,
+    logLevelCommand,
     certListCommand,
     certRenewCommand,
     certReplaceCommand,

@@ -10,6 +10,7 @@ import { groupCommands } from './commands/group.js'
 import { hsmKeyCommands } from './commands/hsm-keys.js'
 import { initCommand } from './commands/init.js'
 import { keyHsmCommand } from './commands/keyhsm.js'
+import { logLevelCommand } from './commands/log-level.js'
 import { orgCommands } from './commands/org.js'
 import { orgtoolCommands } from './commands/orgtool.js'
 import { policyCommands } from './commands/policy.js'
@@ -56,6 +57,7 @@ export const ktadmin: Program = {
     ...policyCommands,
     ...hsmKeyCommands,
     statusCommand(),
+    logLevelCommand,
     settingsCommand,
     ...adminCommands,
     ...auditCommands,

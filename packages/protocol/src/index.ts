@@ -1,6 +1,7 @@
 export * from './approval.js'
 export * from './base64.js'
 export * from './keyhsm-admin-api.js'
+export * from './log-level-api.js'
 export * from './monitoring-api.js'
 export * from './keyhsm-api.js'
 export * from './openapi.js'

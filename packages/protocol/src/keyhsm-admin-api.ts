@@ -4,6 +4,7 @@
  * opens a deposit.
  */
 import Type from 'typebox'
+import { LogLevelField, logLevelRoute } from './log-level-api.js'
 import { defineRoute } from './route.js'
 import {
   FingerprintField,
@@ -67,8 +68,8 @@ export const KeyHsmStatusField = Type.Object({
   auditSequence: Type.Integer(),
   /** Where the log is written and from which level on; `debug` until a restart after `start --debug`. */
   log: Type.Object({
+    ...LogLevelField.properties,
     file: Type.String(),
-    level: Type.String(),
     debug: Type.Boolean(),
     /** False: lines are lost, or a file cannot be rolled. */
     healthy: Type.Boolean(),
@@ -262,4 +263,5 @@ export const keyHsmAdminRoutes = [
   stopKeyHsmRoute,
   keyHsmCertificatesRoute,
   checkpointRoute,
+  logLevelRoute,
 ] as const

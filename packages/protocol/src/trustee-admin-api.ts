@@ -4,6 +4,7 @@
  * clients' port, as the old product had them.
  */
 import Type from 'typebox'
+import { LogLevelField, logLevelRoute } from './log-level-api.js'
 import { defineRoute, type RouteSpec } from './route.js'
 import {
   FingerprintField,
@@ -261,6 +262,7 @@ export const statusRoute = defineRoute({
     auditHead: Type.Object({ sequence: Type.Integer(), hash: Type.String() }),
     auditPublicKey: Type.String(),
     startedAt: InstantField,
+    log: LogLevelField,
   }),
   summary: 'say how the server and everything it needs are doing',
 })
@@ -321,4 +323,5 @@ export const trusteeAdminRoutes: readonly RouteSpec[] = [
   ...trusteeHsmKeyRoutes,
   ...trusteePolicyRoutes,
   statusRoute,
+  logLevelRoute,
 ]

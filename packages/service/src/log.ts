@@ -2,6 +2,7 @@
 import { invalidInput } from '@keyhsm/core'
 import { type LogConfiguration, simpleConfiguration } from './log/configuration.js'
 import { type LogLevel, logLevels, type LogThreshold } from './log/levels.js'
+import { LevelForATime } from './log/level-for-a-time.js'
 import { type Plain, redactFields } from './log/redact.js'
 import { LogRouter } from './log/router.js'
 
@@ -27,6 +28,8 @@ export interface LogState {
   readonly detail: string
   /** The level of the root logger, or the one that was set for a time. */
   readonly level: LogThreshold
+  /** When a level that was set for a time ends. */
+  readonly levelUntil?: Date
   readonly files: readonly string[]
 }
 
@@ -41,6 +44,10 @@ export interface OpenLog extends Log {
   configure(configuration: LogConfiguration): void
   /** A level for all loggers, whatever the configuration says; undefined takes it back. @throws ERR_INVALID_INPUT. */
   setLevel(level: string | undefined): void
+  /** The same for `forMs`, whatever else is set or configured meanwhile; a later order replaces it. @returns its end */
+  setLevelFor(level: string, forMs: number): Date
+  /** Ends {@link setLevelFor} now. */
+  endLevelFor(): void
   state(): LogState
   close(): Promise<void>
 }
@@ -82,7 +89,7 @@ function makeLog(router: LogRouter, logger: string, always: Record<string, Plain
   }
 }
 
-function readState(router: LogRouter): LogState {
+function readState(router: LogRouter, levelUntil: Date | undefined): LogState {
   const { configuration, troubles, override } = router
   const files = configuration.appenders.flatMap((one) => (one.kind === 'file' ? [one.file] : []))
   const streams = configuration.appenders.flatMap((one) =>
@@ -92,6 +99,7 @@ function readState(router: LogRouter): LogState {
     healthy: troubles.length === 0,
     detail: troubles.join('; ') || [...files, ...streams].join(', ') || 'no appender',
     level: override ?? configuration.root.level,
+    ...(levelUntil === undefined ? {} : { levelUntil }),
     files,
   }
 }
@@ -102,14 +110,20 @@ export function openLog(o: LogOptions): OpenLog {
   const router = new LogRouter(
     configuration ?? simpleConfiguration({ ...simple, level: parseLevel(level ?? 'info') }),
   )
+  const own = makeLog(router, name, {})
+  const override = new LevelForATime((next) => router.overrideLevel(next))
   return {
-    ...makeLog(router, name, {}),
+    ...own,
     named: (logger) => makeLog(router, logger, {}),
     reopen: () => router.reopen(),
     configure: (next) => router.configure(next),
-    setLevel: (next) => router.overrideLevel(next === undefined ? undefined : parseLevel(next)),
-    state: () => readState(router),
+    setLevel: (next) => override.setBase(next === undefined ? undefined : parseLevel(next)),
+    setLevelFor: (next, forMs) =>
+      override.set(parseLevel(next), forMs, () => own.info({}, 'the level of the log ended')),
+    endLevelFor: () => override.end(),
+    state: () => readState(router, override.until),
     close: () => {
+      override.end()
       router.close()
       return Promise.resolve()
     },

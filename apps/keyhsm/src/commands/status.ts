@@ -46,9 +46,9 @@ function toLines(status: Omit<Status, 'warnings'> & { readonly running: true }) 
   }
 }
 
-function formatLog({ file, level, debug, healthy, detail }: Status['log']): string {
-  const until = debug ? ' until a restart without --debug' : ''
-  return `${file}, level ${level}${until}${healthy ? '' : `; ${detail}`}`
+function formatLog({ file, level, until, debug, healthy, detail }: Status['log']): string {
+  const end = until ?? (debug ? 'a restart without --debug' : '')
+  return `${file}, level ${level}${end && ` until ${end}`}${healthy ? '' : `; ${detail}`}`
 }
 
 function formatUptime(seconds: number): string {

@@ -11,7 +11,14 @@ import {
   revokeAdministeredKeyRoute,
   stopKeyHsmRoute,
 } from '@keyhsm/protocol'
-import { type AuditSigner, type BoundRoute, bindRoute, type Identity } from '@keyhsm/service'
+import {
+  type AuditSigner,
+  bindLogLevel,
+  type BoundRoute,
+  bindRoute,
+  type Identity,
+  type OpenLog,
+} from '@keyhsm/service'
 import type { Workshop } from '../operations/caller.js'
 import { listAllKeys } from '../operations/list-keys.js'
 import { revokeAnyKey } from '../operations/revoke-key.js'
@@ -26,6 +33,7 @@ export interface Administered {
   readonly workshop: () => Workshop
   readonly live: () => LiveState
   readonly signer: AuditSigner | undefined
+  readonly log: OpenLog
   readonly status: () => Promise<Status>
   readonly reload: () => Promise<Reloaded>
   readonly certificates: () => ReplyOf<typeof keyHsmCertificatesRoute>
@@ -51,6 +59,7 @@ export function makeAdminRoutes(service: Administered): BoundRoute[] {
     bindRoute(stopKeyHsmRoute, ({ body }) => {
       return Promise.resolve({ pid: process.pid, inFlight: service.stop(body.drainMs) })
     }),
+    bindLogLevel(service.log),
     bindRoute(keyHsmCertificatesRoute, () => Promise.resolve(service.certificates())),
     bindRoute(checkpointRoute, async () => {
       const { audit } = service.workshop()

@@ -11,6 +11,7 @@ import {
   copyAuditTo,
   createMetrics,
   type HttpServer,
+  levelInUse,
   type Meters,
   type Metrics,
   meterAudit,
@@ -157,6 +158,7 @@ async function listen(running: Running, closers: Closers): Promise<HttpServer> {
       live: () => running.live,
       signer: toAuditSigner(running.partition),
       status,
+      log: o.log,
       reload: () => reload(running),
       certificates: () => desk.list(),
       stop: (drainMs) => requestStop(running, drainMs),
@@ -226,8 +228,9 @@ function readRunningStatus(running: Running) {
   const address = listener?.address
   const place = address && 'host' in address ? formatAddress(address) : 'starting'
   const door = management ? describeDoor(management) : 'starting'
-  const { files, ...state } = o.log.state()
-  const log = { ...state, file: files.join(', '), debug: o.debug === true }
+  const { files, healthy, detail } = o.log.state()
+  const file = files.join(', ')
+  const log = { ...levelInUse(o.log), file, healthy, detail, debug: o.debug === true }
   return readStatus({ ...running, clock: o.clock, listener: place, management: door, log })
 }
 

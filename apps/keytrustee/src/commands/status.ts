@@ -52,9 +52,14 @@ function printStatus(status: Status, io: Io): void {
       joined: keyHsm && `${keyHsm.url}, realm ${keyHsm.realm}, since ${keyHsm.joinedAt}`,
       deposits: status.deposits,
       'puts under way': status.pendingPuts,
+      'log level': levelLine(status.log),
     },
     io,
   )
+}
+
+function levelLine({ level, until }: Running['log']): string {
+  return until === undefined ? level : `${level} until ${until}`
 }
 
 function line({ healthy, detail }: Running['parts']['database']): string {

@@ -19,7 +19,7 @@ import {
   statusRoute,
   undeleteAnyDepositRoute,
 } from '@keyhsm/protocol'
-import { type BoundRoute, bindRoute } from '@keyhsm/service'
+import { bindLogLevel, type BoundRoute, bindRoute, type OpenLog } from '@keyhsm/service'
 import { changeClientState } from '../clients/change-client-state.js'
 import { findAny } from '../deposits/find-any.js'
 import { believedPage, defaultPageSize } from '../deposits/list-deposits.js'
@@ -50,6 +50,7 @@ export interface AdminRoutesOptions {
   /** Whether the pair shown to Key HSM is the one clients see: works, but one key then has two uses. */
   sharesServerCertificate(clientCertificate: string): boolean
   status(): Promise<ReplyOf<typeof statusRoute>>
+  readonly log: OpenLog
 }
 
 export function adminRoutes(o: AdminRoutesOptions): readonly BoundRoute[] {
@@ -61,6 +62,7 @@ export function adminRoutes(o: AdminRoutesOptions): readonly BoundRoute[] {
     ...hsmKeyRoutes(o),
     ...policyRoutes(o.trustee),
     bindRoute(statusRoute, () => o.status()),
+    bindLogLevel(o.log),
   ]
 }
 

@@ -80,7 +80,14 @@ async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeS
   closers.add(() => clients.close())
   const address = clients.address as { readonly host: string; readonly port: number }
   const status = () =>
-    readStatus({ opened, health, live, startedAt, address: `${address.host}:${address.port}` })
+    readStatus({
+      opened,
+      health,
+      live,
+      startedAt,
+      log: o.log,
+      address: `${address.host}:${address.port}`,
+    })
   const control = await openControlSocket(running, status)
   closers.add(() => control.close())
   const monitoring = await openMonitoring({
@@ -170,6 +177,7 @@ function openControlSocket(
     pruneReports: paths.pruneReports,
     sharesServerCertificate: (pem) => sharesKey(pem, live().certificate),
     status,
+    log,
   })
   return startHttpServer({
     listen: { socketPath: paths.controlSocket },

@@ -1,6 +1,6 @@
 /** The answer of `ktadmin status`. */
 import type { ReplyOf, statusRoute } from '@keyhsm/protocol'
-import { certificateFingerprint } from '@keyhsm/service'
+import { certificateFingerprint, levelInUse, type OpenLog } from '@keyhsm/service'
 import { version } from '../version.js'
 import { isHealthy, readParts, type HealthSources } from './health.js'
 import type { LiveState } from './live-state.js'
@@ -12,6 +12,7 @@ export interface StatusSources {
   readonly live: LiveState
   readonly address: string
   readonly startedAt: Date
+  readonly log: OpenLog
 }
 
 /** Never fails: what cannot be read is left out or said to be unhealthy. */
@@ -41,6 +42,7 @@ export async function readStatus(o: StatusSources): Promise<ReplyOf<typeof statu
     auditHead: trustee.audit.head(),
     auditPublicKey,
     startedAt: o.startedAt.toISOString(),
+    log: levelInUse(o.log),
   }
 }
 
