@@ -48,7 +48,6 @@ await build({
   mainFields: ['module', 'main'],
   minifySyntax: true,
   minifyWhitespace: true,
-  keepNames: true,
   legalComments: 'linked',
   external: ['pkcs11js', 'pg-native'],
   // CommonJS packages inside an ES module ask for `require`.

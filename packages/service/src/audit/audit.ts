@@ -57,7 +57,7 @@ export interface AuditState {
 
 export interface Audit {
   /**
-   * Resolves when the entry is on disk. One call may share its fdatasync with others that wait.
+   * Resolves when the entry is on disk. One call may share its write with others that wait.
    * @throws ERR_AUDIT_UNAVAILABLE when it is not: the operation must not go on. ERR_INVALID_INPUT for an entry that
    * cannot be written (over 16 KiB, bad outcome).
    */

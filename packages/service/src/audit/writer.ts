@@ -1,5 +1,5 @@
 /**
- * Group commit: what waits is written by one write and one fdatasync, and only then acknowledged. After a failed write
+ * Group commit: what waits is written by one synced write, and only then acknowledged. After a failed write
  * everything that waits is refused and the file abandoned; later appends (and a timer) try a new file, with pauses
  * that grow until an entry has reached the disk again.
  */
@@ -12,6 +12,8 @@ import { describeSystemError } from '../file-errors.js'
 
 /** One write takes at most this much, so that a long queue does not become one long wait. */
 const maxGroupBytes = 256 * 1024
+/** So many callers go on in one turn of the event loop: whole groups at once would hold it up for milliseconds. */
+const acknowledgedPerTurn = 8
 
 /** A line waiting for the disk; an entry moves the head, a checkpoint does not. */
 export type Pending =
@@ -63,6 +65,7 @@ export class AuditWriter {
   #head: AuditHead
   #queue: Pending[] = []
   #draining: Promise<void> | undefined
+  #acknowledging: Promise<void> = Promise.resolve()
   #failure: Failure | undefined
   #pauseMs: number
   #retryTimer: NodeJS.Timeout | undefined
@@ -101,6 +104,7 @@ export class AuditWriter {
     this.#closed = true
     clearTimeout(this.#retryTimer)
     await this.#draining
+    await this.#acknowledging
     if (this.#failure === undefined) await this.#file.close().catch(() => undefined)
   }
 
@@ -114,7 +118,7 @@ export class AuditWriter {
 
   async #drain(): Promise<void> {
     // Callers of the same turn of the event loop share the first write.
-    await Promise.resolve()
+    await nextTurn()
     while (this.#queue.length > 0) {
       if (await this.#isWritable()) await this.#commit()
       else this.#refuseAll()
@@ -133,8 +137,14 @@ export class AuditWriter {
     }
     this.#head = group.heads.at(-1) ?? this.#head
     this.#pauseMs = this.#options.retryMs
-    for (const [i, item] of group.items.entries()) {
-      const head = group.heads[i] ?? this.#head
+    // Beside the next write, in the order of the chain.
+    this.#acknowledging = this.#acknowledging.then(() => this.#acknowledge(group))
+  }
+
+  async #acknowledge({ items, heads }: Group): Promise<void> {
+    for (const [i, item] of items.entries()) {
+      if (i > 0 && i % acknowledgedPerTurn === 0) await nextTurn()
+      const head = heads[i] ?? this.#head
       item.done(head)
       if ('entry' in item) this.#options.onEntry(item.entry, head)
     }
@@ -228,6 +238,10 @@ export class AuditWriter {
       item.failed(auditUnavailable(failure?.detail ?? 'the audit is closed', failure?.cause, pause))
     }
   }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
 function recoveryNote(failure: Failure, intact: boolean): AuditEntry {
