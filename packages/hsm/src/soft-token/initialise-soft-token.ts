@@ -1,4 +1,4 @@
-import { chmod, link, mkdir, readdir, unlink } from 'node:fs/promises'
+import { access, chmod, link, mkdir, readdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DomainError } from '@keyhsm/core'
 import { hasFileCode, syncDirectory, toTokenError, writeDurably } from './durable-files.js'
@@ -22,6 +22,8 @@ export interface NewSoftToken {
  */
 export async function initialiseSoftToken(options: NewSoftToken): Promise<{ serial: string }> {
   const { directory, label, pin, scryptCost = defaultScryptCost } = options
+  // Before the PIN is hashed, which takes half a second; two at once are settled by the link below.
+  if (await holdsToken(directory)) throw alreadyThere()
   const header = await makeTokenHeader(label, pin, scryptCost)
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 })
@@ -40,6 +42,13 @@ export async function initialiseSoftToken(options: NewSoftToken): Promise<{ seri
     throw hasFileCode(error, 'EEXIST') ? alreadyThere() : toTokenError(error)
   }
   return { serial: header.serial }
+}
+
+async function holdsToken(directory: string): Promise<boolean> {
+  return await access(join(directory, 'token.json')).then(
+    () => true,
+    () => false,
+  )
 }
 
 async function checkEmpty(directory: string): Promise<void> {

@@ -25,6 +25,12 @@ describe('initialiseSoftToken', () => {
     await (await connect()).close()
   })
 
+  test('sees an existing token before it spends time on the PIN', async () => {
+    const { directory } = await makeToken()
+    const again = initialiseSoftToken({ directory, label: 'again', pin: 'bad' })
+    await expect(again).rejects.toEqual(code('ERR_ALREADY_EXISTS'))
+  })
+
   test('of two at once, one makes the token', async () => {
     const directory = join((await makeToken()).directory, 'inner')
     const pins = ['first-pin', 'second-pin']
