@@ -12,5 +12,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     pool: 'forks',
     maxWorkers: 2,
+    isolate: false,
+    setupFiles: ['scripts/lib/leave-no-trace.mjs'],
   },
 })
