@@ -4,11 +4,11 @@
  * included, then searches for them, plain and encoded, in every file of the home, in the database, in all output and in
  * the process lists taken meanwhile. First it plants one and must find it.
  */
-import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runMain, Stop } from '../scripts/lib/say.mjs'
+import { watchProcesses } from './lib/process-lists.mjs'
 import { filesBelow, findSecrets } from './lib/secret-search.mjs'
 import { Stack } from './lib/stack.mjs'
 
@@ -116,20 +116,4 @@ function plantAndFind(stack, marks) {
 function search(stack, { marks, output, processes }) {
   const texts = { 'output of a command': output.join('\n'), 'a process list': processes.join('\n') }
   return findSecrets({ home: stack.home, marks, texts, allowed })
-}
-
-/** Command lines and environments of every process, some times a second. */
-function watchProcesses() {
-  const lists = []
-  const timer = setInterval(
-    () =>
-      lists.push(
-        spawnSync('ps', ['axeww', '-o', 'args'], { encoding: 'utf8' })
-          .stdout.split('\n')
-          .filter((line) => !/softhsm2-util|pkcs11-tool/.test(line))
-          .join('\n'),
-      ),
-    150,
-  )
-  return { lists: () => lists, stop: () => clearInterval(timer) }
 }

@@ -61,6 +61,7 @@ const stages = [
     count: countReport('faults.json'),
     command: [node, 'interop/faults-table.mjs', '--report', 'reports/faults.json'],
   },
+  { lane: 'two', name: 'terminal', command: [node, 'interop/at-terminal.mjs'] },
   { lane: 'two', name: 'npm start', command: [node, 'interop/start-stop.mjs'] },
   { lane: 'one', name: 'crash loop', command: [node, 'interop/crash-loop.mjs', '24'] },
   { lane: 'one', name: 'routes matrix', command: [node, 'interop/routes-matrix.mjs'] },

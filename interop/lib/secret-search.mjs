@@ -3,7 +3,13 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 
 /** Files that hold a secret because they are where its user put it; the token holds its own. */
-const ownPlaces = [/^program\//, /^tokens\//, /(^|\/)pin(\.so)?$/, /(^|\/)auth$/, /(^|\/)content/]
+const ownPlaces = [
+  /^program\//,
+  /^tokens\//,
+  /(^|\/)pin(\.so|\.keystore)?$/,
+  /(^|\/)auth$/,
+  /(^|\/)content/,
+]
 
 /**
  * Places that hold a secret in any of its spellings: names, never values. A file that goes while it is looked for is none.

@@ -1,6 +1,7 @@
 /**
  * Where the password of the keystore comes from: a systemd credential, else a file of its own, so that a backup of the
- * keystore does not hold it. While it is being changed there are two, one of which opens the keystore.
+ * keystore does not hold it; where there is neither, whoever starts the service gives it, and the environment that is handed
+ * on holds it. While it is being changed there are two, one of which opens the keystore.
  */
 import { randomBytes } from 'node:crypto'
 import { rename } from 'node:fs/promises'
@@ -14,7 +15,9 @@ type Environment = Readonly<Record<string, string | undefined>>
 export const passwordFile = 'password'
 const nextFile = 'password.next'
 /** Name of the systemd credential (`LoadCredential=`) that stands in for the password file. */
-const credentialName = 'keyhsm-keystore-password'
+export const credentialName = 'keyhsm-keystore-password'
+/** Read by `setup` as the new password, by everything else as the present one. */
+export const passwordVariable = 'KEYHSM_KEYSTORE_PASSWORD'
 /** The manual's rule. */
 const leastCharacters = 6
 
@@ -29,7 +32,9 @@ export async function readPasswords(folder: string, env: Environment): Promise<r
     await readSecretFileIfThere(join(folder, passwordFile)),
     await readSecretFileIfThere(join(folder, nextFile)),
   ]
-  return texts.flatMap((text) => (text?.trimEnd() ? [text.trimEnd()] : []))
+  const stored = texts.flatMap((text) => (text?.trimEnd() ? [text.trimEnd()] : []))
+  const given = env[passwordVariable]
+  return given ? [...stored, given] : stored
 }
 
 /** The present password; a new one of 256 random bits, stored, where there is none. */

@@ -22,8 +22,10 @@ import {
   removeFile,
 } from './files.js'
 import {
+  credentialName,
   ensurePassword,
   passwordFile,
+  passwordVariable,
   readPasswords,
   replacePassword,
 } from './keystore-password.js'
@@ -61,6 +63,11 @@ export async function readKeystore(
   const own = content.keys.find(({ alias }) => alias === ownAlias) ?? content.keys[0]
   if (own === undefined) throw damaged('holds no key')
   return { certificate: [own.certificate, ...own.chain].join(''), key: own.key, passphrase }
+}
+
+/** Whether there is one, of whatever state. */
+export async function hasKeystore(folder: string): Promise<boolean> {
+  return (await readSecretBytesIfThere(join(folder, keystoreFile))) !== undefined
 }
 
 /** Makes the keystore when there is none: a self-signed certificate for this machine and the listener's address. */
@@ -126,7 +133,7 @@ async function openKeystore(bytes: Buffer, passwords: readonly string[]) {
       refusal = error
     }
   }
-  if (refusal === undefined) throw incomplete([passwordFile])
+  if (refusal === undefined) throw noPassword()
   throw damaged('does not open: it is damaged, or has another password', refusal)
 }
 
@@ -157,10 +164,21 @@ function incomplete(needed: readonly string[]): DomainError {
   })
 }
 
+function noPassword(): DomainError {
+  return new DomainError('ERR_SETTINGS', 'the password of the keystore is not known', {
+    hints: [
+      `put it into keystore/${passwordFile} (mode 0600) or the systemd credential ${credentialName}`,
+      `or give it at the start: at a terminal, --keystore-password-file, ${passwordVariable}`,
+    ],
+  })
+}
+
 function damaged(rule: string, cause?: unknown): DomainError {
   return new DomainError('ERR_SETTINGS', `keystore/${keystoreFile} ${rule}`, {
     ...(cause === undefined ? {} : { cause }),
-    hints: [`its password is in keystore/${passwordFile} or a systemd credential`],
+    hints: [
+      `its password is in keystore/${passwordFile}, a systemd credential or ${passwordVariable}, or is asked for at a terminal`,
+    ],
   })
 }
 

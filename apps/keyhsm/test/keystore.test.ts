@@ -7,6 +7,7 @@ import { encryptPrivateKey, makeSelfSigned } from '@keyhsm/service'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { changeKeystorePassword, ensureKeystore, readKeystore } from '../src/keystore.js'
 import { replacePassword } from '../src/keystore-password.js'
+import { activateNext, prepareRenewal } from '../src/certificates/next-certificate.js'
 import { exportTruststore } from '../src/trust/export-truststore.js'
 import { makeClientCertificate, trust } from './home.js'
 import { pathsIn } from '../src/paths.js'
@@ -119,7 +120,7 @@ describe('the keystore', () => {
     await writeFile(password, 'marked-wrong-1\n')
     await expect(readKeystore(folder, {})).rejects.toThrow(/does not open/)
     await rm(password)
-    await expect(readKeystore(folder, {})).rejects.toThrow(/is incomplete/)
+    await expect(readKeystore(folder, {})).rejects.toThrow(/password of the keystore is not known/)
   })
 
   it('takes its password from a systemd credential, which setup cannot change', async () => {
@@ -131,6 +132,19 @@ describe('the keystore', () => {
     expect((await readKeystore(folder, env))?.passphrase).toBe(keystore.passphrase)
     const change = changeKeystorePassword(folder, { env, password: 'marked-new-1' })
     await expect(change).rejects.toThrow(/comes from the systemd credential/)
+  })
+
+  it('takes its password from whoever starts it, where nothing else holds it', async () => {
+    const { folder, keystore } = await makeKeystore()
+    await rm(join(folder, 'password'))
+    const env = { KEYHSM_KEYSTORE_PASSWORD: keystore.passphrase }
+    expect((await readKeystore(folder, env))?.passphrase).toBe(keystore.passphrase)
+    // Renewing makes no file of it either.
+    const paths = { keystore: folder, keystoreNext: join(folder, 'next') }
+    await prepareRenewal(paths, '127.0.0.1', env)
+    await activateNext(paths, env)
+    expect((await readKeystore(folder, env))?.passphrase).toBe(keystore.passphrase)
+    expect(await readdir(folder)).not.toContain('password')
   })
 
   it('of version 0.1 is read as it is, and replaced by the next setup', async () => {

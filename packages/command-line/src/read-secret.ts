@@ -32,7 +32,7 @@ export async function readSecret(input: Input, io: Io, source: SecretSource): Pr
 
 /** As {@link readSecret}, but undefined when none was given; never asks. */
 export function findSecret(
-  input: Input,
+  input: Pick<Input, 'files' | 'options'>,
   io: Pick<Io, 'env'>,
   source: SecretSource,
 ): string | undefined {

@@ -51,7 +51,9 @@ export async function prepareReplacement(
 export async function activateNext(paths: KeystorePaths, env: Environment): Promise<void> {
   const { certificate, key, passphrase } = await requireNext(paths, env)
   const [own, chain] = split(certificate)
-  const password = await ensurePassword(paths.keystore, env)
+  // A damaged keystore is replaced as well.
+  const present = await readKeystore(paths.keystore, env).catch(() => undefined)
+  const password = present?.passphrase ?? (await ensurePassword(paths.keystore, env))
   await saveKeystore(
     paths.keystore,
     { privateKey: key, passphrase, certificate: own, chain },

@@ -19,6 +19,8 @@ import {
 } from '../certificates/next-certificate.js'
 import { readConfiguration } from '../configuration.js'
 import { type Paths, pathsIn } from '../paths.js'
+import type { Environment } from '../service/live-state.js'
+import { keystorePasswordOption, withKeystorePassword } from './keystore-access.js'
 import { isRunning, withService } from './with-service.js'
 
 type Certificates = ReplyOf<typeof keyHsmCertificatesRoute>
@@ -32,6 +34,7 @@ const defaultWait = '5m'
 const lookEveryMs = 500
 
 const rollOptions: readonly Option[] = [
+  keystorePasswordOption,
   {
     flag: 'wait',
     value: 'TIME',
@@ -65,10 +68,10 @@ export const certRenewCommand: Command = {
   summary: 'make a new self-signed certificate, let every Trustee Server learn it, then show it',
   options: rollOptions,
   run: (input, io) =>
-    roll(input, io, async (paths) => {
+    roll(input, io, async (paths, env) => {
       const { settings, pin } = await readConfiguration(paths)
       pin.wipe()
-      await prepareRenewal(paths, settings.address, io.env)
+      await prepareRenewal(paths, settings.address, env)
     }),
   print: printRolled,
 }
@@ -102,7 +105,7 @@ export const certReplaceCommand: Command = {
     ...rollOptions,
   ],
   run: (input, io) =>
-    roll(input, io, async (paths) => {
+    roll(input, io, async (paths, env) => {
       const passphrase = findSecret(input, io, {
         fileFlag: 'passphrase-file',
         prompt: 'Passphrase',
@@ -111,7 +114,7 @@ export const certReplaceCommand: Command = {
       const key = input.files['key']?.toString('latin1') ?? ''
       const now = systemClock.now()
       const given = { certificate, key, now, ...(passphrase ? { passphrase } : {}) }
-      await prepareReplacement(paths, given, io.env)
+      await prepareReplacement(paths, given, env)
     }),
   print: printRolled,
 }
@@ -120,16 +123,17 @@ export const certReplaceCommand: Command = {
 async function roll(
   input: Input,
   io: Io,
-  prepare: (paths: Paths) => Promise<void>,
+  prepare: (paths: Paths, env: Environment) => Promise<void>,
 ): Promise<Rolled> {
   const paths = pathsIn(input.home.keyhsm)
   const now = optionGiven(input, 'now')
   const running = isRunning(paths)
   if (!running && !now) requireRunning(paths)
-  await prepare(paths)
+  const env = await withKeystorePassword(input, io, paths)
+  await prepare(paths, env)
   if (!running) {
     const fingerprint = 'see keyhsm status after the start'
-    await activateNext(paths, io.env)
+    await activateNext(paths, env)
     return { fingerprint, outcome: 'in use at the next start' }
   }
   return await withService(paths, async (service) => {
@@ -137,7 +141,7 @@ async function roll(
     const look = () => service.call(keyHsmCertificatesRoute, {})
     if (!now) await waitUntilKnown(look, waitOf(input), io)
     const { certificates } = await look()
-    await activateNext(paths, io.env)
+    await activateNext(paths, env)
     await service.call(reloadKeyHsmRoute, {})
     const next = certificates.find(({ role }) => role === 'next')
     return { fingerprint: next?.fingerprint ?? '', outcome: 'in use' as const }

@@ -1,7 +1,8 @@
 import { type Command, optionGiven } from '@keyhsm/command-line'
 import { pathsIn } from '../paths.js'
 import { readConfiguration } from '../configuration.js'
-import { readLogging } from '../logging.js'
+import { readLiveState } from '../service/live-state.js'
+import { keystorePasswordOption, withKeystorePassword } from './keystore-access.js'
 import { debugOption, type Started, startInBackground } from './start.js'
 import { drainOption, readDrain, type StopOutcome, stopService, stopWords } from './stop.js'
 
@@ -13,14 +14,20 @@ interface RestartResult extends Started {
 export const restartCommand: Command = {
   name: 'restart',
   summary: 'stop the server and start it again',
-  options: [drainOption, debugOption],
-  async run(input): Promise<RestartResult> {
+  options: [drainOption, debugOption, keystorePasswordOption],
+  async run(input, io): Promise<RestartResult> {
     const paths = pathsIn(input.home.keyhsm)
-    const { pin, settings } = await readConfiguration(paths)
+    const { pin, ...configuration } = await readConfiguration(paths)
     pin.wipe()
-    await readLogging(paths, settings)
+    const env = await withKeystorePassword(input, io, paths)
+    // What would keep the new process from starting is refused while the old one runs.
+    await readLiveState(paths, env, configuration)
     const before = await stopService(paths, readDrain(input))
-    const started = await startInBackground(input, paths, optionGiven(input, debugOption.flag))
+    const started = await startInBackground(input, {
+      paths,
+      env,
+      debug: optionGiven(input, debugOption.flag),
+    })
     return { before, ...started }
   },
   print({ before, ready, pid }: RestartResult, io) {

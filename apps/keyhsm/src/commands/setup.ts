@@ -22,6 +22,7 @@ import { previewSettings, type SetUpOptions, type SetUpResult } from '../setup/s
 import { findUnread, hasPassword } from '../setup/settings-text.js'
 import { quietLog } from './quiet-log.js'
 import { parseHardware, setupOptions } from '../setup/options.js'
+import { withKeystorePassword } from './keystore-access.js'
 import { isRunning } from './with-service.js'
 
 const pinSource = { fileFlag: 'pin-file', env: 'KEYHSM_PIN', prompt: 'HSM PIN' } as const
@@ -98,6 +99,8 @@ async function runSetup(input: Input, io: Io, call: Call): Promise<Result> {
       ownPort: isRunning(paths) ? Number(earlier.port) : undefined,
     }),
   }
+  // The option of setup is the new password: the present one is asked for.
+  const env = await withKeystorePassword({ files: {}, options: {} }, io, paths)
   const keystorePassword = await readKeystorePassword(input, io, { settings, person })
   const { answers, pin } = await runDialogue(only.steps, dialogue)
   const changes = { ...unasked, ...request.changes }
@@ -106,7 +109,7 @@ async function runSetup(input: Input, io: Io, call: Call): Promise<Result> {
     hardware,
     pin,
     changes,
-    env: io.env,
+    env,
     log: quietLog,
     clock: systemClock,
     force: optionGiven(input, 'force'),

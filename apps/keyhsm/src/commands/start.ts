@@ -5,8 +5,11 @@ import { daemonState, openLog, runInForeground, startDaemon } from '@keyhsm/serv
 import { readConfiguration } from '../configuration.js'
 import { makePrivateDirectory } from '../files.js'
 import { type Logging, readLogging } from '../logging.js'
+import { passwordVariable } from '../keystore-password.js'
 import { installed, type Paths, pathsIn } from '../paths.js'
+import type { Environment } from '../service/live-state.js'
 import { startKeyHsm } from '../service/start-key-hsm.js'
+import { keystorePasswordOption, withKeystorePassword } from './keystore-access.js'
 
 const readyTimeoutMs = 60_000
 
@@ -44,7 +47,7 @@ export const startCommand: Command = {
       check: requireDebug,
     },
   ],
-  options: [foregroundOption, debugOption],
+  options: [foregroundOption, debugOption, keystorePasswordOption],
   run: (input, io) =>
     start(input, io, optionGiven(input, debugOption.flag) || input.args['debug'] !== undefined),
   print: printStarted,
@@ -63,28 +66,41 @@ export const debugCommand: Command = {
 
 async function start(input: Input, io: Io, debug: boolean): Promise<StartResult> {
   const paths = pathsIn(input.home.keyhsm)
+  const env = await withKeystorePassword(input, io, paths)
   if (!optionGiven(input, foregroundOption.flag)) {
-    return { ...(await startInBackground(input, paths, debug)), status: 0 }
+    return { ...(await startInBackground(input, { paths, env, debug })), status: 0 }
   }
   const logging = await prepare(paths)
-  return { status: await serve({ paths, logging, io, debug }) }
+  return { status: await serve({ paths, logging, io, env, debug }) }
 }
 
 /** @throws ERR_ALREADY_EXISTS when it runs; ERR_SETTINGS and what else the service fails with. */
 export async function startInBackground(
   input: Pick<Input, 'home'>,
-  paths: Paths,
-  debug: boolean,
+  {
+    paths,
+    env,
+    debug,
+  }: { readonly paths: Paths; readonly env: Environment; readonly debug: boolean },
 ): Promise<Started> {
   await prepare(paths)
+  // By standard input: other programs of the user can read the environment of a process.
+  const { [passwordVariable]: password, ...rest } = env
   const { pid, text } = await startDaemon({
     name: 'keyhsm',
     entry: new URL('../main.js', import.meta.url).pathname,
-    args: ['start', '--foreground', ...(debug ? ['--debug'] : []), ...homeArguments(input)],
+    args: [
+      'start',
+      '--foreground',
+      ...(debug ? ['--debug'] : []),
+      ...(password ? [`--${keystorePasswordOption.flag}`, '-'] : []),
+      ...homeArguments(input),
+    ],
     pidFile: paths.pidFile,
     logFile: paths.daemonLog,
     readyTimeoutMs,
-    env: daemonEnvironment(process.env),
+    env: daemonEnvironment(rest),
+    ...(password ? { input: password } : {}),
   })
   return { ready: text, pid }
 }
@@ -114,7 +130,7 @@ function requireDebug(text: string): void {
  * many times that pile up (observed: 150 MiB resident instead of 100 at 32 requests at once). The limit stays Node's own,
  * for bodies of the largest content. The HSM's host process inherits none of this.
  */
-function daemonEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+function daemonEnvironment(env: Environment): NodeJS.ProcessEnv {
   return { ...env, NODE_OPTIONS: `--max-semi-space-size=4 ${env['NODE_OPTIONS'] ?? ''}`.trim() }
 }
 
@@ -130,10 +146,11 @@ interface Serving {
   readonly paths: Paths
   readonly logging: Logging
   readonly io: Io
+  readonly env: Environment
   readonly debug: boolean
 }
 
-async function serve({ paths, logging, io, debug }: Serving): Promise<number> {
+async function serve({ paths, logging, io, env, debug }: Serving): Promise<number> {
   setFlagsFromString(heapGrowth)
   const log = openLog({ name: 'keyhsm', configuration: logging.configuration })
   if (debug) log.setLevel('debug')
@@ -141,7 +158,7 @@ async function serve({ paths, logging, io, debug }: Serving): Promise<number> {
   let failure: DomainError | undefined
   const startService = async (requestStop: (drainMs: number) => void) => {
     try {
-      const o = { paths, env: io.env, log, clock: systemClock, debug, requestStop }
+      const o = { paths, env, log, clock: systemClock, debug, requestStop }
       const service = await startKeyHsm(o)
       io.words(service.ready.replace(/^keyhsm /, ''))
       return service

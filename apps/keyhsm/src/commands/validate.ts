@@ -14,6 +14,7 @@ import {
 } from '../vendor-checks/check-installation.js'
 import type { VendorFinding } from '../vendor-checks/finding.js'
 import { checkListener } from '../setup/check-listener.js'
+import { keystorePasswordOption, withKeystorePassword } from './keystore-access.js'
 import { withPartition } from './with-partition.js'
 import { isRunning } from './with-service.js'
 
@@ -34,12 +35,14 @@ interface ValidateResult {
 export const validateCommand: Command = {
   name: 'validate',
   summary: 'validate that Key HSM is properly configured',
-  async run({ home }, io): Promise<ValidateResult> {
+  options: [keystorePasswordOption],
+  async run({ home, ...input }, io): Promise<ValidateResult> {
     const paths = pathsIn(home.keyhsm)
     const { pin, ...configuration } = await readConfiguration(paths)
     const deviceUser = findDeviceUser(configuration, pin)
     pin.wipe()
-    const live = await readLiveState(paths, io.env, configuration)
+    const env = await withKeystorePassword(input, io, paths)
+    const live = await readLiveState(paths, env, configuration)
     checkKeystore(live)
     const port = await checkPort(paths, live)
     const findings = await checkInstallation(configuration, { paths, env: io.env, deviceUser })

@@ -2,13 +2,13 @@
 import { findSecret, type Input, type Io } from '@keyhsm/command-line'
 import { invalidInput } from '@keyhsm/core'
 import { readSettingLines } from '@keyhsm/service'
-import { checkPassword } from '../keystore-password.js'
+import { checkPassword, passwordVariable } from '../keystore-password.js'
 import { commonSchema } from '../settings.js'
 import { tryAgain } from './run-dialogue.js'
 
 const source = {
   fileFlag: 'keystore-password-file',
-  env: 'KEYHSM_KEYSTORE_PASSWORD',
+  env: passwordVariable,
   prompt: 'keystore password',
 } as const
 

@@ -16,6 +16,8 @@ export interface DaemonOptions {
   readonly readyTimeoutMs: number
   /** Gets what the process itself prints (a crash of Node, a native library); made with mode 0600. */
   readonly logFile: string
+  /** A secret for the process, which it reads from its standard input. */
+  readonly input?: string
   /** Default: this process's environment. */
   readonly env?: NodeJS.ProcessEnv
 }
@@ -92,10 +94,13 @@ async function runUntilReady(
   const from = (await log.stat()).size
   const child = fork(o.entry, o.args, {
     detached: true,
-    stdio: ['ignore', log.fd, log.fd, 'ipc'],
+    stdio: [o.input === undefined ? 'ignore' : 'pipe', log.fd, log.fd, 'ipc'],
     env: o.env ?? process.env,
     execArgv: [],
   })
+  // A process that ended before it read says why in its own way.
+  child.stdin?.on('error', () => undefined)
+  child.stdin?.end(o.input)
   const answer = await firstAnswer(child, o.readyTimeoutMs)
   if (!('text' in answer)) await endOf(child, 'error' in answer ? cleanUpMs : 0)
   return { child, text: await toResult(o, answer, from) }
