@@ -105,12 +105,30 @@ cases.push(
   })),
 )
 
+cases.push(
+  ...services.flatMap((service) =>
+    [false, true].map((seen) => ({
+      row: 12,
+      name: `${service.name}: the last checkpoint cut with all that follows it, ${seen ? 'the other audit is asked' : 'nobody else is asked'}`,
+      expected: seen ? 'exit 1, says that others saw more' : 'exit 0',
+      run: async (context) => {
+        const { lines, places } = context.audits[service.folder]
+        const rest = lines.slice(0, places.checkpoints.at(-2))
+        const witness = seen ? ` --seen-by ${join(context.copy, `seen-by-${service.folder}`)}` : ''
+        const { exit, stdout, stderr } = await verify(context, service, rest, witness)
+        if (!seen) return `exit ${exit}`
+        const named = /cut: entry \d+ was seen by others/.test(stdout + stderr)
+        return `exit ${exit}, ${facts([named, 'says that others saw more', stdout + stderr])}`
+      },
+    })),
+  ),
+)
+
 /** Runs `audit verify` in a copy of the home that has these lines, with the public key that an auditor keeps. */
-async function verify({ stack, copy, keys }, { program, folder }, lines) {
+async function verify({ stack, copy, keys }, { program, folder }, lines, more = '') {
   writeFileSync(join(copy, folder, 'audit/audit.log'), `${lines.join('\n')}\n`)
-  return await stack.run(`${program} --home ${copy} audit verify --public-key ${keys[folder]}`, {
-    exit: 'any',
-  })
+  const command = `${program} --home ${copy} audit verify --public-key ${keys[folder]}${more}`
+  return await stack.run(command, { exit: 'any' })
 }
 
 function replaceLine(lines, number, change) {
@@ -198,6 +216,13 @@ export const group = {
         { exit: 'any' },
       )
       audits[folder] = readAudit(join(stack.home, folder))
+    }
+    for (const [own, other] of [
+      ['keyhsm', 'keytrustee'],
+      ['keytrustee', 'keyhsm'],
+    ]) {
+      const seen = join(copy, `seen-by-${own}`)
+      await stack.run(`cp -r ${other}/audit ${seen} && chown -R --reference=${own} ${seen}`)
     }
     await stack.start()
     return { copy, keys, audits }

@@ -4,6 +4,7 @@ import {
   decodeBase64,
   describeRoute,
   encodeBase64,
+  exchangeHeadsRoute,
   listHsmKeysRoute,
   openRoute,
   type ReplyOf,
@@ -39,6 +40,7 @@ export interface OpenOptions {
 
 export type SealedDeposit = Omit<SealReply, 'sealed'> & { readonly sealed: Buffer }
 export type HsmKeyEntry = ReplyOf<typeof listHsmKeysRoute>['keys'][number]
+export type AuditLogHead = ReplyOf<typeof exchangeHeadsRoute>
 export type PartitionDescription = ReplyOf<typeof describeRoute>
 
 /** A Trustee Server's side of its Key HSM. */
@@ -114,6 +116,11 @@ export class KeyHsmClient {
     }
     const call = () => this.#transport.call(describeRoute, { query, signal })
     return await withRetry(this.#reads, call, signal)
+  }
+
+  /** Has the head of the caller's audit recorded; the head of Key HSM's. */
+  exchangeHeads(head: AuditLogHead, signal?: AbortSignal): Promise<AuditLogHead> {
+    return this.#transport.call(exchangeHeadsRoute, { body: head, signal })
   }
 
   async close(): Promise<void> {

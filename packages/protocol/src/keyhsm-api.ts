@@ -308,6 +308,27 @@ export const describeRoute = defineRoute({
   summary: 'say which partition and settings this Key HSM seals with',
 })
 
+/** Name and head of an audit log. */
+const AuditHeadFields = {
+  log: Type.String({ pattern: '^[0-9a-f]{16}$' }),
+  sequence: Type.Integer({ minimum: 0 }),
+  hash: FingerprintField,
+}
+
+export const exchangeHeadsRoute = defineRoute({
+  method: 'POST',
+  path: '/v1/audit-heads',
+  access: 'service',
+  params: NoFields,
+  query: NoFields,
+  body: Type.Object(AuditHeadFields, { additionalProperties: false }),
+  reply: Type.Object(AuditHeadFields),
+  success: 200,
+  maxBodyBytes: 4096,
+  deadlineMs: 10_000,
+  summary: 'record the head of the caller’s audit, and say this one’s',
+})
+
 export const keyHsmRoutes = [
   sealRoute,
   openRoute,
@@ -315,4 +336,5 @@ export const keyHsmRoutes = [
   revokeRoute,
   listHsmKeysRoute,
   describeRoute,
+  exchangeHeadsRoute,
 ] as const

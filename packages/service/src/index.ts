@@ -21,6 +21,7 @@ export {
   makeAuditKey,
 } from './audit/checkpoint-keys.js'
 export { openAudit } from './audit/open-audit.js'
+export { findSeenHeads } from './audit/seen-heads.js'
 export type * from './audit/report.js'
 export { verifyAudit } from './audit/verify-audit.js'
 export { describeSystemError, systemCode, toFileError } from './file-errors.js'

@@ -26,6 +26,7 @@ export function meterAudit(audit: Audit, metrics: Metrics): Audit {
     if (from !== undefined) meters.operationSeconds.observe({ operation }, (now - from) / 1000)
   }
   return {
+    id: audit.id,
     async append(entry) {
       const from = performance.now()
       if (entry.event === 'intent') measure(entry)

@@ -9,6 +9,7 @@ function metered(append: (entry: AuditEntry) => Promise<typeof head>) {
   const metrics = createMetrics('m')
   onTestFinished(() => metrics.close())
   const audit: Audit = {
+    id: '0123456789abcdef',
     append,
     head: () => head,
     anchor: () => Promise.resolve(head),

@@ -1,6 +1,6 @@
-import { type Command, printFields, printLine } from '@keyhsm/command-line'
+import { type Command, optionText, printFields, printLine } from '@keyhsm/command-line'
 import { checkpointRoute } from '@keyhsm/protocol'
-import { type AuditReport, verifyAudit } from '@keyhsm/service'
+import { type AuditReport, findSeenHeads, verifyAudit } from '@keyhsm/service'
 import { DomainError } from '@keyhsm/core'
 import { pathsIn } from '../paths.js'
 import { toAuditSigner } from '../service/audit-signer.js'
@@ -20,12 +20,21 @@ export const auditVerifyCommand: Command = {
       file: true,
       maxBytes: 64 * 1024,
     },
+    {
+      flag: 'seen-by',
+      value: 'DIR',
+      describe:
+        'audit folder of a Trustee Server, or a copy: what it recorded of this audit must be in it',
+    },
   ],
-  async run({ home, files }): Promise<AuditReport> {
+  async run(input): Promise<AuditReport> {
+    const { home, files } = input
     const publicKey = files['public-key']?.toString('utf8')
     const { audit: directory } = pathsIn(home.keyhsm)
     const given = publicKey === undefined ? {} : { publicKey }
-    return await verifyAudit({ directory, service: 'keyhsm', ...given })
+    const witness = optionText(input, 'seen-by')
+    const expectAtLeast = witness === undefined ? [] : await findSeenHeads(directory, witness)
+    return await verifyAudit({ directory, service: 'keyhsm', expectAtLeast, ...given })
   },
   print(report: AuditReport, io) {
     const { entries, files, checkpoints, signatures, afterLastCheckpoint } = report

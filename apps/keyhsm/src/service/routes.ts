@@ -4,6 +4,7 @@ import {
   decodeBase64,
   describeRoute,
   encodeBase64,
+  exchangeHeadsRoute,
   listHsmKeysRoute,
   openRoute,
   resealRoute,
@@ -13,6 +14,7 @@ import {
 import { type BoundRoute, bindRoute } from '@keyhsm/service'
 import type { Workshop } from '../operations/caller.js'
 import { describePartition } from '../operations/describe-partition.js'
+import { exchangeHeads } from '../operations/exchange-heads.js'
 import { listRealmKeys } from '../operations/list-keys.js'
 import { openDeposit } from '../operations/open-deposit.js'
 import { resealDeposit } from '../operations/reseal-deposit.js'
@@ -109,6 +111,9 @@ export function makeServiceRoutes(
       const described = await describePartition(workshop(), realm, query.backend)
       return { ...described, ...certificates.shown() }
     }),
+    bindRoute(exchangeHeadsRoute, ({ body, identity }) =>
+      exchangeHeads(workshop().audit, callerOf(identity), body),
+    ),
   ]
 }
 

@@ -1,7 +1,7 @@
 /** `ktadmin audit verify`: checks the server's audit offline, with a public key given from outside. */
 import { readFile } from 'node:fs/promises'
-import { type Command, type Io, printFields } from '@keyhsm/command-line'
-import { type AuditReport, verifyAudit } from '@keyhsm/service'
+import { type Command, type Io, optionText, printFields } from '@keyhsm/command-line'
+import { type AuditReport, findSeenHeads, verifyAudit } from '@keyhsm/service'
 import { pathsIn } from '../paths.js'
 
 export const auditCommands: readonly Command[] = [
@@ -15,6 +15,12 @@ export const auditCommands: readonly Command[] = [
         file: true,
         describe: 'the auditor’s own copy of audit.pub; without it the one in the home is used',
       },
+      {
+        flag: 'seen-by',
+        value: 'DIR',
+        describe:
+          'audit folder of Key HSM, or a copy: what it recorded of this audit must be in it',
+      },
     ],
     async run(input, io) {
       const paths = pathsIn(input.home.keytrustee)
@@ -24,7 +30,13 @@ export const auditCommands: readonly Command[] = [
           'warning: checked against audit.pub of this home; an auditor keeps a copy elsewhere',
         )
       const publicKey = (given ?? (await readFile(paths.auditPublicKey))).toString('utf8')
-      return verifyAudit({ directory: paths.audit, publicKey, service: 'keytrustee' })
+      const witness = optionText(input, 'seen-by')
+      return verifyAudit({
+        directory: paths.audit,
+        publicKey,
+        service: 'keytrustee',
+        expectAtLeast: witness === undefined ? [] : await findSeenHeads(paths.audit, witness),
+      })
     },
     print: printReport,
     exitCode: (report: AuditReport) => (report.ok ? 0 : 1),

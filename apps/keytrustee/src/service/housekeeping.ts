@@ -14,11 +14,14 @@ const abandonedAfterMs = 15 * 60_000
 const healthEveryMs = 5_000
 const sweepEveryMs = 60_000
 const purgeEveryMs = 5_000
+const exchangeHeadsEveryMs = 60_000
 
 export interface HousekeepingOptions {
   readonly trustee: Trustee
   readonly log: Log
   readParts(): Promise<Parts>
+  /** Lets Key HSM record the head of the audit, and records that of its. */
+  exchangeHeads(): Promise<void>
 }
 
 /** Starts both rounds. @returns stops them and waits for one under way. */
@@ -35,6 +38,7 @@ export function startHousekeeping(o: HousekeepingOptions): () => Promise<void> {
     every(healthEveryMs, watch, o.log),
     every(sweepEveryMs, () => sweepOnce(o), o.log),
     every(purgeEveryMs, purgeRounds(o), o.log),
+    every(exchangeHeadsEveryMs, () => o.exchangeHeads(), o.log),
   ]
   return async () => {
     await Promise.all(stops.map((stop) => stop()))

@@ -15,6 +15,7 @@ import { openClientAuthority } from '../clients/client-authority.js'
 import { readPrivateText, readText } from '../files.js'
 import { createAttemptLimit } from '../organisations/attempt-limit.js'
 import { followCertificate, pinsOf } from '../sealing/follow-certificate.js'
+import { HeadExchange } from '../sealing/exchange-heads.js'
 import { writeJoinFile } from '../sealing/join-file.js'
 import { type KeyHsmLink, openLink } from '../sealing/key-hsm-link.js'
 import { createHsmTest } from '../sealing/test-hsm.js'
@@ -100,11 +101,21 @@ async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeS
     onError: (error, context) => logError(o.log, error, context),
   })
   closers.add(() => monitoring?.close())
-  closers.add(startHousekeeping({ trustee, log: o.log, readParts: () => readParts(health) }))
+  const heads = new HeadExchange(trustee.audit, () => link.current())
+  closers.add(
+    startHousekeeping({
+      trustee,
+      log: o.log,
+      readParts: () => readParts(health),
+      exchangeHeads: () => heads.run(),
+    }),
+  )
   return {
     address,
     async stop(timeoutMs) {
       await Promise.all([clients.drain(timeoutMs), control.drain(timeoutMs)])
+      // The last word of this run, if Key HSM still hears it.
+      await heads.run().catch(() => undefined)
       await closers.closeAll()
     },
     async reload() {

@@ -56,6 +56,8 @@ export interface AuditState {
 }
 
 export interface Audit {
+  /** Name of this log among all others: 16 hex digits. */
+  readonly id: string
   /**
    * Resolves when the entry is on disk. One call may share its write with others that wait.
    * @throws ERR_AUDIT_UNAVAILABLE when it is not: the operation must not go on. ERR_INVALID_INPUT for an entry that
@@ -64,7 +66,7 @@ export interface Audit {
   append(entry: AuditEntry): Promise<AuditHead>
   /** The last entry that is on disk. */
   head(): AuditHead
-  /** Records what another service says is the head of its own log. */
+  /** Records what another service says is the head of its own log. `peerService`: `SERVICE/ID`, or `SERVICE/ID@REALM`. */
   anchor(peerService: string, sequence: number, hash: string): Promise<AuditHead>
   /**
    * Signs the head now; does nothing without a signer or when the head is signed already.

@@ -7,6 +7,7 @@ import { Checkpoints } from './checkpoints.js'
 import { auditUnavailable, currentName, ensureAuditDirectory, lockAudit } from './directory.js'
 import { describeSystemError } from '../file-errors.js'
 import { checkEntry, formatHeader } from './lines.js'
+import { ensureLogId } from './log-id.js'
 import { type Disk, type LogFile, beginFile, realDisk } from './log-file.js'
 import { type Resumed, resumeAudit } from './resume.js'
 import { readTail } from './tail.js'
@@ -57,12 +58,19 @@ function fileSource(directory: string, service: string, disk: Disk) {
 }
 
 class OpenAudit implements Audit {
+  readonly id: string
   readonly #writer: AuditWriter
   readonly #checkpoints: Checkpoints | undefined
   readonly #lock: FileHandle
   #closing: Promise<void> | undefined
 
-  constructor(writer: AuditWriter, checkpoints: Checkpoints | undefined, lock: FileHandle) {
+  constructor(
+    id: string,
+    writer: AuditWriter,
+    checkpoints: Checkpoints | undefined,
+    lock: FileHandle,
+  ) {
+    this.id = id
     this.#writer = writer
     this.#checkpoints = checkpoints
     this.#lock = lock
@@ -150,7 +158,7 @@ async function startAudit(o: AuditOptions, disk: Disk, lock: FileHandle): Promis
       },
       resumed.checkpointed,
     )
-  const audit = new OpenAudit(writer, checkpoints, lock)
+  const audit = new OpenAudit(await ensureLogId(directory), writer, checkpoints, lock)
   for (const about of resumed.notes) await audit.append(note(about))
   return audit
 }

@@ -187,7 +187,7 @@ describe('openAudit after a crash', () => {
     await writeLog(directory.path, 1)
     expect(readLog(directory.path).slice(0, lines.length)).toEqual(lines)
     expect(await verify()).toMatchObject({ ok: true, files: 1, entries: 6 })
-    expect(readdirSync(directory.path).sort()).toEqual(['audit.lock', 'audit.log'])
+    expect(readdirSync(directory.path).sort()).toEqual(['audit.id', 'audit.lock', 'audit.log'])
   })
 
   it('begins the next file when audit.log is gone, and keeps an empty one as it is', async () => {

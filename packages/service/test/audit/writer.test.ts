@@ -133,6 +133,7 @@ describe('a write that the disk did not keep', () => {
     expect(disk.failedOn.length).toBeGreaterThan(2)
     expect(readdirSync(directory.path).sort()).toEqual([
       'audit.000001.log',
+      'audit.id',
       'audit.lock',
       'audit.log',
     ])
