@@ -7,7 +7,7 @@ import { encryptPrivateKey, makeSelfSigned } from '@keyhsm/service'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { changeKeystorePassword, ensureKeystore, readKeystore } from '../src/keystore.js'
 import { replacePassword } from '../src/keystore-password.js'
-import { activateNext, prepareRenewal } from '../src/certificates/next-certificate.js'
+import { activateNext, prepareRenewal, readNext } from '../src/certificates/next-certificate.js'
 import { exportTruststore } from '../src/trust/export-truststore.js'
 import { makeClientCertificate, trust } from './home.js'
 import { pathsIn } from '../src/paths.js'
@@ -142,6 +142,8 @@ describe('the keystore', () => {
     // Renewing makes no file of it either.
     const paths = { keystore: folder, keystoreNext: join(folder, 'next') }
     await prepareRenewal(paths, '127.0.0.1', env)
+    // The running service knows the password of the present one alone.
+    expect(await readNext(paths, keystore, {})).toMatchObject({ passphrase: keystore.passphrase })
     await activateNext(paths, env)
     expect((await readKeystore(folder, env))?.passphrase).toBe(keystore.passphrase)
     expect(await readdir(folder)).not.toContain('password')

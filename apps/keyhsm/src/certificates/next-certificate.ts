@@ -8,7 +8,7 @@ import { DomainError, invalidInput } from '@keyhsm/core'
 import { isInItsTime, parseCertificates } from '@keyhsm/service'
 import { makePrivateDirectory } from '../files.js'
 import { ensureKeystore, type Keystore, readKeystore, saveKeystore } from '../keystore.js'
-import { ensurePassword } from '../keystore-password.js'
+import { ensurePassword, passwordVariable } from '../keystore-password.js'
 import type { Paths } from '../paths.js'
 import type { Environment } from '../service/live-state.js'
 
@@ -21,6 +21,16 @@ export interface GivenCertificate {
   readonly key: string
   readonly passphrase?: string
   readonly now: Date
+}
+
+/** The successor that waits; its password is the present keystore's where it has none of its own. */
+export async function readNext(
+  { keystoreNext }: Pick<Paths, 'keystoreNext'>,
+  present: Keystore | undefined,
+  env: Environment,
+): Promise<Keystore | undefined> {
+  const more = present === undefined ? {} : { [passwordVariable]: present.passphrase }
+  return await readKeystore(keystoreNext, { ...env, ...more })
 }
 
 /** A self-signed successor; one that waits already is kept. */
@@ -44,15 +54,15 @@ export async function prepareReplacement(
   const { key: privateKey, passphrase } = given
   const pair = { privateKey, certificate: own, chain, ...(passphrase ? { passphrase } : {}) }
   await saveKeystore(paths.keystoreNext, pair, password)
-  return await requireNext(paths, env)
+  return await requireNext(paths, undefined, env)
 }
 
 /** Puts the successor in the place of the present certificate. @throws ERR_NOT_FOUND when none waits. */
 export async function activateNext(paths: KeystorePaths, env: Environment): Promise<void> {
-  const { certificate, key, passphrase } = await requireNext(paths, env)
-  const [own, chain] = split(certificate)
   // A damaged keystore is replaced as well.
   const present = await readKeystore(paths.keystore, env).catch(() => undefined)
+  const { certificate, key, passphrase } = await requireNext(paths, present, env)
+  const [own, chain] = split(certificate)
   const password = present?.passphrase ?? (await ensurePassword(paths.keystore, env))
   await saveKeystore(
     paths.keystore,
@@ -62,8 +72,12 @@ export async function activateNext(paths: KeystorePaths, env: Environment): Prom
   await rm(paths.keystoreNext, { recursive: true, force: true })
 }
 
-async function requireNext(paths: KeystorePaths, env: Environment): Promise<Keystore> {
-  const next = await readKeystore(paths.keystoreNext, env)
+async function requireNext(
+  paths: KeystorePaths,
+  present: Keystore | undefined,
+  env: Environment,
+): Promise<Keystore> {
+  const next = await readNext(paths, present, env)
   if (next) return next
   throw new DomainError('ERR_NOT_FOUND', 'no new certificate waits', {
     hints: ['keyhsm cert renew makes one'],

@@ -3,6 +3,7 @@ import type { KeyObject } from 'node:crypto'
 import { DomainError } from '@keyhsm/core'
 import type { TlsServing } from '@keyhsm/service'
 import type { CommonSettings, Configuration, DeviceSettings } from '../configuration.js'
+import { readNext } from '../certificates/next-certificate.js'
 import { type Keystore, readKeystore } from '../keystore.js'
 import { type Logging, readLogging } from '../logging.js'
 import { readAdministrators } from '../local-administrator.js'
@@ -34,7 +35,7 @@ export async function readLiveState(
       hints: ['run `keyhsm setup` again: it makes what is missing and keeps the rest'],
     })
   }
-  const nextCertificate = (await readKeystore(paths.keystoreNext, env))?.certificate
+  const nextCertificate = (await readNext(paths, keystore, env))?.certificate
   const trust = await readTrustList(paths.truststore)
   const administrators = await readAdministrators(paths.admin)
   const logging = await readLogging(paths, settings)
