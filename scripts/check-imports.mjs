@@ -28,7 +28,7 @@ const below = {
     'command-line',
     'client',
   ],
-  'app-keytrustee': ['core', 'protocol', 'service', 'command-line', 'client'],
+  'app-keytrustee': ['core', 'envelope', 'protocol', 'service', 'command-line', 'client'],
   'app-kms': ['core', 'protocol', 'service', 'command-line', 'client'],
   'app-cli': ['core', 'protocol', 'command-line', 'client'],
 }

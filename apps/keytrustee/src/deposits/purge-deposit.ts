@@ -2,12 +2,13 @@
  * Making a deposit unreadable for ever: commit `purging` → revoke the HSM keys of all its revisions → drop the sealed bytes,
  * commit `purged`. From the first commit on nothing opens it; what a fault cuts off after it is taken up again.
  */
-import { DomainError, type HsmKeyId, newUuid, reached, type Uuid } from '@keyhsm/core'
+import { DomainError, newUuid, reached, type Uuid } from '@keyhsm/core'
 import { audited } from '../audited.js'
 import { noSuchDeposit } from '../policies/decide.js'
-import type { Deposit, Revocation, RevisionMeta } from '../store/store.js'
+import type { Deposit, Reader, RevisionMeta } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
 import { type DepositReply, toDepositReply } from './deposit-field.js'
+import { readSealedKeys, type SealedKeys } from './sealed-keys.js'
 
 export interface PurgeOrder {
   readonly requestId: Uuid
@@ -23,7 +24,7 @@ export interface Purged {
   readonly sharedRevisions: number
 }
 
-type Purging = Pick<Revocation, 'hsmKeyIds' | 'sharedRevisions'> & {
+interface Purging extends SealedKeys {
   readonly deposit: Deposit
   readonly latest: RevisionMeta
 }
@@ -61,7 +62,7 @@ export async function resumePurges(trustee: Trustee): Promise<{ done: number; le
   const outcome = { done: 0, left: 0 }
   for (const deposit of await trustee.store.listPurging()) {
     if (!trustee.grants.believesDeposit(deposit)) continue
-    const finished = await readPurging(trustee, deposit)
+    const finished = await readPurging(trustee.store, deposit)
       .then((purging) => finishPurge(trustee, order, purging))
       .then(({ state }) => state === 'purged')
       .catch(() => false)
@@ -90,7 +91,7 @@ function beginPurge(trustee: Trustee, order: PurgeOrder, found: Deposit): Promis
     await transaction.deletePendingPutsOf(found.uuid)
     const before = (await transaction.findDepositByUuid(found.uuid))?.deposit
     if (!before || !grants.believesDeposit(before)) throw noSuchDeposit()
-    const purging = toPurging(before, await transaction.listRevisions(found.uuid))
+    const purging = await readPurging(transaction, before)
     if (before.state === 'purging' || before.state === 'purged') return purging
     const now = clock.now()
     const row = { ...before, state: 'purging', updatedAt: now, undeleteUntil: undefined } as const
@@ -112,18 +113,14 @@ function beginPurge(trustee: Trustee, order: PurgeOrder, found: Deposit): Promis
   })
 }
 
-async function readPurging({ store }: Trustee, deposit: Deposit): Promise<Purging> {
-  return toPurging(deposit, await store.listRevisions(deposit.uuid))
-}
-
-function toPurging(deposit: Deposit, revisions: readonly RevisionMeta[]): Purging {
-  const own = revisions.flatMap(({ scope, hsmKeyId }) =>
-    scope === 'deposit' && hsmKeyId !== undefined ? [hsmKeyId] : [],
-  )
+async function readPurging(
+  reader: Pick<Reader, 'listRevisions' | 'findRevision'>,
+  deposit: Deposit,
+): Promise<Purging> {
+  const revisions = await reader.listRevisions(deposit.uuid)
   const latest = revisions.at(-1)
   if (!latest) throw new DomainError('ERR_INTERNAL', 'internal error')
-  const hsmKeyIds = [...new Set<HsmKeyId>(own)]
-  return { deposit, latest, hsmKeyIds, sharedRevisions: revisions.length - own.length }
+  return { deposit, latest, ...(await readSealedKeys(reader, deposit.uuid, revisions)) }
 }
 
 /** @throws what kept it from its end; the deposit then stays in `purging`. */
