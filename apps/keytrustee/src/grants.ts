@@ -119,14 +119,23 @@ function encodeParts(parts: readonly Part[]): Buffer {
   )
 }
 
+/** Rows without what came later keep the MAC they had before it: the tag says which list of parts it is. */
 function organisationParts(row: OrganisationColumns): Part[] {
-  return ['organisation', row.uuid, row.name, row.state, row.authHash, ...row.contacts]
+  const { uuid, name, state, authHash, open = false, authExpiresAt, authUsesLeft, recovery } = row
+  const later = [authExpiresAt?.toISOString(), authUsesLeft, recovery]
+  if (!open && later.every((part) => part === undefined))
+    return ['organisation', uuid, name, state, authHash, ...row.contacts]
+  return ['organisation-2', uuid, name, state, authHash, String(open), ...later, ...row.contacts]
 }
 
 function clientParts(row: ClientColumns): Part[] {
   const { uuid, organisation, name, state, keyFingerprint, identityKey, recipient } = row
-  const parts = ['client', uuid, organisation, name, state, keyFingerprint, identityKey, recipient]
-  return row.recipientSignature === undefined ? parts : [...parts, row.recipientSignature]
+  const { recipientSignature, reenrolment } = row
+  const parts = [uuid, organisation, name, state, keyFingerprint, identityKey, recipient]
+  if (reenrolment === undefined)
+    return ['client', ...parts, ...(recipientSignature === undefined ? [] : [recipientSignature])]
+  const code = [reenrolment.hash, reenrolment.until.toISOString()]
+  return ['client-2', ...parts, recipientSignature, ...code]
 }
 
 function depositParts(row: DepositColumns): Part[] {

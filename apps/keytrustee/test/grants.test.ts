@@ -45,6 +45,10 @@ const changes = {
     state: 'suspended',
     authHash: undefined,
     contacts: ['a@bc@d'],
+    open: true,
+    authExpiresAt: at,
+    authUsesLeft: 5,
+    recovery: 'age1pq1x',
   },
   client: {
     uuid: newUuid(),
@@ -54,6 +58,8 @@ const changes = {
     keyFingerprint: '0'.repeat(64),
     identityKey: 'other',
     recipient: 'age1y',
+    recipientSignature: 'made by nobody',
+    reenrolment: { hash: 'hash', until: at },
   },
   deposit: {
     uuid: newUuid(),

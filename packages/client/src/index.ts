@@ -10,7 +10,6 @@ export { type ConnectedClient, connectTrustee, type PutOptions } from './connect
 export { approveRequest, askTrustees, type RetrievalRequest } from './peers/approve-request.js'
 export {
   identityFingerprint,
-  identityFingerprintOfRaw,
   type Peer,
   recipientsOf,
   requirePinned,
@@ -41,7 +40,12 @@ export {
   TrusteeClient,
 } from './trustee-client.js'
 export { makeCertificateRequest } from './identity/certificate-request.js'
-export { enrolClient, type EnrolmentOrder } from './identity/enrol-client.js'
+export {
+  anotherRecovery,
+  registerClient,
+  type Registered,
+  type Registration,
+} from './identity/register-client.js'
 export { formatFingerprint, recogniseServer } from './identity/first-contact.js'
 export {
   checkIssuedCertificate,
@@ -54,7 +58,17 @@ export { type ClientKeys, makeClientKeys, readClientKeys } from './identity/clie
 export { type ClientSettings, defaultMaxContentBytes } from './identity/client-settings.js'
 export { createPrivateFile, writePrivateFile } from './identity/private-files.js'
 export { type OpenedContent, type OpeningOrder, openAsReader } from './sealing/open-as-reader.js'
+export {
+  fingerprintOfRecipient,
+  makeRecoveryIdentity,
+  parseIdentities,
+} from './sealing/recovery.js'
 export { kindOfRecipients, type RecipientKind } from './sealing/recipients.js'
 export { isAgeFile, type SealingOrder, sealForReaders } from './sealing/seal-for-readers.js'
 export type { Statement } from './sealing/statement.js'
-export { formatWriterKey, parseWriterKey } from './sealing/writer-key.js'
+export {
+  formatWriterKey,
+  identityFingerprintOfRaw,
+  parseWriterKey,
+  parseWriterPin,
+} from './sealing/writer-key.js'

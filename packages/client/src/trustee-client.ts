@@ -1,9 +1,10 @@
 /** What clients ask of the Trustee Server, in bytes instead of base64. Knows nothing of client-side sealing. */
-import { newUuid } from '@keyhsm/core'
+import { hasCode, newUuid } from '@keyhsm/core'
 import {
   type BodyOf,
   askRetrievalRoute,
   decodeBase64,
+  describeDepositRoute,
   encodeBase64,
   enrolRoute,
   findPeersRoute,
@@ -123,8 +124,16 @@ export class TrusteeClient {
 
   /** The deposit under `handle` without its content, undefined when there is none. */
   async find(handle: string): Promise<Deposit | undefined> {
-    for await (const deposit of this.list(1000)) if (deposit.handle === handle) return deposit
-    return undefined
+    try {
+      const params = { ref: handle }
+      const call = () => this.#transport.call(describeDepositRoute, { params })
+      const deposit = await this.#again(call)
+      // A handle that looks like a uuid may mean another deposit.
+      return deposit.handle === handle ? deposit : undefined
+    } catch (error) {
+      if (hasCode(error, 'ERR_NOT_FOUND')) return undefined
+      throw error
+    }
   }
 
   async remove(ref: string): Promise<Deposit> {

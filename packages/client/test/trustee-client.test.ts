@@ -107,7 +107,7 @@ describe('TrusteeClient', () => {
     await expect(client.get('h')).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
   })
 
-  it('lists page by page and finds one', async () => {
+  it('lists page by page', async () => {
     const page = (handle: string, next?: string) => ({
       deposits: [{ ...deposit, handle }],
       ...(next && { next }),
@@ -122,8 +122,18 @@ describe('TrusteeClient', () => {
       '/v1/deposits?limit=1',
       '/v1/deposits?after=a&limit=1',
     ])
-    expect((await client.find('b'))?.handle).toBe('b')
-    expect(await client.find('c')).toBeUndefined()
+  })
+
+  it('finds one by its handle without listing; what is not there, or another by its uuid, is none', async () => {
+    const { client, seen } = await connect((request, response) => {
+      if (request.url.includes('/absent/'))
+        return replyJson(response, { code: 'ERR_NOT_FOUND', detail: 'none' }, 404)
+      return replyJson(response, { ...deposit, handle: 'a' })
+    })
+    expect((await client.find('a'))?.handle).toBe('a')
+    expect(await client.find(deposit.uuid)).toBeUndefined()
+    expect(await client.find('absent')).toBeUndefined()
+    expect(seen[0]?.url).toBe('/v1/deposits/a/description')
   })
 
   it('removes', async () => {

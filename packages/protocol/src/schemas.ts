@@ -17,6 +17,8 @@ export const NameField = Type.String({
 })
 export const HsmKeyIdField = Type.String({ pattern: '^[0-9a-f]{32}$' })
 export const FingerprintField = Type.String({ pattern: '^[0-9a-f]{64}$' })
+/** age recipient. @see https://age-encryption.org/v1 */
+export const RecipientField = Type.String({ pattern: '^age1[0-9a-z]{10,}$', maxLength: 4096 })
 /** Bytes as base64 with padding (RFC 4648 §4); decoded strictly by `decodeBase64`. */
 export const Base64Field = Type.String()
 export const ScopeField = Type.Union([

@@ -17,122 +17,8 @@ import {
 import { adminDefaults, exact } from './trustee-admin-defaults.js'
 import { DepositField, PurgedField } from './trustee-api.js'
 import { trusteeHsmKeyRoutes } from './trustee-hsm-keys-api.js'
+import { trusteeOrganisationRoutes } from './trustee-organisations-api.js'
 import { DepositRef, trusteePolicyRoutes } from './trustee-policies-api.js'
-
-export const OrganisationField = Type.Object({
-  uuid: UuidField,
-  name: NameField,
-  state: Type.Union([Type.Literal('active'), Type.Literal('suspended')]),
-  /** False: clients enrol by approval only. The secret itself is shown once, when it is made. */
-  hasAuthSecret: Type.Boolean(),
-  contacts: Type.Array(Type.String()),
-  createdAt: InstantField,
-})
-
-export const ClientField = Type.Object({
-  uuid: UuidField,
-  organisation: UuidField,
-  organisationName: NameField,
-  name: NameField,
-  state: Type.Union([Type.Literal('waiting'), Type.Literal('active'), Type.Literal('disabled')]),
-  /** SHA-256 of the SubjectPublicKeyInfo of its TLS key. */
-  keyFingerprint: FingerprintField,
-  createdAt: InstantField,
-})
-
-export const addOrganisationRoute = defineRoute({
-  ...adminDefaults,
-  method: 'POST',
-  path: '/v1/admin/organisations',
-  body: Type.Object(
-    {
-      name: NameField,
-      contacts: Type.Array(Type.String({ minLength: 1, maxLength: 254 }), { maxItems: 100 }),
-    },
-    exact,
-  ),
-  reply: Type.Object({
-    organisation: OrganisationField,
-    /** Shown this once; the server keeps only its scrypt hash. */
-    auth: Type.String(),
-  }),
-  success: 201,
-  summary: 'add an organisation and make its auth secret',
-})
-
-export const listOrganisationsRoute = defineRoute({
-  ...adminDefaults,
-  method: 'GET',
-  path: '/v1/admin/organisations',
-  reply: Type.Object({ organisations: Type.Array(OrganisationField) }),
-  summary: 'list the organisations',
-})
-
-export const setAuthRoute = defineRoute({
-  ...adminDefaults,
-  method: 'POST',
-  path: '/v1/admin/organisations/:name/auth',
-  params: Type.Object({ name: NameField }, exact),
-  body: Type.Object(
-    {
-      /** Absent: the server makes one and returns it. Empty: no secret, clients enrol by approval. */
-      auth: Type.Optional(Type.String({ maxLength: 256 })),
-    },
-    exact,
-  ),
-  reply: Type.Object({ organisation: OrganisationField, auth: Type.Optional(Type.String()) }),
-  summary: 'replace an organisation’s auth secret',
-})
-
-export const setOrganisationStateRoute = defineRoute({
-  ...adminDefaults,
-  method: 'POST',
-  path: '/v1/admin/organisations/:name/state',
-  params: Type.Object({ name: NameField }, exact),
-  body: Type.Object(
-    { state: Type.Union([Type.Literal('active'), Type.Literal('suspended')]) },
-    exact,
-  ),
-  reply: Type.Object({ organisation: OrganisationField }),
-  summary: 'suspend an organisation with all its clients, or lift that',
-})
-
-export const listClientsRoute = defineRoute({
-  ...adminDefaults,
-  method: 'GET',
-  path: '/v1/admin/clients',
-  query: Type.Object(
-    {
-      organisation: Type.Optional(NameField),
-      state: Type.Optional(
-        Type.Union([Type.Literal('waiting'), Type.Literal('active'), Type.Literal('disabled')]),
-      ),
-    },
-    exact,
-  ),
-  reply: Type.Object({ clients: Type.Array(ClientField) }),
-  summary: 'list clients',
-})
-
-export const setClientStateRoute = defineRoute({
-  ...adminDefaults,
-  method: 'POST',
-  path: '/v1/admin/clients/:ref/state',
-  /** A client's uuid or the fingerprint of its key. */
-  params: Type.Object({ ref: Type.String({ maxLength: 100 }) }, exact),
-  body: Type.Object(
-    {
-      action: Type.Union([
-        Type.Literal('approve'),
-        Type.Literal('disable'),
-        Type.Literal('enable'),
-      ]),
-    },
-    exact,
-  ),
-  reply: Type.Object({ client: ClientField }),
-  summary: 'approve, disable or enable a client; acts at once, on open connections too',
-})
 
 export const joinRoute = defineRoute({
   ...adminDefaults,
@@ -309,12 +195,7 @@ export const trusteePages: readonly RouteSpec[] = [fingerprintRoute, testHsmRout
 
 /** Every route of the control socket. */
 export const trusteeAdminRoutes: readonly RouteSpec[] = [
-  addOrganisationRoute,
-  listOrganisationsRoute,
-  setAuthRoute,
-  setOrganisationStateRoute,
-  listClientsRoute,
-  setClientStateRoute,
+  ...trusteeOrganisationRoutes,
   joinRoute,
   listAllDepositsRoute,
   undeleteAnyDepositRoute,

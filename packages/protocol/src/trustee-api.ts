@@ -10,6 +10,7 @@ import {
   InstantField,
   NameField,
   NoFields,
+  RecipientField,
   RequestIdField,
   ScopeField,
   UuidField,
@@ -62,9 +63,12 @@ export const enrolRoute = defineRoute({
   query: NoFields,
   body: Type.Object(
     {
+      /** Its name, or its uuid, which survives a renaming. */
       organisation: NameField,
       /** The organisation's auth secret; absent asks for approval by an administrator. */
       auth: Type.Optional(Type.String({ maxLength: 256 })),
+      /** One-time code with which a client that lost its keys comes back with new ones. */
+      code: Type.Optional(Type.String({ maxLength: 256 })),
       clientName: NameField,
       /** PKCS#10, PEM. Only its public key and its signature (proof of possession) are used. */
       certificateRequest: Type.String({ maxLength: 8192 }),
@@ -86,6 +90,8 @@ export const enrolRoute = defineRoute({
     certificate: Type.Optional(Type.String()),
     /** PEM of the CA that signed it. */
     authority: Type.String(),
+    /** The organisation's recovery recipient. The server only announces it: clients seal for one that they pinned. */
+    recovery: Type.Optional(RecipientField),
   }),
   success: 201,
   maxBodyBytes: maxEnrolmentBody,
@@ -108,6 +114,8 @@ export const selfRoute = defineRoute({
     deposits: Type.Integer(),
     sealing: Type.Union([Type.Literal('hsm'), Type.Literal('pass-through'), Type.Literal('none')]),
     certificateExpiresAt: InstantField,
+    /** As the server announces it. */
+    recovery: Type.Optional(RecipientField),
   }),
   success: 200,
   maxBodyBytes: 0,
@@ -201,6 +209,21 @@ export const getDepositRoute = defineRoute({
   summary: 'retrieve a deposit',
 })
 
+export const describeDepositRoute = defineRoute({
+  method: 'GET',
+  path: '/v1/deposits/:ref/description',
+  access: 'client',
+  /** A handle or the deposit's uuid. */
+  params: Type.Object({ ref: Type.String() }, { additionalProperties: false }),
+  query: NoFields,
+  body: NoFields,
+  reply: DepositField,
+  success: 200,
+  maxBodyBytes: 0,
+  deadlineMs: 10_000,
+  summary: 'describe one of the caller’s deposits, without its content',
+})
+
 export const listDepositsRoute = defineRoute({
   method: 'GET',
   path: '/v1/deposits',
@@ -292,6 +315,7 @@ export const trusteeRoutes = [
   putDepositRoute,
   putBatchRoute,
   getDepositRoute,
+  describeDepositRoute,
   listDepositsRoute,
   removeDepositRoute,
   undeleteDepositRoute,

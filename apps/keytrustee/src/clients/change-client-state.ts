@@ -2,6 +2,7 @@ import { DomainError, invalidInput, parseFingerprint, parseUuid, type Uuid } fro
 import { audited, auditRefusal } from '../audited.js'
 import type { Client } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
+import { changeClient } from './change-client.js'
 
 export type ClientAction = 'approve' | 'disable' | 'enable'
 
@@ -14,44 +15,43 @@ const transitions: Readonly<
   enable: { from: ['disabled', 'active'], to: 'active' },
 }
 
-export interface ClientOrder {
+export interface ClientRefOrder {
   readonly requestId: Uuid
   /** The administrator. */
   readonly actor: string
   /** A client's uuid or the fingerprint of its key. */
   readonly ref: string
+}
+
+export interface ClientOrder extends ClientRefOrder {
   readonly action: ClientAction
 }
 
 /**
- * Approves, disables or enables a client. Acts from its next request on, on open connections too.
+ * Approves, disables or enables a client. Acts from its next request on, on open connections too, and takes back an order
+ * to come with new keys.
  * @throws ERR_NOT_FOUND; ERR_CONFLICT when its state does not allow it; ERR_INTEGRITY for a row that is not ours.
  */
 export async function changeClientState(trustee: Trustee, order: ClientOrder): Promise<Client> {
   const { requestId, actor, action } = order
-  const client = await findByRef(trustee, order.ref)
-  const operation = {
-    operation: `client-${action}`,
-    requestId,
-    actor,
-    subjects: [{ client: client.uuid, organisation: client.organisation, name: client.name }],
-  }
-  if (!trustee.grants.believesClient(client)) {
-    await auditRefusal(trustee.audit, operation, 'integrity', 'grant')
-    throw new DomainError('ERR_INTEGRITY', 'the client’s row was not written by this server')
-  }
-  const { from, to } = transitions[action]
-  if (!from.includes(client.state))
-    throw new DomainError(
-      'ERR_CONFLICT',
-      `a client in state ${client.state} cannot be ${past[action]}`,
-    )
-  if (client.state === to) return client
-  const changed = trustee.grants.client({ ...client, state: to })
-  await audited(trustee.audit, operation, 'done', () =>
-    trustee.store.withTransaction((transaction) => transaction.updateClient(changed)),
+  const operation = `client-${action}`
+  const client = await readOwnClient(trustee, order, operation)
+  const { to } = transitions[action]
+  requireState(client, action)
+  if (client.state === to && client.reenrolment === undefined) return client
+  const { uuid, organisation, name } = client
+  const subjects = [{ client: uuid, organisation, name }]
+  return audited(trustee.audit, { operation, requestId, actor, subjects }, 'done', () =>
+    changeClient(trustee, client, ({ reenrolment: _, ...before }) => {
+      requireState(before, action)
+      return { ...before, state: to }
+    }),
   )
-  return changed
+}
+
+function requireState({ state }: Pick<Client, 'state'>, action: ClientAction): void {
+  if (!transitions[action].from.includes(state))
+    throw new DomainError('ERR_CONFLICT', `a client in state ${state} cannot be ${past[action]}`)
 }
 
 const past: Readonly<Record<ClientAction, string>> = {
@@ -64,10 +64,19 @@ export function noSuchClient(): DomainError {
   return new DomainError('ERR_NOT_FOUND', 'there is no such client')
 }
 
-async function findByRef({ store }: Trustee, ref: string): Promise<Client> {
+/** @throws ERR_NOT_FOUND; ERR_INTEGRITY, audited, for a row that this server did not write. */
+export async function readOwnClient(
+  { store, grants, audit }: Trustee,
+  { requestId, actor, ref }: ClientRefOrder,
+  operation: string,
+): Promise<Client> {
   const client = await store.findClient(parseClientRef(ref))
   if (!client) throw noSuchClient()
-  return client
+  if (grants.believesClient(client)) return client
+  const { uuid, organisation, name } = client
+  const subjects = [{ client: uuid, organisation, name }]
+  await auditRefusal(audit, { operation, requestId, actor, subjects }, 'integrity', 'grant')
+  throw new DomainError('ERR_INTEGRITY', 'the client’s row was not written by this server')
 }
 
 function parseClientRef(ref: string): Parameters<Trustee['store']['findClient']>[0] {

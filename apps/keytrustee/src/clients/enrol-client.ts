@@ -1,22 +1,22 @@
 /**
- * Enrolment: organisation and auth secret → row → certificate. With the right secret the client is active at once,
- * without one it waits for an administrator. Sending the same request again fetches the certificate.
+ * Enrolment: organisation and auth secret → row → certificate. With the right secret, or in an open organisation, the
+ * client is active at once, else it waits for an administrator. Sending the same request again fetches the certificate.
  */
 import { DomainError, newUuid, type Uuid } from '@keyhsm/core'
 import type { ReplyOf, enrolRoute } from '@keyhsm/protocol'
 import { audited, auditRefusal } from '../audited.js'
 import type { AttemptLimit } from '../organisations/attempt-limit.js'
-import { verifyAuthSecret } from '../organisations/auth-secret.js'
-import type { Client, Organisation } from '../store/store.js'
+import type { Client, Transaction } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
+import {
+  type Admission,
+  admitEnrolment,
+  type Enrolment,
+  notAccepted,
+  takeUse,
+} from './admit-enrolment.js'
 import type { ClientAuthority } from './client-authority.js'
-import type { EnrolmentRequest } from './enrolment-request.js'
-
-export interface Enrolment {
-  readonly requestId: Uuid
-  readonly peer: string
-  readonly request: EnrolmentRequest
-}
+import { reenrolClient } from './reenrol-client.js'
 
 export interface EnrolmentDesk {
   readonly authority: ClientAuthority
@@ -24,9 +24,9 @@ export interface EnrolmentDesk {
 }
 
 /**
- * @throws ERR_NOT_AUTHENTICATED with one answer for a wrong secret and an unknown, suspended or forged organisation;
- * ERR_BUSY after too many attempts; ERR_NOT_ALLOWED for a disabled client; ERR_ALREADY_EXISTS when the key or the name
- * is enrolled otherwise; ERR_QUOTA when too many wait.
+ * @throws ERR_NOT_AUTHENTICATED with one answer for a wrong or ended secret or code and an unknown, suspended or forged
+ * organisation; ERR_BUSY after too many attempts; ERR_NOT_ALLOWED for a disabled client; ERR_ALREADY_EXISTS when the key
+ * or the name is enrolled otherwise; ERR_QUOTA when too many wait.
  */
 export async function enrolClient(
   trustee: Trustee,
@@ -34,9 +34,9 @@ export async function enrolClient(
   enrolment: Enrolment,
 ): Promise<ReplyOf<typeof enrolRoute>> {
   const { request } = enrolment
-  const organisation = await admit(trustee, desk, enrolment)
-  const client = await trustee.queue.withKeys([`enrol/${request.keyFingerprint}`], () =>
-    enrolAdmitted(trustee, enrolment, organisation),
+  const { organisation, client } = await trustee.queue.withKeys(
+    [`enrol/${request.keyFingerprint}`],
+    () => admitted(trustee, desk, enrolment),
   )
   const { certificate: authority } = desk.authority
   const { uuid, state } = client
@@ -44,56 +44,37 @@ export async function enrolClient(
     return { client: uuid, organisation: organisation.uuid, state: 'waiting', authority }
   const now = trustee.clock.now()
   const certificate = await desk.authority.issue(client, request.publicKeyDer, now)
-  return { client: uuid, organisation: organisation.uuid, state, certificate, authority }
-}
-
-/** The organisation, if it is one and the secret given is its own. Unknown ones cost the same work. */
-async function admit(
-  trustee: Trustee,
-  { attempts }: EnrolmentDesk,
-  { request, requestId, peer }: Enrolment,
-): Promise<Organisation> {
-  const { organisationName: name, auth } = request
-  const organisation = await findUsable(trustee, name, requestId)
-  const admitted = await attempts.attempt({ peer, organisation: name }, async () => {
-    if (auth === undefined) return organisation !== undefined
-    return (await verifyAuthSecret(auth, organisation?.authHash)) && organisation !== undefined
-  })
-  if (admitted && organisation) return organisation
-  const subjects = [{ organisation: name, peer }]
-  const operation = { operation: 'enrol', requestId, actor: peer, subjects }
-  await auditRefusal(trustee.audit, operation, 'refused', 'auth')
-  throw new DomainError('ERR_NOT_AUTHENTICATED', 'organisation or auth secret is not accepted')
-}
-
-async function findUsable(
-  { store, grants, audit }: Trustee,
-  name: string,
-  requestId: Uuid,
-): Promise<Organisation | undefined> {
-  const organisation = await store.findOrganisation({ name })
-  if (organisation && !grants.believesOrganisation(organisation)) {
-    const subjects = [{ organisation: organisation.uuid }]
-    const operation = { operation: 'enrol', requestId, actor: 'anyone', subjects }
-    await auditRefusal(audit, operation, 'integrity', 'grant')
-    return undefined
+  const { recovery } = organisation
+  return {
+    client: uuid,
+    organisation: organisation.uuid,
+    state,
+    certificate,
+    authority,
+    ...(recovery === undefined ? {} : { recovery }),
   }
-  return organisation?.state === 'active' ? organisation : undefined
+}
+
+async function admitted(trustee: Trustee, { attempts }: EnrolmentDesk, enrolment: Enrolment) {
+  if (enrolment.request.code !== undefined) return reenrolClient(trustee, attempts, enrolment)
+  const admission = await admitEnrolment(trustee, attempts, enrolment)
+  const client = await enrolAdmitted(trustee, enrolment, admission)
+  return { organisation: admission.organisation, client }
 }
 
 async function enrolAdmitted(
   trustee: Trustee,
   enrolment: Enrolment,
-  organisation: Organisation,
+  admission: Admission,
 ): Promise<Client> {
   const { request } = enrolment
   const existing = await trustee.store.findClient({ keyFingerprint: request.keyFingerprint })
-  if (!existing) return insertClient(trustee, enrolment, organisation)
-  await requireSame(trustee, enrolment, { existing, organisation })
+  if (!existing) return insertClient(trustee, enrolment, admission)
+  await requireSame(trustee, enrolment, { existing, organisation: admission.organisation.uuid })
   if (existing.state === 'disabled')
     throw new DomainError('ERR_NOT_ALLOWED', 'the client is disabled')
-  if (existing.state === 'waiting' && request.auth !== undefined)
-    return activate(trustee, enrolment, existing)
+  if (existing.state === 'waiting' && admission.automatic)
+    return activate(trustee, enrolment, { admission, waiting: existing })
   if (existing.recipientSignature === undefined && request.recipientSignature !== undefined)
     return vouch(trustee, enrolment, existing)
   return existing
@@ -102,14 +83,14 @@ async function enrolAdmitted(
 async function insertClient(
   trustee: Trustee,
   enrolment: Enrolment,
-  organisation: Organisation,
+  { organisation, automatic }: Admission,
 ): Promise<Client> {
   const { request } = enrolment
   const client = trustee.grants.client({
     uuid: newUuid(),
     organisation: organisation.uuid,
     name: request.clientName,
-    state: request.auth === undefined ? 'waiting' : 'active',
+    state: automatic ? 'active' : 'waiting',
     keyFingerprint: request.keyFingerprint,
     identityKey: request.identityKey,
     recipient: request.recipient,
@@ -119,13 +100,23 @@ async function insertClient(
     createdAt: trustee.clock.now(),
   })
   if (client.state === 'waiting') await requireRoomToWait(trustee, organisation.uuid)
-  await auditedChange(trustee, enrolment, client, (transaction) => transaction.insertClient(client))
+  await auditedChange(trustee, enrolment, client, async (transaction) => {
+    if (automatic) await takeUse(trustee, transaction, organisation)
+    await transaction.insertClient(client)
+  })
   return client
 }
 
-async function activate(trustee: Trustee, enrolment: Enrolment, waiting: Client): Promise<Client> {
-  const client = trustee.grants.client({ ...waiting, state: 'active' })
-  await auditedChange(trustee, enrolment, client, (transaction) => transaction.updateClient(client))
+async function activate(
+  trustee: Trustee,
+  enrolment: Enrolment,
+  o: { readonly admission: Admission; readonly waiting: Client },
+): Promise<Client> {
+  const client = trustee.grants.client({ ...o.waiting, state: 'active' })
+  await auditedChange(trustee, enrolment, client, async (transaction) => {
+    await takeUse(trustee, transaction, o.admission.organisation)
+    await transaction.updateClient(client)
+  })
   return client
 }
 
@@ -141,37 +132,29 @@ function auditedChange(
   trustee: Trustee,
   { requestId, peer }: Enrolment,
   client: Client,
-  change: Parameters<Trustee['store']['withTransaction']>[0],
+  change: (transaction: Transaction) => Promise<void>,
 ): Promise<unknown> {
   const { uuid, organisation, name, keyFingerprint, state } = client
   const subjects = [{ client: uuid, organisation, name, keyFingerprint, state, peer }]
-  return audited(
-    trustee.audit,
-    { operation: 'enrol', requestId, actor: uuid, subjects },
-    'done',
-    () => trustee.store.withTransaction(change),
-  )
+  const operation = { operation: 'enrol', requestId, actor: uuid, subjects }
+  return audited(trustee.audit, operation, 'done', () => trustee.store.withTransaction(change))
 }
 
 /** The same key may come again, with the same companions: a request that somebody overheard must change nothing. */
 async function requireSame(
   { grants, audit }: Trustee,
   { request, requestId, peer }: Enrolment,
-  o: { readonly existing: Client; readonly organisation: Organisation },
+  o: { readonly existing: Client; readonly organisation: Uuid },
 ): Promise<void> {
   const { existing, organisation } = o
   if (!grants.believesClient(existing)) {
-    const operation = {
-      operation: 'enrol',
-      requestId,
-      actor: peer,
-      subjects: [{ client: existing.uuid }],
-    }
+    const subjects = [{ client: existing.uuid }]
+    const operation = { operation: 'enrol', requestId, actor: peer, subjects }
     await auditRefusal(audit, operation, 'integrity', 'grant')
-    throw new DomainError('ERR_NOT_AUTHENTICATED', 'organisation or auth secret is not accepted')
+    throw notAccepted()
   }
   const same =
-    existing.organisation === organisation.uuid &&
+    existing.organisation === organisation &&
     existing.name === request.clientName &&
     existing.identityKey === request.identityKey &&
     existing.recipient === request.recipient
@@ -180,7 +163,8 @@ async function requireSame(
 }
 
 async function requireRoomToWait({ store, limits }: Trustee, organisation: Uuid): Promise<void> {
-  const waiting = await store.listClients({ organisation, state: 'waiting' })
-  if (waiting.length >= limits.waitingClientsPerOrganisation)
+  const most = limits.waitingClientsPerOrganisation
+  const waiting = await store.listClients({ organisation, state: 'waiting', limit: most })
+  if (waiting.length >= most)
     throw new DomainError('ERR_QUOTA', 'too many clients wait for approval already')
 }

@@ -5,8 +5,11 @@ import { type BodyOf, decodeBase64, type enrolRoute, isRecipientSigned } from '@
 import { parseCertificateRequest } from '@keyhsm/service'
 
 export interface EnrolmentRequest {
-  readonly organisationName: string
+  /** Its name or its uuid. */
+  readonly organisationRef: string
   readonly auth: string | undefined
+  /** One-time code of a client that comes with new keys. */
+  readonly code: string | undefined
   readonly clientName: string
   /** SubjectPublicKeyInfo, DER, of the TLS key; its possession is proved. */
   readonly publicKeyDer: Buffer
@@ -18,10 +21,13 @@ export interface EnrolmentRequest {
 
 /** @throws ERR_INVALID_INPUT naming the field. */
 export async function parseEnrolment(body: BodyOf<typeof enrolRoute>): Promise<EnrolmentRequest> {
+  if (body.auth !== undefined && body.code !== undefined)
+    throw invalidInput('code', 'cannot be combined with an auth secret')
   const { publicKeyDer } = await parseCertificateRequest(body.certificateRequest)
   return {
-    organisationName: parseShortName(body.organisation, 'organisation'),
+    organisationRef: parseShortName(body.organisation, 'organisation'),
     auth: body.auth,
+    code: body.code,
     clientName: parseShortName(body.clientName, 'clientName'),
     publicKeyDer,
     keyFingerprint: createHash('sha256').update(publicKeyDer).digest('hex') as Fingerprint,

@@ -41,6 +41,22 @@ export async function callServer<Spec extends RouteSpec>(
   }
 }
 
+/** Every row of a paged list. */
+export async function listWhole<Row>(
+  readPage: (
+    after: string | undefined,
+  ) => Promise<{ readonly rows: readonly Row[]; readonly next?: string | undefined }>,
+): Promise<readonly Row[]> {
+  const whole: Row[] = []
+  let after: string | undefined
+  do {
+    const { rows, next } = await readPage(after)
+    whole.push(...rows)
+    after = next
+  } while (after !== undefined)
+  return whole
+}
+
 function explain(error: unknown): unknown {
   if (hasCode(error, 'ERR_UNAVAILABLE'))
     return new DomainError('ERR_UNAVAILABLE', error.message, {

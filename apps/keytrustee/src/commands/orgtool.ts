@@ -11,16 +11,13 @@ import {
   requiredText,
 } from '@keyhsm/command-line'
 import { hasCode, parseFingerprint, parseShortName } from '@keyhsm/core'
-import {
-  addOrganisationRoute,
-  listOrganisationsRoute,
-  type ReplyOf,
-  setAuthRoute,
-  setClientStateRoute,
-} from '@keyhsm/protocol'
+import { addOrganisationRoute, setAuthRoute, setClientStateRoute } from '@keyhsm/protocol'
 import { asOption, callServer } from './control.js'
+import { listOrganisations } from './org.js'
+import type { ShownOrganisation } from './organisation-row.js'
 
-type Shown = ReplyOf<typeof listOrganisationsRoute>['organisations'][number]
+/** What the old product's list says of an organisation that does not expire. */
+const never = '9999-12-31T18:59:59'
 
 const nameOption = {
   flag: 'name',
@@ -56,8 +53,7 @@ export const orgtoolCommands: readonly Command[] = [
     name: 'list',
     summary: 'list organisations as JSON',
     options: [asOption],
-    run: async (input) =>
-      toOldJson((await callServer(input, listOrganisationsRoute)).organisations, null),
+    run: async (input) => toOldJson(await listOrganisations(input), null),
     print: printOldJson,
   },
   {
@@ -132,15 +128,15 @@ function logLine(io: Io, text: string): void {
   io.stderr.write(`${at} - keytrustee.server.orgtool - INFO - ${text}\n`)
 }
 
-/** The old tool's document: organisations by name. `expiration` and `key_info` have no meaning here. */
-function toOldJson(organisations: readonly Shown[], secret: string | null) {
-  const entries = organisations.map(({ name, uuid, contacts, createdAt, state }) => [
+/** The old tool's document: organisations by name. `expiration` is that of the auth secret; `key_info` has no meaning here. */
+function toOldJson(organisations: readonly ShownOrganisation[], secret: string | null) {
+  const entries = organisations.map(({ name, uuid, contacts, createdAt, state, authExpiresAt }) => [
     name,
     {
       auth_secret: secret,
       contacts,
       creation: createdAt.slice(0, 19),
-      expiration: null,
+      expiration: authExpiresAt?.slice(0, 19) ?? never,
       key_info: null,
       name,
       state: state === 'active' ? 0 : 1,

@@ -11,7 +11,7 @@ export interface Found {
 }
 
 export interface Lookup {
-  readonly operation: 'get' | 'remove' | 'undelete' | 'purge' | 'set-policy'
+  readonly operation: 'get' | 'describe' | 'remove' | 'undelete' | 'purge' | 'set-policy'
   readonly requestId: Uuid
   /** A handle, a deposit's uuid or a revision's uuid, as the caller wrote it. */
   readonly ref: string
@@ -25,8 +25,8 @@ export interface Lookup {
 export async function findOwn(trustee: Trustee, caller: Caller, lookup: Lookup): Promise<Found> {
   const shared = lookup.operation === 'get'
   const found = await findByRef(trustee.store, caller.client, { ref: lookup.ref, shared })
-  if (!found) return refuse(trustee, caller, lookup, 'not-found')
-  if (!believes(trustee, found)) return refuse(trustee, caller, lookup, 'grant')
+  if (!found) return refuseLookup(trustee, caller, lookup, 'not-found')
+  if (!believes(trustee, found)) return refuseLookup(trustee, caller, lookup, 'grant')
   return found
 }
 
@@ -46,7 +46,8 @@ async function findByRef(
   return undefined
 }
 
-function asUuid(ref: string): Uuid | undefined {
+/** Undefined for what is none. */
+export function asUuid(ref: string): Uuid | undefined {
   try {
     return parseUuid(ref)
   } catch {
@@ -62,12 +63,17 @@ function believes({ grants }: Trustee, { deposit, revision }: Found): boolean {
   )
 }
 
-async function refuse(
+/**
+ * One answer for what is absent, another's, or not ours. Describing what is not there is no attempt at anything, and is not
+ * audited.
+ */
+export async function refuseLookup(
   { audit }: Trustee,
   caller: Caller,
   { operation, requestId, ref }: Lookup,
   reason: 'not-found' | 'grant',
 ): Promise<never> {
+  if (operation === 'describe' && reason === 'not-found') throw noSuchDeposit()
   const subjects = [{ organisation: caller.organisation.uuid, ref }]
   const outcome = reason === 'grant' ? 'integrity' : 'refused'
   const actor = caller.client.uuid

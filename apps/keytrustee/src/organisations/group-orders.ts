@@ -3,7 +3,7 @@ import { DomainError, newUuid, parseShortName, parseUuid } from '@keyhsm/core'
 import { audited } from '../audited.js'
 import type { Client, Group, Organisation } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
-import { type Order, readOrganisation } from './organisation-orders.js'
+import { type Order, readOrganisation } from './change-organisation.js'
 
 export interface GroupOrder extends Order {
   readonly organisation: string

@@ -1,30 +1,17 @@
-/** What administrators order about organisations: add, list, new auth secret, suspend. */
-import { DomainError, newUuid, parseShortName, type Uuid } from '@keyhsm/core'
-import { audited, auditRefusal } from '../audited.js'
-import type { Organisation, Transaction } from '../store/store.js'
+/** What administrators order about organisations: add, suspend, rename, delete, set their recovery recipient. */
+import { kindOfRecipients } from '@keyhsm/client'
+import { DomainError, hasCode, invalidInput, newUuid, parseShortName } from '@keyhsm/core'
+import { audited } from '../audited.js'
+import type { Organisation } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
 import { hashAuthSecret, makeAuthSecret } from './auth-secret.js'
+import { changeOrganisation, type OrganisationOrder, readOwn } from './change-organisation.js'
 
-export interface Order {
-  readonly requestId: Uuid
-  /** The administrator. */
-  readonly actor: string
-}
-
-/** An organisation and the secret that is shown this once. */
-export interface WithAuth {
-  readonly organisation: Organisation
-  readonly auth: string | undefined
-}
-
-/** Shortest secret that an administrator may choose; made ones have 24 characters. */
-const minAuthCharacters = 12
-
-/** @throws ERR_ALREADY_EXISTS when the name is taken. */
+/** @throws ERR_ALREADY_EXISTS when the name is taken. @returns the secret that is shown this once, too */
 export async function addOrganisation(
   trustee: Trustee,
-  order: Order & { readonly name: string; readonly contacts: readonly string[] },
-): Promise<WithAuth & { readonly auth: string }> {
+  order: OrganisationOrder & { readonly contacts: readonly string[] },
+): Promise<{ readonly organisation: Organisation; readonly auth: string }> {
   const auth = makeAuthSecret()
   const organisation = trustee.grants.organisation({
     uuid: newUuid(),
@@ -34,87 +21,111 @@ export async function addOrganisation(
     contacts: order.contacts,
     createdAt: trustee.clock.now(),
   })
-  if (await trustee.store.findOrganisation({ name: organisation.name }))
-    throw new DomainError('ERR_ALREADY_EXISTS', `there is an organisation ${order.name} already`)
-  await write(trustee, order, { operation: 'org-add', organisation }, (transaction) =>
-    transaction.insertOrganisation(organisation),
+  const { uuid, name } = organisation
+  if (await trustee.store.findOrganisation({ name })) throw nameTaken(name)
+  const { requestId, actor } = order
+  const subjects = [{ organisation: uuid, name }]
+  await audited(trustee.audit, { operation: 'org-add', requestId, actor, subjects }, 'done', () =>
+    trustee.store.withTransaction((transaction) => transaction.insertOrganisation(organisation)),
   )
   return { organisation, auth }
 }
 
-/**
- * Replaces the auth secret: with a made one when `auth` is absent, with none (approval only) when it is empty.
- * @throws ERR_NOT_FOUND, ERR_INTEGRITY; ERR_INVALID_INPUT for a short secret.
- */
-export async function setAuth(
-  trustee: Trustee,
-  order: Order & { readonly name: string; readonly auth?: string },
-): Promise<WithAuth> {
-  const auth = order.auth ?? makeAuthSecret()
-  if (auth !== '' && auth.length < minAuthCharacters)
-    throw new DomainError(
-      'ERR_INVALID_INPUT',
-      `auth must be empty or at least ${minAuthCharacters} characters`,
-      {
-        faults: [
-          { field: 'auth', rule: `must be empty or at least ${minAuthCharacters} characters` },
-        ],
-      },
-    )
-  const before = await readOwn(trustee, order, 'org-set-auth')
-  const authHash = auth === '' ? undefined : await hashAuthSecret(auth)
-  const organisation = trustee.grants.organisation({ ...before, authHash })
-  await write(trustee, order, { operation: 'org-set-auth', organisation }, (transaction) =>
-    transaction.updateOrganisation(organisation),
-  )
-  return { organisation, auth: order.auth === undefined ? auth : undefined }
-}
-
 /** Suspends an organisation with all its clients, or lifts that. Acts from their next request on. */
-export async function setOrganisationState(
+export function setOrganisationState(
   trustee: Trustee,
-  order: Order & { readonly name: string; readonly state: Organisation['state'] },
+  order: OrganisationOrder & { readonly state: Organisation['state'] },
 ): Promise<Organisation> {
-  const before = await readOwn(trustee, order, 'org-set-state')
-  if (before.state === order.state) return before
-  const organisation = trustee.grants.organisation({ ...before, state: order.state })
-  await write(trustee, order, { operation: 'org-set-state', organisation }, (transaction) =>
-    transaction.updateOrganisation(organisation),
+  const { state } = order
+  return changeOrganisation(trustee, order, {
+    operation: 'org-set-state',
+    subject: { state },
+    change: (before) => ({ ...before, state }),
+  })
+}
+
+/** Gives an organisation another name; clients and deposits belong to its uuid and notice nothing. */
+export async function renameOrganisation(
+  trustee: Trustee,
+  order: OrganisationOrder & { readonly newName: string },
+): Promise<Organisation> {
+  const newName = parseShortName(order.newName, 'newName')
+  return changeOrganisation(trustee, order, {
+    operation: 'org-rename',
+    subject: { newName },
+    change: (before) => ({ ...before, name: newName }),
+  }).catch((error: unknown) => {
+    throw hasCode(error, 'ERR_ALREADY_EXISTS') ? nameTaken(newName) : error
+  })
+}
+
+/**
+ * Names the age recipient for which clients that pinned it seal besides, or with none takes it back: what was sealed stays as
+ * it is.
+ * @throws ERR_INVALID_INPUT for one that clients cannot seal for beside their own.
+ */
+export async function setRecovery(
+  trustee: Trustee,
+  order: OrganisationOrder & { readonly recipient: string | undefined },
+): Promise<Organisation> {
+  const { recipient: recovery } = order
+  if (recovery !== undefined && kindOf(recovery) !== 'hybrid')
+    throw invalidInput(
+      'recipient',
+      'must be a post-quantum hybrid age recipient (age1pq1…): clients seal with such keys, and kinds do not mix',
+    )
+  return changeOrganisation(trustee, order, {
+    operation: 'org-set-recovery',
+    subject: { recovery: recovery ?? 'none' },
+    change: (before) => ({ ...before, recovery }),
+  })
+}
+
+/**
+ * Deletes an organisation that has no deposits (purged ones do not count) and no clients but disabled ones, which go with it.
+ * @throws ERR_CONFLICT saying what it still has.
+ */
+export async function deleteOrganisation(
+  trustee: Trustee,
+  order: OrganisationOrder,
+): Promise<Organisation> {
+  const organisation = await readOwn(trustee, order, 'org-delete')
+  const { requestId, actor, name } = order
+  const { uuid } = organisation
+  const subjects = [{ organisation: uuid, name }]
+  await audited(
+    trustee.audit,
+    { operation: 'org-delete', requestId, actor, subjects },
+    'done',
+    () =>
+      trustee.store.withTransaction(async (transaction) => {
+        await transaction.lockOrganisation(uuid)
+        for (const state of ['active', 'waiting'] as const) {
+          const [client] = await transaction.listClients({ organisation: uuid, state, limit: 1 })
+          if (client) throw notEmpty(name, `${state} clients`, 'ktadmin client disable CLIENT')
+        }
+        const { deposits } = await transaction.listDeposits({ organisation: uuid, limit: 1 })
+        if (deposits.length > 0) throw notEmpty(name, 'deposits', 'ktadmin deposit purge DEPOSIT')
+        await transaction.deleteOrganisation(uuid)
+      }),
   )
   return organisation
 }
 
-/** @throws ERR_NOT_FOUND */
-export async function readOrganisation(
-  { store }: Pick<Trustee, 'store'>,
-  name: string,
-): Promise<Organisation> {
-  const organisation = await store.findOrganisation({ name: parseShortName(name, 'organisation') })
-  if (!organisation) throw new DomainError('ERR_NOT_FOUND', `there is no organisation ${name}`)
-  return organisation
+function kindOf(recipient: string): string | undefined {
+  try {
+    return kindOfRecipients([recipient])
+  } catch {
+    return undefined
+  }
 }
 
-async function readOwn(
-  { store, grants, audit }: Trustee,
-  { requestId, actor, name }: Order & { readonly name: string },
-  operation: string,
-): Promise<Organisation> {
-  const organisation = await readOrganisation({ store }, name)
-  if (grants.believesOrganisation(organisation)) return organisation
-  const subjects = [{ organisation: organisation.uuid, name }]
-  await auditRefusal(audit, { operation, requestId, actor, subjects }, 'integrity', 'grant')
-  throw new DomainError('ERR_INTEGRITY', 'the organisation’s row was not written by this server')
+function nameTaken(name: string): DomainError {
+  return new DomainError('ERR_ALREADY_EXISTS', `there is an organisation ${name} already`)
 }
 
-function write(
-  trustee: Trustee,
-  { requestId, actor }: Order,
-  { operation, organisation }: { readonly operation: string; readonly organisation: Organisation },
-  change: (transaction: Transaction) => Promise<void>,
-): Promise<void> {
-  const { uuid, name, state } = organisation
-  const subjects = [{ organisation: uuid, name, state }]
-  return audited(trustee.audit, { operation, requestId, actor, subjects }, 'done', () =>
-    trustee.store.withTransaction(change),
-  )
+function notEmpty(name: string, what: string, hint: string): DomainError {
+  return new DomainError('ERR_CONFLICT', `organisation ${name} still has ${what}`, {
+    hints: [hint],
+  })
 }

@@ -1,26 +1,19 @@
 /** The routes of the control socket, tied to what they do. */
 import type { Handle, Uuid } from '@keyhsm/core'
 import {
-  addOrganisationRoute,
   joinRoute,
   listAllDepositsRoute,
-  listClientsRoute,
   listHsmKeyUsesRoute,
-  listOrganisationsRoute,
   listRevocationsRoute,
   pruneConfirmRoute,
   pruneReportRoute,
   purgeAnyDepositRoute,
   type ReplyOf,
   revokeHsmKeyRoute,
-  setAuthRoute,
-  setClientStateRoute,
-  setOrganisationStateRoute,
   statusRoute,
   undeleteAnyDepositRoute,
 } from '@keyhsm/protocol'
 import { bindLogLevel, type BoundRoute, bindRoute, type OpenLog } from '@keyhsm/service'
-import { changeClientState } from '../clients/change-client-state.js'
 import { findAny } from '../deposits/find-any.js'
 import { believedPage, defaultPageSize } from '../deposits/list-deposits.js'
 import { purgeDeposit } from '../deposits/purge-deposit.js'
@@ -28,18 +21,14 @@ import { undeleteDeposit } from '../deposits/undelete-deposit.js'
 import { listHsmKeys } from '../hsm-keys/list-hsm-keys.js'
 import { pruneReported, reportOrphans } from '../hsm-keys/prune-hsm-keys.js'
 import { revokeHsmKey } from '../hsm-keys/revoke-hsm-key.js'
-import {
-  addOrganisation,
-  readOrganisation,
-  setAuth,
-  setOrganisationState,
-} from '../organisations/organisation-orders.js'
+import { readOrganisation } from '../organisations/change-organisation.js'
 import { type JoinDesk, type JoinResult, joinKeyHsm } from '../sealing/join-key-hsm.js'
 import type { KeyHsmLink } from '../sealing/key-hsm-link.js'
 import { notJoined } from '../sealing/sealing-state.js'
-import type { Client, Organisation, Revocation } from '../store/store.js'
+import type { Revocation } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
 import { orderOf } from './identify.js'
+import { enrolledRoutes, organisationRoutes } from './organisation-routes.js'
 import { policyRoutes } from './policy-routes.js'
 import { toPurgeReply } from './purge-reply.js'
 
@@ -55,60 +44,14 @@ export interface AdminRoutesOptions {
 
 export function adminRoutes(o: AdminRoutesOptions): readonly BoundRoute[] {
   return [
-    ...organisationRoutes(o),
-    ...identityRoutes(o),
+    ...organisationRoutes(o.trustee),
+    ...enrolledRoutes(o.trustee),
     ...depositRoutes(o),
     ...sealingRoutes(o),
     ...hsmKeyRoutes(o),
     ...policyRoutes(o.trustee),
     bindRoute(statusRoute, () => o.status()),
     bindLogLevel(o.log),
-  ]
-}
-
-function organisationRoutes({ trustee }: AdminRoutesOptions): BoundRoute[] {
-  return [
-    bindRoute(addOrganisationRoute, async ({ body, ...by }) => {
-      const { organisation, auth } = await addOrganisation(trustee, { ...orderOf(by), ...body })
-      return { organisation: toOrganisationReply(organisation), auth }
-    }),
-    bindRoute(listOrganisationsRoute, async () => {
-      const organisations = await trustee.store.listOrganisations()
-      return { organisations: organisations.map(toOrganisationReply) }
-    }),
-    bindRoute(setAuthRoute, async ({ params, body, ...by }) => {
-      const order = { ...orderOf(by), ...params, ...body }
-      const { organisation, auth } = await setAuth(trustee, order)
-      const reply = { organisation: toOrganisationReply(organisation) }
-      return auth === undefined ? reply : { ...reply, auth }
-    }),
-    bindRoute(setOrganisationStateRoute, async ({ params, body, ...by }) => {
-      const order = { ...orderOf(by), ...params, ...body }
-      return { organisation: toOrganisationReply(await setOrganisationState(trustee, order)) }
-    }),
-  ]
-}
-
-function identityRoutes({ trustee }: AdminRoutesOptions): BoundRoute[] {
-  const { store } = trustee
-  return [
-    bindRoute(listClientsRoute, async ({ query }) => {
-      const { organisation: name, state } = query
-      const organisation = await filterOf(trustee, name)
-      const clients = await store.listClients({
-        ...organisation,
-        ...(state === undefined ? {} : { state }),
-      })
-      const organisations = await store.listOrganisations()
-      const names = new Map(organisations.map(({ uuid, name: known }) => [uuid, known]))
-      return { clients: clients.map((client) => toClientReply(client, names)) }
-    }),
-    bindRoute(setClientStateRoute, async ({ params, body, ...by }) => {
-      const client = await changeClientState(trustee, { ...orderOf(by), ...params, ...body })
-      const organisation = await store.findOrganisation({ uuid: client.organisation })
-      const names = new Map([[client.organisation, organisation?.name ?? 'unknown']])
-      return { client: toClientReply(client, names) }
-    }),
   ]
 }
 
@@ -182,19 +125,6 @@ async function filterOf(
   return { organisation: (await readOrganisation(trustee, name)).uuid }
 }
 
-function toOrganisationReply(
-  row: Organisation,
-): ReplyOf<typeof listOrganisationsRoute>['organisations'][number] {
-  return {
-    uuid: row.uuid,
-    name: row.name,
-    state: row.state,
-    hasAuthSecret: row.authHash !== undefined,
-    contacts: [...row.contacts],
-    createdAt: row.createdAt.toISOString(),
-  }
-}
-
 function toRevocationReply(
   row: Revocation,
 ): ReplyOf<typeof listRevocationsRoute>['revocations'][number] {
@@ -204,21 +134,6 @@ function toRevocationReply(
     hsmKeyIds: [...hsmKeyIds],
     orderedAt: orderedAt.toISOString(),
     ...(doneAt === undefined ? {} : { doneAt: doneAt.toISOString() }),
-  }
-}
-
-function toClientReply(
-  row: Client,
-  names: ReadonlyMap<Uuid, string>,
-): ReplyOf<typeof listClientsRoute>['clients'][number] {
-  return {
-    uuid: row.uuid,
-    organisation: row.organisation,
-    organisationName: names.get(row.organisation) ?? 'unknown',
-    name: row.name,
-    state: row.state,
-    keyFingerprint: row.keyFingerprint,
-    createdAt: row.createdAt.toISOString(),
   }
 }
 

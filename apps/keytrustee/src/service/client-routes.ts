@@ -3,6 +3,7 @@ import type { X509Certificate } from 'node:crypto'
 import type { Handle, Uuid } from '@keyhsm/core'
 import {
   encodeBase64,
+  describeDepositRoute,
   enrolRoute,
   fingerprintRoute,
   getDepositRoute,
@@ -23,6 +24,7 @@ import {
 import { type BoundRoute, bindRoute, TextReply } from '@keyhsm/service'
 import { type EnrolmentDesk, enrolClient } from '../clients/enrol-client.js'
 import { parseEnrolment } from '../clients/enrolment-request.js'
+import { describeDeposit } from '../deposits/describe-deposit.js'
 import { findOwn } from '../deposits/find-own.js'
 import { listDeposits } from '../deposits/list-deposits.js'
 import { purgeDeposit } from '../deposits/purge-deposit.js'
@@ -89,6 +91,7 @@ function depositRoutes({ trustee }: ClientRoutesOptions): BoundRoute[] {
         deposits: usage.deposits,
         sealing: trustee.sealing.state,
         certificateExpiresAt: certificateExpiresAt.toISOString(),
+        ...(organisation.recovery === undefined ? {} : { recovery: organisation.recovery }),
       }
     }),
     bindRoute(putDepositRoute, ({ identity, requestId, params, body, headers }) => {
@@ -114,6 +117,10 @@ function depositRoutes({ trustee }: ClientRoutesOptions): BoundRoute[] {
         return { deposit, revision, content: encodeBase64(content) }
       },
     ),
+    bindRoute(describeDepositRoute, ({ identity, requestId, params: { ref } }) => {
+      const lookup = { operation: 'describe', requestId, ref } as const
+      return describeDeposit(trustee, clientOf(identity).caller, lookup)
+    }),
     bindRoute(listDepositsRoute, async ({ identity, requestId, query }) => {
       const page = { requestId, ...query } as { requestId: typeof requestId; after?: Handle }
       const { deposits, next } = await listDeposits(trustee, clientOf(identity).caller, page)

@@ -12,7 +12,7 @@ import {
 import { type BoundRoute, bindRoute } from '@keyhsm/service'
 import { findAny } from '../deposits/find-any.js'
 import { deleteGroup, saveGroup } from '../organisations/group-orders.js'
-import { readOrganisation } from '../organisations/organisation-orders.js'
+import { readOrganisation } from '../organisations/change-organisation.js'
 import { noSuchClient } from '../clients/change-client-state.js'
 import { explainPolicy } from '../policies/explain-policy.js'
 import { setPolicy } from '../policies/set-policy.js'

@@ -13,8 +13,16 @@ export interface Organisation extends Granted {
   readonly uuid: Uuid
   readonly name: string
   readonly state: 'active' | 'suspended'
-  /** scrypt hash with its parameters; undefined: enrolment only by approval. */
+  /** scrypt hash with its parameters; undefined: no secret. */
   readonly authHash: string | undefined
+  /** Clients are active at once, without a secret and without approval. */
+  readonly open?: boolean | undefined
+  /** Automatic enrolment, by secret or open, ends here; undefined: never. */
+  readonly authExpiresAt?: Date | undefined
+  /** Automatic enrolments that are left; undefined: any number. */
+  readonly authUsesLeft?: number | undefined
+  /** age recipient that clients shall seal for besides; its secret half is offline, with people. */
+  readonly recovery?: string | undefined
   readonly contacts: readonly string[]
   readonly createdAt: Date
 }
@@ -32,7 +40,15 @@ export interface Client extends Granted {
   readonly recipient: string
   /** Ed25519 signature of the recipient by the identity key, base64; clients that enrolled long ago have none. */
   readonly recipientSignature?: string | undefined
+  /** With this one-time code, until then, it may come with new keys. */
+  readonly reenrolment?: Reenrolment | undefined
   readonly createdAt: Date
+}
+
+export interface Reenrolment {
+  /** scrypt hash of the code. */
+  readonly hash: string
+  readonly until: Date
 }
 
 /** Clients of one organisation under one name. */

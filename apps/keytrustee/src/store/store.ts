@@ -36,7 +36,11 @@ export interface Reader {
   findOrganisation(
     by: { readonly uuid: Uuid } | { readonly name: string },
   ): Promise<Organisation | undefined>
-  listOrganisations(): Promise<readonly Organisation[]>
+  /** In the byte order of names; absent bounds: all. */
+  listOrganisations(page?: {
+    readonly after?: string
+    readonly limit?: number
+  }): Promise<readonly Organisation[]>
   findClient(
     by:
       | { readonly uuid: Uuid }
@@ -50,9 +54,14 @@ export interface Reader {
   listGroups(organisation: Uuid): Promise<readonly Group[]>
   listGroupsOf(client: Uuid): Promise<readonly Group[]>
   findRetrievalCount(deposit: Uuid): Promise<RetrievalCount | undefined>
+  /** In the order of organisations' uuids, then names. */
   listClients(filter: {
     readonly organisation?: Uuid
     readonly state?: Client['state']
+    /** The client after which to go on; one that is not there: nothing. */
+    readonly after?: Uuid
+    /** Absent: all. */
+    readonly limit?: number
   }): Promise<readonly Client[]>
   /** By handle within one owner's deposits; a purged one has given its handle back. */
   findDeposit(by: { readonly owner: Uuid; readonly handle: Handle }): Promise<Deposit | undefined>
@@ -61,6 +70,8 @@ export interface Reader {
     uuid: Uuid,
   ): Promise<{ readonly deposit: Deposit; readonly revision: number } | undefined>
   findRevision(deposit: Uuid, revision: number): Promise<Revision | undefined>
+  /** The same without its bytes. */
+  findRevisionMeta(deposit: Uuid, revision: number): Promise<RevisionMeta | undefined>
   /**
    * The hot path of a retrieval in one round trip: the owner's deposit by handle or by uuid, with the revision asked for
    * (the newest by handle or deposit uuid). Finds nothing for another owner's, with the same work done.
@@ -130,6 +141,11 @@ export interface Transaction extends Reader {
   insertOrganisation(organisation: Organisation): Promise<void>
   /** Changes all but `createdAt`. @throws ERR_NOT_FOUND; ERR_ALREADY_EXISTS when the name is taken. */
   updateOrganisation(organisation: Organisation): Promise<void>
+  /**
+   * Removes it with its groups, its clients and what is left of their purged deposits.
+   * @throws ERR_CONFLICT while it has a deposit that is not purged; ERR_NOT_FOUND
+   */
+  deleteOrganisation(uuid: Uuid): Promise<void>
   /**
    * @throws ERR_ALREADY_EXISTS when its uuid, its key or its name within the organisation is taken; ERR_NOT_FOUND when
    * the organisation is not there.

@@ -9,9 +9,10 @@ import { parseEnrolment } from '../../src/clients/enrolment-request.js'
 import { createAttemptLimit } from '../../src/organisations/attempt-limit.js'
 import {
   addOrganisation,
-  setAuth,
+  renameOrganisation,
   setOrganisationState,
 } from '../../src/organisations/organisation-orders.js'
+import { setAuth } from '../../src/organisations/set-auth.js'
 import { makeEnrolment } from '../support/running-server.js'
 import { makeSurroundings, type Surroundings } from '../support/surroundings.js'
 
@@ -98,6 +99,56 @@ describe('enrolClient', () => {
       client: waiting.client,
       state: 'active',
     })
+  })
+
+  test('a secret ends by time and by uses, looks like a wrong one then, and the audit says why', async () => {
+    const { at, enrol } = await desk()
+    const limits = { expiresInMs: 60_000, uses: 2 }
+    const { auth = '' } = await setAuth(at.trustee, { ...order(), name: 'PROD', ...limits })
+    const body = async (clientName: string) =>
+      (await makeEnrolment({ organisation: 'PROD', auth, clientName })).body
+    const [first, second, third] = [await body('one'), await body('two'), await body('three')]
+    expect((await enrol(first)).state).toBe('active')
+    expect((await at.store.findOrganisation({ name: 'PROD' }))?.authUsesLeft).toBe(1)
+    const raced = await Promise.allSettled([enrol(second), enrol(third)])
+    expect(raced.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    const usedUp = await failure(enrol(await body('four')))
+    expect([usedUp.code, usedUp.message]).toEqual([
+      'ERR_NOT_AUTHENTICATED',
+      'organisation or auth secret is not accepted',
+    ])
+    expect((await at.auditLines()).at(-1)).toMatchObject({ reason: 'auth-used-up' })
+    // Who is enrolled repeats its request without another use, also after the end.
+    at.clock.advance(60_000)
+    expect((await enrol(first)).state).toBe('active')
+    const again = await setAuth(at.trustee, { ...order(), name: 'PROD', expiresInMs: 60_000 })
+    at.clock.advance(60_000)
+    const late = await makeEnrolment({ organisation: 'PROD', auth: again.auth ?? '' })
+    const expired = await failure(enrol(late.body))
+    expect([expired.code, expired.message]).toEqual([usedUp.code, usedUp.message])
+    expect((await at.auditLines()).at(-1)).toMatchObject({ reason: 'auth-expired' })
+  })
+
+  test('an open organisation takes everybody at once, until its end; then by approval', async () => {
+    const { at, enrol } = await desk()
+    await setAuth(at.trustee, { ...order(), name: 'PROD', open: true, uses: 1 })
+    const body = async (clientName: string) =>
+      (await makeEnrolment({ organisation: 'PROD', clientName })).body
+    expect((await enrol(await body('one'))).state).toBe('active')
+    expect((await enrol(await body('two'))).state).toBe('waiting')
+    const stale = await makeEnrolment({ organisation: 'PROD', auth: 'a secret of before' })
+    expect((await failure(enrol(stale.body))).code).toBe('ERR_NOT_AUTHENTICATED')
+  })
+
+  test('a client of a renamed organisation renews by its uuid; a name that looks like one is no other', async () => {
+    const { at, auth, organisation, enrol } = await desk()
+    const { body } = await makeEnrolment({ organisation: 'PROD', auth })
+    const { client } = await enrol(body)
+    await renameOrganisation(at.trustee, { ...order(), name: 'PROD', newName: 'LIVE' })
+    expect((await failure(enrol(body))).code).toBe('ERR_NOT_AUTHENTICATED')
+    await addOrganisation(at.trustee, { ...order(), name: organisation.uuid, contacts: [] })
+    const { auth: _, ...renewal } = { ...body, organisation: organisation.uuid }
+    expect(await enrol(renewal)).toMatchObject({ client, state: 'active' })
   })
 
   test('only so many wait', async () => {

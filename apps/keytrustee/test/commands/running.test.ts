@@ -1,5 +1,5 @@
 /** Commands against a running server, as an operator types them. */
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { keytrusteeOrgtool, ktadmin } from '../../src/programs.js'
@@ -53,9 +53,51 @@ test('organisations and clients: add, enrol, approve, disable, enable, suspend',
   expect((await admin('org', 'set-auth', 'PROD', '--none')).stdout).toContain('by approval')
   expect((await admin('org', 'disable', 'PROD')).stdout).toMatch(/state: +suspended/)
   expect((await admin('org', 'enable', 'PROD')).stdout).toMatch(/state: +active/)
+  expect((await admin('client', 'reenrol', client, '--expires', '1h')).stdout).toMatch(
+    /code: +\S{24}/,
+  )
+  expect((await admin('client', 'enable', client)).stdout).toMatch(/state: +active/)
   const audit = await at.auditLines()
   expect(JSON.stringify(audit)).not.toContain('a secret of my own')
   expect(JSON.stringify(audit)).not.toContain(authSecret)
+})
+
+test('how clients enrol has an end; organisations are renamed and deleted; recovery is named', async () => {
+  const { root, admin } = await running()
+  await admin('org', 'add', 'PROD')
+  const limited = await admin('org', 'set-auth', 'PROD', '--expires', '7d', '--uses', '5')
+  expect(limited.stdout).toMatch(/by auth secret, until 2\S+Z, 5 left/)
+  const open = await admin('org', 'set-auth', 'PROD', '--open')
+  expect([open.exit, open.stderr]).toEqual([0, expect.stringContaining('warning: everybody')])
+  expect((await admin('org', 'list')).stdout).toContain('OPEN TO ANYBODY')
+  for (const wrong of [
+    ['--none', '--open'],
+    ['--none', '--uses', '1'],
+    ['--uses', '0'],
+    ['--expires', 'soon'],
+  ])
+    expect((await admin('org', 'set-auth', 'PROD', ...wrong)).exit).toBe(2)
+
+  const out = join(root, 'recovery.key')
+  const recovery = await admin('org', 'set-recovery', 'PROD', '--generate', '--out', out)
+  expect(recovery.stdout).toMatch(/fingerprint: +(\S\S:){31}\S\S/)
+  const file = await readFile(out, 'utf8')
+  expect(file).toMatch(/^AGE-SECRET-KEY-PQ-1/m)
+  expect((await stat(out)).mode & 0o777).toBe(0o600)
+  const again = await admin('org', 'set-recovery', 'PROD', '--generate', '--out', out)
+  expect(again.exit).toBe(2)
+  expect(await readFile(out, 'utf8')).toBe(file)
+  const recipient = /recipient: (\S+)/.exec(file)?.[1] ?? ''
+  for (const argv of [['--none'], ['--recipient', recipient]])
+    expect((await admin('org', 'set-recovery', 'PROD', ...argv)).exit).toBe(0)
+  for (const argv of [[], ['--generate'], ['--none', '--generate'], ['--recipient', 'age1x']])
+    expect((await admin('org', 'set-recovery', 'PROD', ...argv)).exit).toBe(2)
+
+  expect((await admin('org', 'rename', 'PROD', 'LIVE')).stdout).toMatch(/name: +LIVE/)
+  expect((await admin('org', 'delete', 'PROD', '--yes')).exit).toBe(1)
+  expect((await admin('org', 'delete', 'LIVE')).exit).toBe(2)
+  expect((await admin('org', 'delete', 'LIVE', '--yes')).stdout).toMatch(/deleted: +LIVE/)
+  expect((await admin('org', 'list', '--json')).stdout.trim()).toBe('[]')
 })
 
 test('deposits, HSM keys, status, audit', async () => {

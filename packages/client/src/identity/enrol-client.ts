@@ -11,12 +11,21 @@ import type { ClientKeys } from './client-keys.js'
 /** As what to enrol, and where. */
 export interface EnrolmentOrder {
   readonly server: string
-  readonly organisationName: string
+  /** Name or uuid. */
+  readonly organisation: string
   readonly clientName: string
   /** PEM by which the server is recognised. */
   readonly serverCertificates: string
-  /** The organisation's auth secret; without it an administrator approves. */
-  readonly auth: string | undefined
+  /** Without one an administrator approves. */
+  readonly proof?: EnrolmentProof
+}
+
+/** What shows that a client may enrol; secret. */
+export interface EnrolmentProof {
+  /** The organisation's auth secret. */
+  readonly auth?: string
+  /** One-time code of a client that lost its keys. */
+  readonly code?: string
 }
 
 /**
@@ -28,8 +37,8 @@ export async function enrolClient(order: EnrolmentOrder, keys: ClientKeys): Prom
   try {
     const recipient = await keys.recipient()
     const enrolment = await new TrusteeClient(transport).enrol({
-      organisation: order.organisationName,
-      ...(order.auth === undefined ? {} : { auth: order.auth }),
+      organisation: order.organisation,
+      ...order.proof,
       clientName: order.clientName,
       certificateRequest: await makeCertificateRequest(keys.tlsKey, order.clientName),
       identityKey: formatWriterKey(keys.identityKey),

@@ -17,8 +17,9 @@ export async function renewWhenDue(
 ): Promise<LocalClient> {
   if (!isDue(client.certificate, now)) return client
   try {
-    const { server, organisationName, clientName, serverCertificates } = client.settings
-    const order = { server, organisationName, clientName, serverCertificates, auth: undefined }
+    // By uuid: the organisation may have another name by now.
+    const { server, organisation, clientName, serverCertificates } = client.settings
+    const order = { server, organisation, clientName, serverCertificates }
     const { certificate } = await enrolClient(order, client.keys)
     if (certificate === undefined) return client
     await writeLocalClient(folder, client.settings, certificate)

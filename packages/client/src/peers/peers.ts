@@ -2,21 +2,15 @@
  * Other clients, as readers and trustees. What the server says of them is believed only as far as an identity key vouches
  * for it whose fingerprint the owner got from elsewhere.
  */
-import { createHash } from 'node:crypto'
 import { DomainError, type Fingerprint } from '@keyhsm/core'
 import { type findPeersRoute, isRecipientSigned, type ReplyOf } from '@keyhsm/protocol'
-import { parseWriterKey, rawWriterKey } from '../sealing/writer-key.js'
+import { identityFingerprintOfRaw, parseWriterKey, rawWriterKey } from '../sealing/writer-key.js'
 
 export type Peer = ReplyOf<typeof findPeersRoute>['clients'][number]
 
 /** SHA-256 of the raw identity key: what people compare. @param identityKey SPKI, base64. */
 export function identityFingerprint(identityKey: string): Fingerprint {
   return identityFingerprintOfRaw(rawWriterKey(parseWriterKey(identityKey, 'identityKey')))
-}
-
-/** The same for a raw Ed25519 key. */
-export function identityFingerprintOfRaw(raw: Buffer): Fingerprint {
-  return createHash('sha256').update(raw).digest('hex') as Fingerprint
 }
 
 /** @param pins identity keys (SPKI, base64). @throws ERR_INTEGRITY naming who is not pinned, and how to pin. */

@@ -1,15 +1,15 @@
 /** The reverse of sealing: no byte is returned before handle, organisation, writer and content are checked. */
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import { DomainError, type Handle, type Uuid } from '@keyhsm/core'
 import { digestOf, isSignedByWriter, parseSignedContent, type Statement } from './statement.js'
-import { parseWriterKey, rawWriterKey } from './writer-key.js'
+import { identityFingerprintOfRaw, parseWriterPin } from './writer-key.js'
 
 export interface OpeningOrder {
   readonly organisation: Uuid
   readonly handle: Handle
   /** age identities (secret) of the reader. */
   readonly identities: readonly string[]
-  /** Identity keys (SPKI, base64) of the writers that this reader believes. */
+  /** Identity keys (SPKI, base64) of the writers that this reader believes, or their SHA-256 fingerprints. */
   readonly writers: readonly string[]
 }
 
@@ -58,7 +58,9 @@ async function decrypt(sealed: Uint8Array, identities: readonly string[]): Promi
 }
 
 function isPinned(writer: Buffer, writers: readonly string[]): boolean {
-  return writers.some((pinned) => rawWriterKey(parseWriterKey(pinned, 'writers')).equals(writer))
+  return writers.some(
+    (pinned) => parseWriterPin(pinned, 'writers') === identityFingerprintOfRaw(writer),
+  )
 }
 
 /** One text for all: which of them it was helps only whoever changed it. */
@@ -71,7 +73,7 @@ function notOurs(cause?: unknown): DomainError {
 }
 
 function unknownWriter(writer: Buffer): DomainError {
-  const fingerprint = createHash('sha256').update(writer).digest('hex')
+  const fingerprint = identityFingerprintOfRaw(writer)
   return new DomainError('ERR_INTEGRITY', 'the content was not written by a pinned writer', {
     hints: [`SHA-256 of the writer's identity key: ${fingerprint}`],
   })

@@ -1,6 +1,6 @@
 /** Identity keys of writers: Ed25519, on the wire and in settings as SPKI in base64. */
-import { createPublicKey, type KeyObject } from 'node:crypto'
-import { invalidInput } from '@keyhsm/core'
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
+import { type Fingerprint, invalidInput, parseFingerprint } from '@keyhsm/core'
 import { decodeBase64, encodeBase64 } from '@keyhsm/protocol'
 
 /** Raw 32 bytes of an Ed25519 key, public or private. */
@@ -13,6 +13,20 @@ export function rawWriterKey(key: KeyObject): Buffer {
 export function formatWriterKey(key: KeyObject): string {
   const publicKey = key.type === 'private' ? createPublicKey(key) : key
   return encodeBase64(publicKey.export({ type: 'spki', format: 'der' }))
+}
+
+/** SHA-256 of a raw identity key: what people compare. */
+export function identityFingerprintOfRaw(raw: Buffer): Fingerprint {
+  return createHash('sha256').update(raw).digest('hex') as Fingerprint
+}
+
+/**
+ * The fingerprint of a writer given by its key or by that fingerprint: content names its writer's whole key itself.
+ * @throws ERR_INVALID_INPUT naming `field`
+ */
+export function parseWriterPin(text: string, field: string): Fingerprint {
+  if (/^[0-9a-f:]{64,95}$/i.test(text)) return parseFingerprint(text, field)
+  return identityFingerprintOfRaw(rawWriterKey(parseWriterKey(text, field)))
 }
 
 /** @throws ERR_INVALID_INPUT naming `field` for anything but an Ed25519 public key. */

@@ -47,8 +47,13 @@ export class MemoryReader implements Reader {
     return [...organisations.values()].find((organisation) => organisation.name === by.name)
   }
 
-  async listOrganisations(): Promise<readonly Organisation[]> {
-    return [...this.current().organisations.values()].sort((a, b) => compareText(a.name, b.name))
+  async listOrganisations(
+    page?: Parameters<Reader['listOrganisations']>[0],
+  ): Promise<readonly Organisation[]> {
+    return [...this.current().organisations.values()]
+      .filter(({ name }) => page?.after === undefined || name > page.after)
+      .sort((a, b) => compareText(a.name, b.name))
+      .slice(0, page?.limit)
   }
 
   async findClient(by: Parameters<Reader['findClient']>[0]): Promise<Client | undefined> {
@@ -125,17 +130,20 @@ export class MemoryReader implements Reader {
     return { deposit, revision: detached(revision) }
   }
 
-  async listClients(filter: {
-    readonly organisation?: Uuid
-    readonly state?: Client['state']
-  }): Promise<readonly Client[]> {
-    return [...this.current().clients.values()]
+  async listClients(filter: Parameters<Reader['listClients']>[0]): Promise<readonly Client[]> {
+    const sorted = [...this.current().clients.values()].sort(
+      (a, b) => compareText(a.organisation, b.organisation) || compareText(a.name, b.name),
+    )
+    const before = sorted.findIndex(({ uuid }) => uuid === filter.after)
+    if (filter.after !== undefined && before < 0) return []
+    return sorted
+      .slice(before + 1)
       .filter(
         ({ organisation, state }) =>
           organisation === (filter.organisation ?? organisation) &&
           state === (filter.state ?? state),
       )
-      .sort((a, b) => compareText(a.organisation, b.organisation) || compareText(a.name, b.name))
+      .slice(0, filter.limit)
   }
 
   async findDeposit(by: {
@@ -162,6 +170,11 @@ export class MemoryReader implements Reader {
   async findRevision(deposit: Uuid, revision: number): Promise<Revision | undefined> {
     const found = this.revisionOf(deposit, revision)
     return found && detached(found)
+  }
+
+  async findRevisionMeta(deposit: Uuid, revision: number): Promise<RevisionMeta | undefined> {
+    const found = this.revisionOf(deposit, revision)
+    return found && toMeta(found)
   }
 
   async findForRetrieval(

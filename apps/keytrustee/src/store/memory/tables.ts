@@ -95,3 +95,28 @@ export function detached(revision: Revision): Revision {
 }
 
 export type HsmKeyUses = Map<HsmKeyId, HsmKeyUse[]>
+
+/** An organisation with everything that refers to it; `deposits` are its own, all of them purged. */
+export function removeOrganisation(tables: Tables, uuid: Uuid, deposits: ReadonlySet<Uuid>): void {
+  const ofIt = ({ organisation }: { readonly organisation: Uuid }) => organisation === uuid
+  const ofThem = ({ deposit }: { readonly deposit: Uuid }) => deposits.has(deposit)
+  const gone = new Set([...tables.clients.values()].filter(ofIt).map((client) => client.uuid))
+  for (const deposit of deposits) {
+    tables.deposits.delete(deposit)
+    tables.readers.delete(deposit)
+    tables.retrievalCounts.delete(deposit)
+  }
+  removeWhere(tables.revisions, ofThem)
+  removeWhere(tables.retrievalRequests, ofIt)
+  removeWhere(tables.verdicts, ({ request }) => !tables.retrievalRequests.has(request))
+  removeWhere(tables.requests, ({ client }) => gone.has(client))
+  removeWhere(tables.groups, ofIt)
+  removeWhere(tables.clients, ofIt)
+  tables.organisations.delete(uuid)
+  const counted = tables.hsmKeyCounts.filter((row) => !ofIt(row))
+  tables.hsmKeyCounts.splice(0, tables.hsmKeyCounts.length, ...counted)
+}
+
+function removeWhere<Key, Row>(table: Map<Key, Row>, matches: (row: Row) => boolean): void {
+  for (const [key, row] of table) if (matches(row)) table.delete(key)
+}

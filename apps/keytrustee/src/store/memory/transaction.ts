@@ -15,7 +15,7 @@ import type {
   Verdict,
 } from '../store.js'
 import { MemoryReader, toMinute } from './reader.js'
-import { detached, pendingPutKey, requestKey, type Tables } from './tables.js'
+import { detached, pendingPutKey, removeOrganisation, requestKey, type Tables } from './tables.js'
 
 /** Writes into its own copy of the tables; the store swaps that copy in when the transaction commits. */
 export class MemoryTransaction extends MemoryReader implements Transaction {
@@ -38,6 +38,14 @@ export class MemoryTransaction extends MemoryReader implements Transaction {
     if (!before) throw missing()
     const { createdAt } = before
     this.tables.organisations.set(organisation.uuid, { ...organisation, createdAt })
+  }
+
+  async deleteOrganisation(uuid: Uuid): Promise<void> {
+    if (!this.tables.organisations.has(uuid)) throw missing()
+    const deposits = [...this.tables.deposits.values()].filter((row) => row.organisation === uuid)
+    const pending = [...this.tables.pendingPuts.values()].some((row) => row.organisation === uuid)
+    if (pending || deposits.some(({ state }) => state !== 'purged')) throw changedMeanwhile()
+    removeOrganisation(this.tables, uuid, new Set(deposits.map((row) => row.uuid)))
   }
 
   async insertClient(client: Client): Promise<void> {

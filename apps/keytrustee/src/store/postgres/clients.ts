@@ -1,10 +1,9 @@
-import type { Uuid } from '@keyhsm/core'
 import type { Client, Reader } from '../store.js'
-import { type Columns, change, findAll, findOne, type Queries } from './queries.js'
+import { type Columns, change, findAll, findOne, type Queries, type Value } from './queries.js'
 import { notFound } from './rules.js'
 
 const columns =
-  'uuid, organisation, name, state, key_fingerprint, identity_key, recipient, recipient_signature, created_at, grant_mac'
+  'uuid, organisation, name, state, key_fingerprint, identity_key, recipient, recipient_signature, reenrolment_hash, reenrolment_until, grant_mac, created_at'
 
 const byUuid = {
   name: 'clients_by_uuid',
@@ -22,22 +21,25 @@ const list = {
   name: 'clients_list',
   text: `select ${columns} from clients
     where ($1::uuid is null or organisation = $1) and ($2::text is null or state = $2)
-    order by organisation, name`,
+      and ($3::uuid is null or (organisation, name) >
+        (select organisation, name from clients as before where before.uuid = $3))
+    order by organisation, name limit $4`,
 }
 const insert = {
   name: 'clients_insert',
-  text: `insert into clients (${columns}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+  text: `insert into clients (${columns}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 }
 const update = {
   name: 'clients_update',
   text: `update clients
     set name = $2, state = $3, key_fingerprint = $4, identity_key = $5, recipient = $6,
-      recipient_signature = $7, grant_mac = $8
+      recipient_signature = $7, reenrolment_hash = $8, reenrolment_until = $9, grant_mac = $10
     where uuid = $1`,
 }
 
 function toClient(row: Columns): Client {
   const recipientSignature = row.optionalText('recipient_signature')
+  const hash = row.optionalText('reenrolment_hash')
   return {
     uuid: row.uuid('uuid'),
     organisation: row.uuid('organisation'),
@@ -47,6 +49,9 @@ function toClient(row: Columns): Client {
     identityKey: row.text('identity_key'),
     recipient: row.text('recipient'),
     ...(recipientSignature === undefined ? {} : { recipientSignature }),
+    ...(hash === undefined
+      ? {}
+      : { reenrolment: { hash, until: row.instant('reenrolment_until') } }),
     createdAt: row.instant('created_at'),
     grant: row.text('grant_mac'),
   }
@@ -64,21 +69,25 @@ export function findClient(
 
 export function listClients(
   queries: Queries,
-  filter: { readonly organisation?: Uuid; readonly state?: Client['state'] },
+  filter: Parameters<Reader['listClients']>[0],
 ): Promise<readonly Client[]> {
-  return findAll(queries, list, [filter.organisation ?? null, filter.state ?? null], toClient)
+  const { organisation = null, state = null, after = null, limit = null } = filter
+  return findAll(queries, list, [organisation, state, after, limit], toClient)
 }
 
 export async function insertClient(queries: Queries, row: Client): Promise<void> {
-  const { uuid, organisation, name, state, keyFingerprint, createdAt, grant } = row
-  const keys = [keyFingerprint, row.identityKey, row.recipient, row.recipientSignature ?? null]
-  await change(queries, insert, [uuid, organisation, name, state, ...keys, createdAt, grant])
+  const [uuid = null, ...others] = changeable(row)
+  await change(queries, insert, [uuid, row.organisation, ...others, row.createdAt])
 }
 
 export async function updateClient(queries: Queries, row: Client): Promise<void> {
+  if ((await change(queries, update, changeable(row))) === 0) throw notFound()
+}
+
+/** All but organisation and creation, in the order of the columns. */
+function changeable(row: Client): Value[] {
   const { uuid, name, state, keyFingerprint, identityKey, recipient, grant } = row
-  const { recipientSignature = null } = row
+  const { recipientSignature = null, reenrolment } = row
   const keys = [keyFingerprint, identityKey, recipient, recipientSignature]
-  const values = [uuid, name, state, ...keys, grant]
-  if ((await change(queries, update, values)) === 0) throw notFound()
+  return [uuid, name, state, ...keys, reenrolment?.hash ?? null, reenrolment?.until ?? null, grant]
 }

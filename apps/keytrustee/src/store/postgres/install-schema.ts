@@ -93,7 +93,10 @@ async function refuseNewer(client: pg.Client, known: readonly Migration[]): Prom
   )
 }
 
-/** Deposits and their revisions are never deleted by the service: it has no right to. */
+/**
+ * The service has no right to delete deposits, their revisions, clients or organisations; the one function it may run
+ * deletes what is left of an organisation without deposits.
+ */
 async function grantTo(client: pg.Client, role: string): Promise<void> {
   const to = pg.escapeIdentifier(role)
   const writable =
@@ -107,6 +110,7 @@ async function grantTo(client: pg.Client, role: string): Promise<void> {
     await client.query(
       `grant delete on pending_puts, requests, hsm_key_counts, groups, deposit_readers, retrieval_requests, verdicts to ${to}`,
     )
+    await client.query(`grant execute on function delete_organisation to ${to}`)
   })
 }
 

@@ -8,7 +8,15 @@ export interface Statement {
   readonly text: string
 }
 
-export type Value = string | number | Date | Buffer | null | readonly string[] | readonly number[]
+export type Value =
+  | string
+  | number
+  | boolean
+  | Date
+  | Buffer
+  | null
+  | readonly string[]
+  | readonly number[]
 
 export interface Result {
   readonly rows: readonly Columns[]
@@ -64,6 +72,15 @@ export class Columns {
 
   optionalInstant(name: string): Date | undefined {
     return this.row[name] === null ? undefined : this.instant(name)
+  }
+
+  flag(name: string): boolean {
+    const value = this.row[name]
+    return typeof value === 'boolean' ? value : unexpected(name)
+  }
+
+  optionalInteger(name: string): number | undefined {
+    return this.row[name] === null ? undefined : this.integer(name)
   }
 
   bytes(name: string): Buffer {

@@ -10,7 +10,7 @@ import { findOrganisation, listOrganisations } from './organisations.js'
 import { listPendingPuts } from './pending-puts.js'
 import type { Queries } from './queries.js'
 import { findRequest } from './requests.js'
-import { findHsmKeyUses, findRevision, listRevisions } from './revisions.js'
+import { findHsmKeyUses, findRevision, findRevisionMeta, listRevisions } from './revisions.js'
 import { findRetrievalCount } from './retrieval-counts.js'
 import { findRetrievalRequest, listRetrievalRequests, listVerdicts } from './retrieval-requests.js'
 import { findRevocation, listRevocations } from './revocations.js'
@@ -30,8 +30,8 @@ export class PostgresReader implements Reader {
     return findOrganisation(this.queries, by)
   }
 
-  listOrganisations() {
-    return listOrganisations(this.queries)
+  listOrganisations(page?: Filter<'listOrganisations'>) {
+    return listOrganisations(this.queries, page)
   }
 
   findClient(by: Filter<'findClient'>) {
@@ -52,6 +52,10 @@ export class PostgresReader implements Reader {
 
   findRevision(deposit: Uuid, revision: number) {
     return findRevision(this.queries, deposit, revision)
+  }
+
+  findRevisionMeta(deposit: Uuid, revision: number) {
+    return findRevisionMeta(this.queries, deposit, revision)
   }
 
   findForRetrieval(owner: Uuid, ref: { readonly handle: Handle } | { readonly uuid: Uuid }) {

@@ -46,6 +46,10 @@ const byNumber = {
   name: 'revisions_by_number',
   text: `select ${joinedColumns} from revisions where deposit = $1 and revision = $2`,
 }
+const metaByNumber = {
+  name: 'revisions_meta_by_number',
+  text: `select ${joinedMetaColumns} from revisions where deposit = $1 and revision = $2`,
+}
 const all = {
   name: 'revisions_all',
   text: `select ${joinedMetaColumns} from revisions where deposit = $1 order by revision`,
@@ -91,6 +95,14 @@ export function findRevision(
   revision: number,
 ): Promise<Revision | undefined> {
   return findOne(queries, byNumber, [deposit, revision], toRevision)
+}
+
+export function findRevisionMeta(
+  queries: Queries,
+  deposit: Uuid,
+  revision: number,
+): Promise<RevisionMeta | undefined> {
+  return findOne(queries, metaByNumber, [deposit, revision], toRevisionMeta)
 }
 
 export function listRevisions(queries: Queries, deposit: Uuid): Promise<readonly RevisionMeta[]> {

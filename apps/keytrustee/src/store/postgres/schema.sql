@@ -7,6 +7,29 @@ CREATE DOMAIN keytrustee.hsm_key_id AS text
 	CONSTRAINT hsm_key_id_check CHECK ((VALUE ~ '^[0-9a-f]{32}$'::text));
 CREATE DOMAIN keytrustee.short_name AS text COLLATE pg_catalog."C"
 	CONSTRAINT short_name_check CHECK ((VALUE ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'::text));
+CREATE FUNCTION keytrustee.delete_organisation(which uuid) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'keytrustee', 'pg_temp'
+    AS $$
+begin
+  perform from organisations where uuid = which for update;
+  if not found then return 'absent'; end if;
+  if exists (select from deposits where organisation = which and state <> 'purged')
+    or exists (select from pending_puts where organisation = which) then return 'in use'; end if;
+  delete from deposit_readers where deposit in (select uuid from deposits where organisation = which);
+  delete from retrieval_counts where deposit in (select uuid from deposits where organisation = which);
+  delete from retrieval_requests where organisation = which;
+  delete from revisions where deposit in (select uuid from deposits where organisation = which);
+  delete from deposits where organisation = which and state = 'purged';
+  delete from groups where organisation = which;
+  delete from usages where subject = which or subject in (select uuid from clients where organisation = which);
+  delete from hsm_key_counts where subject = which or subject in (select uuid from clients where organisation = which);
+  delete from requests where client in (select uuid from clients where organisation = which);
+  delete from clients where organisation = which;
+  delete from organisations where uuid = which;
+  return 'deleted';
+end
+$$;
 CREATE TABLE keytrustee.clients (
     uuid uuid NOT NULL,
     organisation uuid NOT NULL,
@@ -18,6 +41,9 @@ CREATE TABLE keytrustee.clients (
     created_at timestamp with time zone NOT NULL,
     grant_mac text NOT NULL,
     recipient_signature text,
+    reenrolment_hash text,
+    reenrolment_until timestamp with time zone,
+    CONSTRAINT clients_check CHECK (((reenrolment_hash IS NULL) = (reenrolment_until IS NULL))),
     CONSTRAINT clients_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'active'::text, 'disabled'::text])))
 );
 CREATE TABLE keytrustee.deposit_readers (
@@ -72,6 +98,11 @@ CREATE TABLE keytrustee.organisations (
     contacts text[] NOT NULL,
     created_at timestamp with time zone NOT NULL,
     grant_mac text NOT NULL,
+    auth_expires_at timestamp with time zone,
+    auth_uses_left integer,
+    open boolean DEFAULT false NOT NULL,
+    recovery text,
+    CONSTRAINT organisations_auth_uses_left_check CHECK ((auth_uses_left >= 0)),
     CONSTRAINT organisations_state_check CHECK ((state = ANY (ARRAY['active'::text, 'suspended'::text])))
 );
 CREATE TABLE keytrustee.pending_puts (

@@ -20,7 +20,12 @@ import { appendRevision, type DepositBefore, insertDeposit, updateDeposit } from
 import { saveReaders } from './deposit-readers.js'
 import { deleteGroup, saveGroup } from './groups.js'
 import { saveJoin } from './joins.js'
-import { insertOrganisation, lockOrganisation, updateOrganisation } from './organisations.js'
+import {
+  deleteOrganisation,
+  insertOrganisation,
+  lockOrganisation,
+  updateOrganisation,
+} from './organisations.js'
 import { deletePendingPut, deletePendingPutsOf, insertPendingPut } from './pending-puts.js'
 import { PostgresReader, subjectOf } from './reader.js'
 import { deleteRequestsBefore, insertRequest } from './requests.js'
@@ -67,6 +72,10 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
 
   updateOrganisation(organisation: Organisation) {
     return updateOrganisation(this.queries, organisation)
+  }
+
+  deleteOrganisation(uuid: Uuid) {
+    return deleteOrganisation(this.queries, uuid)
   }
 
   async insertClient(client: Client): Promise<void> {

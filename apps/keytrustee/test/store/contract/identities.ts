@@ -1,4 +1,4 @@
-import { newUuid } from '@keyhsm/core'
+import { newUuid, type Uuid } from '@keyhsm/core'
 import { describe, expect, it } from 'vitest'
 import type { Join, Store } from '../../../src/store/store.js'
 import {
@@ -8,6 +8,8 @@ import {
   minutesAfter,
   noon,
   organisationRow,
+  pendingPutRow,
+  putDeposit,
 } from '../../support/rows.js'
 
 export function describeIdentities(current: () => Store): void {
@@ -22,6 +24,10 @@ function describeOrganisations(current: () => Store): void {
       const row = organisationRow({
         contacts: ['a@example.org', 'quote"back\\slash', ''],
         authHash: undefined,
+        open: true,
+        authExpiresAt: minutesAfter(noon, 3),
+        authUsesLeft: 0,
+        recovery: 'age1pq1example',
       })
       await current().withTransaction((transaction) => transaction.insertOrganisation(row))
       expect(await current().findOrganisation({ uuid: row.uuid })).toEqual(row)
@@ -44,6 +50,43 @@ function describeOrganisations(current: () => Store): void {
       expect(listed.filter((name) => name.endsWith(unique))).toEqual([names[2], names[0], names[1]])
     })
 
+    it('lists them page by page', async () => {
+      const unique = newUuid()
+      const names = [`P1-${unique}`, `P2-${unique}`, `P3-${unique}`]
+      for (const name of names)
+        await current().withTransaction((transaction) =>
+          transaction.insertOrganisation(organisationRow({ name })),
+        )
+      const page = await current().listOrganisations({ after: names[0] ?? '', limit: 2 })
+      expect(page.map(({ name }) => name)).toEqual([names[1], names[2]])
+    })
+
+    it('deletes an organisation with its clients, groups and purged deposits, but no living one', async () => {
+      const { organisation, client } = await enrol(current())
+      const other = await enrol(current())
+      const { deposit } = await putDeposit(current(), client)
+      const remove = (uuid: Uuid) =>
+        current().withTransaction((transaction) => transaction.deleteOrganisation(uuid))
+      await expect(remove(organisation.uuid)).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
+      await current().withTransaction(async (transaction) => {
+        await transaction.updateDeposit({ ...deposit, state: 'purging' })
+        await transaction.updateDeposit({ ...deposit, state: 'purged' })
+        await transaction.insertPendingPut(pendingPutRow(client))
+      })
+      await expect(remove(organisation.uuid)).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
+      const pending = (await current().listPendingPuts()).find((row) => row.client === client.uuid)
+      await current().withTransaction(async (transaction) => {
+        if (pending)
+          await transaction.deletePendingPut(pending.requestId, client.uuid, pending.handle)
+      })
+      await remove(organisation.uuid)
+      expect(await current().findOrganisation({ uuid: organisation.uuid })).toBeUndefined()
+      expect(await current().findClient({ uuid: client.uuid })).toBeUndefined()
+      expect(await current().findDepositByUuid(deposit.uuid)).toBeUndefined()
+      expect(await current().findClient({ uuid: other.client.uuid })).toEqual(other.client)
+      await expect(remove(organisation.uuid)).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' })
+    })
+
     it('refuses a taken uuid or name', async () => {
       const { organisation } = await enrol(current())
       for (const clash of [{ uuid: organisation.uuid }, { name: organisation.name }]) {
@@ -62,6 +105,10 @@ function describeOrganisations(current: () => Store): void {
         state: 'suspended' as const,
         authHash: undefined,
         contacts: [],
+        open: true,
+        authExpiresAt: minutesAfter(noon, 4),
+        authUsesLeft: 7,
+        recovery: 'age1pq1other',
         grant: fingerprintOf('other'),
         createdAt: minutesAfter(noon, 9),
       }
@@ -113,6 +160,20 @@ function describeClients(current: () => Store): void {
       expect((await current().listClients({})).length).toBeGreaterThanOrEqual(3)
     })
 
+    it('lists page by page in the order of names', async () => {
+      const { organisation, client } = await enrol(current())
+      const second = clientRow(organisation.uuid)
+      const third = clientRow(organisation.uuid)
+      for (const row of [third, second])
+        await current().withTransaction((transaction) => transaction.insertClient(row))
+      const of = { organisation: organisation.uuid, limit: 1 }
+      const sorted = [client, second, third].sort((a, b) => (a.name < b.name ? -1 : 1))
+      expect(await current().listClients(of)).toEqual(sorted.slice(0, 1))
+      const after = { ...of, after: sorted[0]?.uuid as Uuid }
+      expect(await current().listClients(after)).toEqual(sorted.slice(1, 2))
+      expect(await current().listClients({ ...of, after: newUuid() })).toEqual([])
+    })
+
     it('refuses a taken uuid, key or name within the organisation, but the name in another', async () => {
       const { organisation, client } = await enrol(current())
       const elsewhere = await enrol(current())
@@ -149,6 +210,8 @@ function describeClients(current: () => Store): void {
         keyFingerprint: fingerprintOf(`renewed ${client.uuid}`),
         identityKey: 'other',
         recipient: 'age1other',
+        recipientSignature: 'signed',
+        reenrolment: { hash: 'scrypt', until: minutesAfter(noon, 5) },
         grant: fingerprintOf('regranted'),
       }
       await current().withTransaction((transaction) =>
