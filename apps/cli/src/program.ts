@@ -9,6 +9,7 @@ import { pinCommand } from './commands/pin.js'
 import { policyCommand } from './commands/policy.js'
 import { purgeCommand } from './commands/purge.js'
 import { putCommand } from './commands/put.js'
+import { recoveryCommand } from './commands/recovery.js'
 import { registerCommand } from './commands/register.js'
 import { removeCommand } from './commands/remove.js'
 import { requestCommands } from './commands/requests.js'
@@ -33,6 +34,7 @@ export const program: Program = {
     policyCommand,
     pinCommand,
     shareCommand,
+    recoveryCommand,
     ...requestCommands,
     purgeCommand,
     statusCommand,

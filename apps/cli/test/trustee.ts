@@ -8,6 +8,7 @@ import {
   type BodyOf,
   decodeBase64,
   encodeBase64,
+  describeDepositRoute,
   enrolRoute,
   getDepositRoute,
   listDepositsRoute,
@@ -52,6 +53,8 @@ export class TestTrustee {
   readonly deposits = new Map<string, Kept[]>()
   /** Clients by the fingerprint of their public key. */
   readonly clients = new Map<string, { uuid: Uuid; name: string; approved: boolean }>()
+  /** The recovery recipient that it announces. */
+  recovery: string | undefined
   /** Thrown by the next requests of clients, one each. */
   readonly faults: DomainError[] = []
   /** What the server answers instead of the deposit that was asked for. */
@@ -106,6 +109,7 @@ export class TestTrustee {
       bindRoute(selfRoute, async ({ identity }) => this.#self(String(identity?.fingerprint))),
       bindRoute(putDepositRoute, async (request) => this.#put(request)),
       bindRoute(getDepositRoute, async ({ params }) => this.#get(params.ref)),
+      bindRoute(describeDepositRoute, async ({ params }) => this.#describe(params.ref)),
       bindRoute(listDepositsRoute, async ({ query }) => this.#list(query)),
       bindRoute(removeDepositRoute, async ({ params }) => this.#remove(params.ref)),
     ]
@@ -124,12 +128,13 @@ export class TestTrustee {
     this.enrolments.push(body)
     const { publicKeyDer } = await parseCertificateRequest(body.certificateRequest)
     const fingerprint = fingerprintOfKey(publicKeyDer)
-    if (body.organisation !== 'org' || (body.auth !== undefined && body.auth !== this.auth))
+    const ours = ['org', organisation].includes(body.organisation)
+    if (!ours || (body.auth !== undefined && body.auth !== this.auth))
       throw new DomainError('ERR_NOT_ALLOWED', 'organisation or auth secret is wrong')
     const known = this.clients.get(fingerprint) ?? {
       uuid: randomUUID() as Uuid,
       name: body.clientName,
-      approved: body.auth !== undefined,
+      approved: body.auth !== undefined || body.code !== undefined,
     }
     this.clients.set(fingerprint, known)
     const authority = this.#authority as KeyedCertificate
@@ -139,7 +144,11 @@ export class TestTrustee {
       organisation,
       authority: authority.certificate,
       ...(known.approved
-        ? { state: 'active' as const, certificate: await issueClientCertificate(issued) }
+        ? {
+            state: 'active' as const,
+            certificate: await issueClientCertificate(issued),
+            ...this.#announced(),
+          }
         : { state: 'waiting' as const }),
     }
   }
@@ -155,7 +164,12 @@ export class TestTrustee {
       deposits: this.deposits.size,
       sealing: 'pass-through',
       certificateExpiresAt: laterOn,
+      ...this.#announced(),
     }
+  }
+
+  #announced(): { readonly recovery?: string } {
+    return this.recovery === undefined ? {} : { recovery: this.recovery }
   }
 
   #put({ params, body, headers }: RouteRequest<typeof putDepositRoute>): Deposit {
@@ -190,6 +204,11 @@ export class TestTrustee {
     this.#arrived('get')
     const { deposit, content } = this.swaps.get(ref) ?? this.#find(ref)
     return { deposit, revision: deposit.revision, content: encodeBase64(content) }
+  }
+
+  #describe(ref: string): Deposit {
+    this.#arrived('describe')
+    return this.#find(ref).deposit
   }
 
   #find(ref: string): Kept {

@@ -21,4 +21,10 @@ export type {
   Program,
   ServiceUser,
 } from './records.js'
+export {
+  enrolmentProofOf,
+  recognitionOf,
+  recoveryFingerprintOf,
+  registrationOptions,
+} from './registration-options.js'
 export { runProgram } from './run-program.js'

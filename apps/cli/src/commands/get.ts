@@ -1,7 +1,14 @@
 /** `keytrustee get`: retrieves a deposit and opens it; not a byte is written before it is proved genuine. */
 import { access, constants, lstat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { type LocalClient, openAsClient, type Retrieved, writePrivateFile } from '@keyhsm/client'
+import {
+  type LocalClient,
+  openAsClient,
+  parseIdentities,
+  parseWriterPin,
+  type Retrieved,
+  writePrivateFile,
+} from '@keyhsm/client'
 import {
   type Command,
   type Input,
@@ -68,7 +75,9 @@ export const getCommand: Command = {
       flag: 'writer',
       value: 'KEY',
       repeatable: true,
-      describe: 'identity key (SPKI, base64) of another writer to believe this once',
+      describe:
+        'identity key (SPKI, base64) of another writer to believe this once, or its SHA-256',
+      check: (text) => parseWriterPin(text, '--writer'),
     },
   ],
   run: get,
@@ -137,8 +146,7 @@ async function opened(
   { client, plain, input }: { client: LocalClient; plain: boolean; input: Input },
 ): Promise<Buffer> {
   if (plain || client.settings.sealing === 'none') return retrieved.content
-  const identity = input.files['identity']?.toString('utf8').trim()
-  const identities = identity === undefined ? [] : [identity]
+  const identities = parseIdentities(input.files['identity']?.toString('utf8') ?? '')
   return await openAsClient(retrieved, client, {
     identities,
     writers: optionTexts(input, 'writer'),

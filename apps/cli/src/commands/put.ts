@@ -25,6 +25,7 @@ import {
 } from '@keyhsm/command-line'
 import { type Handle, invalidInput, parseHandle } from '@keyhsm/core'
 import type { TrusteesField } from '@keyhsm/protocol'
+import { sayRecovery } from '../recovery-words.js'
 import { type Lent, withTrustee } from '../with-trustee.js'
 
 const scopes: readonly string[] = ['deposit', 'organisation', 'service'] satisfies PutScope[]
@@ -88,11 +89,14 @@ async function put(input: Input, io: Io): Promise<Deposit> {
   const wish = policyOf(input)
   const prepare = (client: LocalClient) => readContent(input, io, maxContentBytesOf(client))
   return await withTrustee(input, prepare, async (lent, content) => {
-    const { trustee } = lent
+    const { trustee, client } = lent
+    const plain = isPlain(input, lent)
+    const announced = plain ? undefined : (await trustee.self()).recovery
+    sayRecovery({ pinned: client.settings.recovery, announced }, io)
     const present = optionGiven(input, 'replace') ? await trustee.find(handle) : undefined
     const policy = wish ?? present?.policy
     const trustees = await trusteesOf(input, lent)
-    const sealed = await sealFor(content, lent, { handle, policy, plain: isPlain(input, lent) })
+    const sealed = await sealFor(content, lent, { handle, policy, plain })
     const condition: PutCondition =
       present === undefined ? 'absent' : { revision: present.revision }
     const scope = optionText(input, 'scope') as PutScope | undefined

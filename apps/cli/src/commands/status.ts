@@ -1,6 +1,7 @@
 /** `keytrustee status`: who this client is, and whether its server answers. */
 import {
   findClientSettings,
+  fingerprintOfRecipient,
   fingerprintOf,
   formatFingerprint,
   formatWriterKey,
@@ -17,6 +18,15 @@ export const statusCommand: Command = {
   summary: 'say who this client is and whether its server answers',
   run: status,
   print: (value: Status, io) => printFields(value, io),
+}
+
+/** For which recovery recipient this client seals besides. */
+function recoveryOf(pinned: string | undefined, announced: string | undefined): string {
+  if (pinned !== undefined) {
+    const same = announced === pinned ? '' : ' (the server announces another one, or none)'
+    return `${fingerprintOfRecipient(pinned)}${same}`
+  }
+  return announced === undefined ? 'none' : 'not pinned: see keytrustee recovery'
 }
 
 async function status(input: Input): Promise<Status> {
@@ -43,6 +53,7 @@ async function status(input: Input): Promise<Status> {
         deposits: self.deposits,
         sealing: self.sealing,
         clientSealing: settings.sealing ?? 'age',
+        recovery: recoveryOf(settings.recovery, self.recovery),
         certificateExpiresAt: self.certificateExpiresAt,
       }
     },

@@ -1,18 +1,20 @@
 /** `keytrustee-kms init`: makes this instance: the client it is on the Trustee Server, TLS pair, audit key, configuration files. */
 import {
   type Command,
-  findSecret,
+  enrolmentProofOf,
   type Input,
   type Io,
-  optionGiven,
   optionText,
   printFields,
+  recognitionOf,
+  recoveryFingerprintOf,
+  registrationOptions,
 } from '@keyhsm/command-line'
 import { originOf, recogniseServer } from '@keyhsm/client'
-import { invalidInput, parseFingerprint, parseShortName } from '@keyhsm/core'
+import { invalidInput } from '@keyhsm/core'
 import { initialiseFiles } from '../identity/initialise-files.js'
 import { joinInstallation } from '../identity/join-installation.js'
-import { type Registered, registerKms } from '../identity/register-kms.js'
+import { type RegisteredKms, registerKms } from '../identity/register-kms.js'
 import { proveConnection } from '../identity/prove-connection.js'
 import { pathsOf } from './folder.js'
 
@@ -22,45 +24,10 @@ export const initCommand: Command = {
   name: 'init',
   summary: 'make a KMS, or a further instance of one with --join',
   options: [
-    {
-      flag: 'server',
-      value: 'URL',
-      describe: 'https://host:11371 of the Trustee Server',
-      check: (text) => originOf(text, '--server'),
-    },
-    {
-      flag: 'org',
-      value: 'O',
-      describe: 'name of the organisation',
-      check: (text) => parseShortName(text, '--org'),
-    },
-    {
-      flag: 'auth-file',
-      value: 'F',
-      describe: "file with the organisation's auth secret, - for standard input",
-      file: true,
-      secret: true,
-      maxBytes: 4096,
-    },
-    {
-      flag: 'server-fingerprint',
-      value: 'F',
-      describe: "SHA-256 fingerprint of the server's certificate",
-      check: (text) => parseFingerprint(text, '--server-fingerprint'),
-    },
-    {
-      flag: 'cacert',
-      value: 'F',
-      describe: "the server's certificate or the CA that issued it, PEM",
-      file: true,
-      maxBytes: 1024 * 1024,
-    },
-    {
-      flag: 'clientname',
-      value: 'N',
-      describe: `name of this KMS in the organisation, default ${defaultClientName}`,
-      check: (text) => parseShortName(text, '--clientname'),
-    },
+    ...registrationOptions({
+      checkServer: (text) => originOf(text, '--server'),
+      defaultName: defaultClientName,
+    }),
     {
       flag: 'join',
       value: 'F',
@@ -75,11 +42,6 @@ export const initCommand: Command = {
       repeatable: true,
     },
     { flag: 'port', value: 'N', describe: 'port of the listener, default 9600', check: checkPort },
-    {
-      flag: 'yes',
-      short: 'y',
-      describe: 'take the server that answers, without comparing its fingerprint',
-    },
   ],
   run: init,
   print: (made: object, io: Io) => printFields({ ...made }, io),
@@ -106,30 +68,15 @@ async function init(input: Input, io: Io): Promise<object> {
   return { ...registered, made: made.length === 0 ? 'nothing, all was there' : made.join(', ') }
 }
 
-async function register(input: Input, io: Io): Promise<Registered> {
+async function register(input: Input, io: Io): Promise<RegisteredKms> {
   const server = optionText(input, 'server')
-  const organisationName = optionText(input, 'org')
   return registerKms(pathsOf(input), {
     server: server === undefined ? undefined : originOf(server, '--server'),
-    organisationName,
-    clientName: optionText(input, 'clientname') ?? defaultClientName,
-    findAuth: () =>
-      findSecret(input, io, {
-        flag: 'auth',
-        fileFlag: 'auth-file',
-        env: 'KEYTRUSTEE_AUTH',
-        prompt: 'Auth secret',
-      }),
-    recognise: (url, pinned) =>
-      recogniseServer(
-        url,
-        {
-          fingerprint: optionText(input, 'server-fingerprint'),
-          cacert: input.files['cacert']?.toString('utf8'),
-          pinned,
-          takeIt: optionGiven(input, 'yes'),
-        },
-        io,
-      ),
+    organisationName: optionText(input, 'org'),
+    clientName: optionText(input, 'clientname'),
+    defaultName: () => defaultClientName,
+    recoveryFingerprint: recoveryFingerprintOf(input),
+    findProof: () => enrolmentProofOf(input, io),
+    recognise: (url, pinned) => recogniseServer(url, recognitionOf(input, pinned), io),
   })
 }

@@ -5,13 +5,13 @@ import { findClientSettings, readLocalClient, writePrivateFile } from '@keyhsm/c
 import { DomainError } from '@keyhsm/core'
 import type { Paths } from '../paths.js'
 import { clientFiles, parseBundle } from './bundle.js'
-import type { Registered } from './register-kms.js'
+import type { RegisteredKms } from './register-kms.js'
 
 /**
  * Takes the identity out of a bundle. Doing it again with the same bundle changes nothing.
  * @throws ERR_INVALID_INPUT for another file; ERR_ALREADY_EXISTS when this is registered as another client.
  */
-export async function joinInstallation(paths: Paths, bundle: Buffer): Promise<Registered> {
+export async function joinInstallation(paths: Paths, bundle: Buffer): Promise<RegisteredKms> {
   const files = parseBundle(bundle)
   const earlier = await findClientSettings(paths.client)
   const given = JSON.parse(files['client.json'] ?? '{}') as { client?: unknown }

@@ -1,66 +1,36 @@
 /** The first instance enrols a client; whoever comes later must be the same one. */
 import {
   type ClientSettings,
-  type Enrolment,
-  enrolClient,
   findClientSettings,
-  makeClientKeys,
-  writeLocalClient,
+  registerClient,
+  type Registration,
 } from '@keyhsm/client'
-import { DomainError, hasCode, invalidInput, parseUuid } from '@keyhsm/core'
+import { DomainError, hasCode } from '@keyhsm/core'
 import type { Paths } from '../paths.js'
 
-export interface Registered {
+export interface RegisteredKms {
   readonly client: string
   readonly clientName: string
   readonly server: string
   readonly state: 'active' | 'waiting'
 }
 
-export interface RegisterOrder {
-  /** Absent: what an earlier call said. */
-  readonly server: string | undefined
-  readonly organisationName: string | undefined
-  readonly clientName: string
-  findAuth(): string | undefined
-  /** PEM to pin the server by, decided before anything secret is sent. */
-  recognise(url: string, pinned: string | undefined): Promise<string>
-}
-
-/** Enrols, or finishes what waits for approval; an active registration stays as it is. @throws what recognising and enrolling throw. */
-export async function registerKms(paths: Paths, order: RegisterOrder): Promise<Registered> {
+/** Enrols, or finishes what waits for approval; an active registration stays as it is. @throws what registering throws. */
+export async function registerKms(paths: Paths, wish: Registration): Promise<RegisteredKms> {
   const earlier = await findClientSettings(paths.client)
-  if (earlier?.state === 'active') return toRegistered(requireSame(earlier, order))
-  const { server, organisationName } = readPlace(order, earlier)
-  const { clientName } = order
-  const auth = order.findAuth()
-  const pinned = earlier?.server === server ? earlier.serverCertificates : undefined
-  const serverCertificates = await order.recognise(server, pinned)
-  const keys = await makeClientKeys(paths.client)
-  const wish = { server, organisationName, clientName, serverCertificates }
-  const enrolment = await enrolClient({ ...wish, auth }, keys).catch((error: unknown) => {
-    if (hasCode(error, 'ERR_ALREADY_EXISTS')) throw anotherKms(clientName, error)
+  if (earlier?.state === 'active') return toRegistered(requireSame(earlier, wish))
+  const { settings } = await registerClient(paths.client, wish).catch((error: unknown) => {
+    if (hasCode(error, 'ERR_ALREADY_EXISTS')) throw anotherKms(wish, error)
     throw error
   })
-  const settings = toSettings(wish, enrolment)
-  await writeLocalClient(paths.client, settings, enrolment.certificate)
   return toRegistered(settings)
 }
 
-/** Where to enrol; what waits is finished without repeating it. */
-function readPlace(order: RegisterOrder, earlier: ClientSettings | undefined) {
-  const server = order.server ?? earlier?.server
-  const organisationName = order.organisationName ?? earlier?.organisationName
-  if (server === undefined) throw invalidInput('--server', 'is required')
-  if (organisationName === undefined) throw invalidInput('--org', 'is required')
-  return { server, organisationName }
-}
-
 /** Two instances with two identities would each see only half of the zone keys: the worst fault that this product line knew. */
-function anotherKms(clientName: string, cause: unknown): DomainError {
+function anotherKms({ clientName, defaultName }: Registration, cause: unknown): DomainError {
   return new DomainError(
     'ERR_ALREADY_EXISTS',
-    `the organisation has a KMS called ${clientName} already`,
+    `the organisation has a KMS called ${clientName ?? defaultName()} already`,
     {
       cause,
       hints: [
@@ -72,10 +42,10 @@ function anotherKms(clientName: string, cause: unknown): DomainError {
   )
 }
 
-function requireSame(earlier: ClientSettings, order: RegisterOrder): ClientSettings {
+function requireSame(earlier: ClientSettings, wish: Registration): ClientSettings {
   const same =
-    (order.server ?? earlier.server) === earlier.server &&
-    (order.organisationName ?? earlier.organisationName) === earlier.organisationName
+    (wish.server ?? earlier.server) === earlier.server &&
+    (wish.organisationName ?? earlier.organisationName) === earlier.organisationName
   if (same) return earlier
   throw new DomainError(
     'ERR_ALREADY_EXISTS',
@@ -84,26 +54,6 @@ function requireSame(earlier: ClientSettings, order: RegisterOrder): ClientSetti
   )
 }
 
-function toSettings(
-  wish: Omit<RegisterOrder, 'findAuth' | 'recognise'> & {
-    readonly server: string
-    readonly organisationName: string
-    readonly serverCertificates: string
-  },
-  enrolment: Enrolment,
-): ClientSettings {
-  return {
-    version: 1,
-    server: wish.server,
-    serverCertificates: wish.serverCertificates,
-    organisationName: wish.organisationName,
-    organisation: parseUuid(enrolment.organisation),
-    clientName: wish.clientName,
-    client: parseUuid(enrolment.client),
-    state: enrolment.state,
-  }
-}
-
-function toRegistered({ client, clientName, server, state }: ClientSettings): Registered {
+function toRegistered({ client, clientName, server, state }: ClientSettings): RegisteredKms {
   return { client, clientName, server, state }
 }

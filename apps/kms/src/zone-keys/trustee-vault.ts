@@ -12,7 +12,7 @@ import type { Vault, VaultEntry, VaultPut } from './vault.js'
 /** A batch of the Trustee Server holds at most this many. */
 const maxBatch = 100
 
-type Trustee = Pick<TrusteeClient, 'list' | 'get' | 'putBatch'>
+type Trustee = Pick<TrusteeClient, 'find' | 'list' | 'get' | 'putBatch'>
 
 export function trusteeVault(
   client: Pick<LocalClient, 'settings' | 'keys'>,
@@ -25,7 +25,9 @@ export function trusteeVault(
 
   async function sealed({ handle, content, scope, over }: VaultPut) {
     try {
-      const order = { writer: keys.identityKey, recipients: [await keys.recipient()] }
+      const recovery = settings.recovery === undefined ? [] : [settings.recovery]
+      const recipients = [await keys.recipient(), ...recovery]
+      const order = { writer: keys.identityKey, recipients }
       const bytes = await sealForReaders(content, {
         organisation,
         handle,
@@ -47,9 +49,8 @@ export function trusteeVault(
   return {
     list: (prefix) => listFrom(trustee, prefix, (handle) => handle.startsWith(prefix)),
     async find(handle) {
-      // Listing asks neither the HSM nor leaves a refusal in the audit for what is not there.
-      const just = await listFrom(trustee, handle.slice(0, -1), (found) => found <= handle, 1)
-      return just.find((entry) => entry.handle === handle)
+      const found = await trustee.find(handle)
+      return found?.state === 'active' ? { handle, revision: found.revision } : undefined
     },
     async read(handle) {
       const { deposit, revision, content } = await trustee.get(handle)
@@ -71,10 +72,9 @@ async function listFrom(
   trustee: Trustee,
   after: string,
   wanted: (handle: string) => boolean,
-  pageSize = 1000,
 ): Promise<VaultEntry[]> {
   const entries: VaultEntry[] = []
-  for await (const { handle, revision, state } of trustee.list(pageSize, parseHandle(after))) {
+  for await (const { handle, revision, state } of trustee.list(1000, parseHandle(after))) {
     if (!wanted(handle)) break
     if (state === 'active') entries.push({ handle, revision })
   }

@@ -38,6 +38,10 @@ class FakeTrustee {
       if (handle > after) yield { ...this.describe(handle) }
   }
 
+  async find(handle: string) {
+    return this.rows.has(handle) ? this.describe(handle) : undefined
+  }
+
   async get(handle: string) {
     const row = this.rows.get(handle)
     if (!row) throw new DomainError('ERR_NOT_FOUND', 'none')
