@@ -10,6 +10,7 @@ import http from 'node:http'
 import https from 'node:https'
 import { join } from 'node:path'
 import {
+  keyHsmAdminRoutes,
   keyHsmRoutes,
   signRequest,
   trusteeAdminRoutes,
@@ -29,11 +30,12 @@ await runMain(async () => {
   const stack = await Stack.create()
   try {
     await stack.bringUp()
-    for (const port of await ports(stack)) await tryPort(port)
+    // Before the ports: the last cell of the last one stops Key HSM.
     const example = await stack.run(
       `${process.execPath} ${root}/packages/client/examples/ten-lines.mjs`,
     )
     const works = example.stdout.includes('sdk-example, revision 1: a secret')
+    for (const port of await ports(stack)) await tryPort(port)
     console.log(`SDK example: ${works ? 'works' : `FAILED ${example.stdout}${example.stderr}`}`)
     console.log(`cells ${counts.cells}, wrong ${counts.wrong}`)
     return counts.wrong === 0 && works ? 0 : 1
@@ -46,33 +48,56 @@ async function ports(stack) {
   const trustee = { host: '127.0.0.1', port: stack.ports.trustee }
   const keyhsm = { host: '127.0.0.1', port: stack.ports.keyhsm }
   const socketPath = join(stack.home, 'keytrustee/run/control.sock')
+  const management = { host: '127.0.0.1', port: stack.ports.management }
   const trusteeAll = [...trusteeRoutes, ...trusteePages, ...trusteeAdminRoutes]
+  const keyHsmAll = [...keyHsmRoutes, ...keyHsmAdminRoutes.filter((route) => !isStop(route))]
   return [
     {
       name: 'clients’ port',
       identities: await clientIdentities(stack),
       routes: trusteeAll,
-      served: new Set([...trusteeRoutes, ...trusteePages]),
+      served: namesOf([...trusteeRoutes, ...trusteePages]),
       grants: 'client',
       send: (route, identity) => ask(https, { ...trustee, ...tlsOf(identity) }, route),
     },
     {
       name: 'control socket',
-      identities: administrators(stack),
+      identities: administrators(join(stack.home, 'keytrustee/admin')),
       routes: trusteeAll,
-      served: new Set(trusteeAdminRoutes),
+      served: namesOf(trusteeAdminRoutes),
       grants: 'administrator',
       send: (route, identity) => ask(http, { socketPath }, route, identity.sign),
     },
     {
       name: 'Key HSM',
       identities: await serviceIdentities(stack),
-      routes: keyHsmRoutes,
-      served: new Set(keyHsmRoutes),
+      routes: keyHsmAll,
+      served: namesOf(keyHsmRoutes),
       grants: 'service',
       send: (route, identity) => ask(https, { ...keyhsm, ...tlsOf(identity) }, route),
     },
+    {
+      name: 'Key HSM’s management port',
+      identities: administrators(join(stack.home, 'keyhsm/admin')),
+      routes: [...keyHsmAll, ...keyHsmAdminRoutes.filter(isStop)],
+      served: namesOf(keyHsmAdminRoutes),
+      grants: 'administrator',
+      send: (route, identity) => ask(http, management, route, identity.sign),
+    },
   ]
+}
+
+/** What stops the service that is asked: tried last, where it is served. */
+function isStop({ path }) {
+  return path === '/v1/stop'
+}
+
+function namesOf(routes) {
+  return new Set(routes.map(nameOf))
+}
+
+function nameOf({ method, path }) {
+  return `${method} ${path}`
 }
 
 async function tryPort({ name, identities, routes, served, grants, send }) {
@@ -96,7 +121,7 @@ async function tryPort({ name, identities, routes, served, grants, send }) {
 /** `granted`: the handler or the schema answered. `closed`: no connection for this identity at all. */
 function expectedOf(route, identity, { served, grants }) {
   if (identity.closed) return ['closed']
-  if (!served.has(route)) return ['absent']
+  if (!served.has(nameOf(route))) return ['absent']
   if (route.access === 'anyone') return ['granted']
   if (route.access !== grants) return ['absent']
   return [identity.known ? 'granted' : 'refused']
@@ -155,8 +180,7 @@ async function clientIdentities(stack) {
   ]
 }
 
-function administrators(stack) {
-  const folder = join(stack.home, 'keytrustee/admin')
+function administrators(folder) {
   const file = readdirSync(folder).find((name) => name.endsWith('.key'))
   const name = file.replace(/\.key$/, '')
   const key = { name, privateKey: createPrivateKey(readFileSync(join(folder, file))) }
