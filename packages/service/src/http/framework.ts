@@ -5,7 +5,7 @@
 import type http from 'node:http'
 import { DomainError, invalidInput } from '@keyhsm/core'
 import { problemMediaType } from '@keyhsm/protocol'
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { answer, begin, type ExchangeOptions, exchangeOf, read, sendText } from './exchange.js'
 import type { HttpServerOptions } from './options.js'
 import { methodsOf } from './paths.js'
@@ -23,6 +23,8 @@ const partNames: Readonly<Record<string, string>> = { querystring: 'query', para
 
 /** The listener for a node:http server's `request` event. */
 export async function buildListener(options: FrameworkOptions): Promise<http.RequestListener> {
+  // Loaded here: every command would pay for it, and only services need it.
+  const { default: fastify } = await import('fastify')
   const app = fastify({
     logger: false,
     exposeHeadRoutes: false,
