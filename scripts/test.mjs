@@ -10,11 +10,14 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { preparedVariable } from '../interop/lib/prepared-home.mjs'
 import { runMain, say, Stop } from './lib/say.mjs'
 import { root, setUp } from './set-up.mjs'
 
 const reports = join(root, 'reports')
 const node = process.execPath
+/** Where stages that need the whole product find it brought up; it holds secrets of the tests, for this user alone. */
+const preparedStack = join(reports, 'stack')
 /** What reads the reports of all others. */
 const lastLane = 'last'
 const bin = (name) => join(root, 'node_modules', '.bin', name)
@@ -37,6 +40,7 @@ const stages = [
   { name: 'documents', command: [node, 'scripts/check-documents.mjs'] },
   { name: 'commands', command: [node, 'scripts/check-commands.mjs', '--quiet'] },
   { name: 'package trees', command: [node, 'packaging/check-tree.mjs'] },
+  { name: 'bringing up', command: [node, 'interop/prepare-stack.mjs', preparedStack] },
   {
     lane: 'one',
     name: 'unit, conformance, store contract',
@@ -94,6 +98,7 @@ await runMain(async () => {
   const lanes = new Set(chosen.map(({ lane }) => lane))
   await Promise.all([...lanes].filter((lane) => lane && lane !== lastLane).map(runLane))
   await runLane(lastLane)
+  rmSync(preparedStack, { recursive: true, force: true })
   console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)
   return total.failed === 0 && total.passed > 0 ? 0 : 1
 })
@@ -147,7 +152,8 @@ function run({ lane, name, command: [command, ...args] }) {
   const whose = name.split(',')[0]
   return new Promise((resolve) => {
     const stdio = lane ? ['ignore', 'pipe', 'pipe'] : ['ignore', 2, 2]
-    const child = spawn(command, args, { cwd: root, stdio })
+    const env = { ...process.env, [preparedVariable]: preparedStack }
+    const child = spawn(command, args, { cwd: root, stdio, env })
     if (lane) {
       for (const output of [child.stdout, child.stderr])
         createInterface({ input: output }).on('line', (line) => say(`${whose} | ${line}`))

@@ -8,6 +8,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs'
@@ -17,6 +18,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { spawnSync } from 'node:child_process'
 import { freePort } from './ports.mjs'
+import { copyPrepared, findPrepared } from './prepared-home.mjs'
 import { programRoot } from './program-root.mjs'
 import { findSecrets } from './secret-search.mjs'
 import { quote, Shell } from './shell.mjs'
@@ -165,8 +167,10 @@ export class Stack {
     return JSON.parse(result.stdout).certificateFingerprint
   }
 
-  /** Everything from an empty folder to a registered client. */
+  /** Everything from an empty folder to a registered client; from a copy where `npm test` has prepared one. */
   async bringUp() {
+    const prepared = findPrepared()
+    if (prepared) return await this.#startCopy(prepared)
     await this.makeToken()
     await this.setUpKeyHsm()
     await this.setUpTrustee()
@@ -174,6 +178,17 @@ export class Stack {
     await this.join()
     await this.addOrganisation()
     await this.register()
+  }
+
+  async #startCopy(folder) {
+    copyPrepared(folder, this)
+    const read = (file) => readFileSync(file, 'utf8').trim()
+    this.marks.push(
+      { name: 'the PIN', value: read(this.pinFile) },
+      { name: "the SO's PIN", value: read(`${this.pinFile}.so`) },
+      { name: 'the auth secret', value: read(this.authFile) },
+    )
+    await this.start()
   }
 
   async stop({ quiet = false } = {}) {
