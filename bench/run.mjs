@@ -3,18 +3,19 @@
  * `npm run bench`: the speed of each layer beside the raw limit of the same run. Nothing here passes or fails by the
  * clock. Everything that it starts lives in one temporary folder and is stopped at the end, also after Ctrl-C.
  *
- *   node bench/run.mjs [--quick] [--json FILE] [--only raw,backend,keyhsm,whole] [--kinds ec-p256,rsa-2048,aes-256]
- *     [--seconds N] [--patience N] [--write FILE] [--profile "keyhsm open rsa-2048 8"]
+ *   node bench/run.mjs [--quick] [--json FILE] [--only raw,backend,keyhsm,whole,store] [--kinds ec-p256,rsa-2048,aes-256]
+ *     [--seconds N] [--patience N] [--write FILE] [--deposits N] [--profile "keyhsm open rsa-2048 8"]
  *
  * `--seconds` is the length of a cell; `--patience` how long, in all, to wait for moments in which nobody else uses the
  * machine; `--write` puts the tables into a Markdown file, between its lines `<!-- bench -->` and `<!-- /bench -->`.
+ * `--deposits` is how many are stored for the second half of the layer `store` (default 100,000; the first has 1,000).
  * `--profile` writes a CPU profile of each service during that cell to the working directory.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { runMain, Stop } from '../scripts/lib/say.mjs'
 
-const names = ['raw', 'backend', 'keyhsm', 'whole']
+const names = ['raw', 'backend', 'keyhsm', 'whole', 'store']
 const kindNames = ['ec-p256', 'rsa-2048', 'aes-256']
 
 await runMain(async () => {
@@ -24,7 +25,8 @@ await runMain(async () => {
   const { backendLayer } = await import('./backend.mjs')
   const { keyHsmLayer } = await import('./keyhsm.mjs')
   const { wholeLayer } = await import('./whole.mjs')
-  const layers = [rawLayer, backendLayer, keyHsmLayer, wholeLayer].filter(({ name }) =>
+  const { storeLayer } = await import('./store.mjs')
+  const layers = [rawLayer, backendLayer, keyHsmLayer, wholeLayer, storeLayer].filter(({ name }) =>
     options.only.includes(name),
   )
   const bench = new Bench({
@@ -56,6 +58,7 @@ function readOptions() {
         seconds: { type: 'string' },
         patience: { type: 'string' },
         write: { type: 'string' },
+        deposits: { type: 'string' },
         profile: { type: 'string' },
       },
     })
@@ -63,16 +66,17 @@ function readOptions() {
     const kinds = listOf('kinds', values.kinds, kindNames)
     const seconds = numberOf('seconds', values.seconds)
     const patience = numberOf('patience', values.patience)
-    return { ...values, only, kinds, seconds, patience }
+    const deposits = numberOf('deposits', values.deposits, 'number of deposits')
+    return { ...values, only, kinds, seconds, patience, deposits }
   } catch (error) {
     throw new Stop(`bench: ${error.message}`, 2)
   }
 }
 
-function numberOf(option, text) {
+function numberOf(option, text, what = 'number of seconds') {
   if (text === undefined) return undefined
   const value = Number(text)
-  if (!(value > 0)) throw new Error(`--${option} takes a number of seconds`)
+  if (!(value > 0)) throw new Error(`--${option} takes a ${what}`)
   return value
 }
 
@@ -96,18 +100,29 @@ async function loadBuilt() {
 /** The services are brought up once for both of their layers, and each kind of key is measured in both. */
 async function runLayers(bench, layers) {
   const below = layers.filter(({ name }) => name === 'raw' || name === 'backend')
-  const above = layers.filter((layer) => !below.includes(layer))
+  const store = layers.find(({ name }) => name === 'store')
+  const above = layers.filter((layer) => !below.includes(layer) && layer !== store)
   for (const layer of below) await layer.run(bench)
-  if (above.length === 0) return
+  if (above.length === 0 && !store) return
   const { Services, variants } = await import('./lib/services.mjs')
   const services = await Services.bringUp(bench)
-  for (const variant of variants.filter(({ kind }) => bench.kinds.includes(kind))) {
+  for (const variant of variants.filter(
+    ({ kind }) => above.length > 0 && bench.kinds.includes(kind),
+  )) {
     await services.use(variant)
     services.noteMemory(`${variant.kind} idle`)
     for (const layer of above) await layer.run(bench, services, variant)
     services.noteMemory(`${variant.kind} after load`)
   }
+  if (store) await measureStore(bench, services, store)
+  if (above.length === 0) return
   for (let again = 0; again < bench.lengths.starts; again += 1) await services.restartKeyHsm()
+}
+
+async function measureStore(bench, services, store) {
+  const { storeVariant } = await import('./store.mjs')
+  await services.use(storeVariant)
+  await store.run(bench, services)
 }
 
 async function print(bench, options) {
@@ -119,7 +134,8 @@ async function print(bench, options) {
   console.log([text, ...notes].join('\n'))
   if (options.write) replaceTables(options.write, text)
   if (!options.json) return
-  const results = { machine, quick: bench.quick, raws, rows, readiness, memory }
+  const { store } = bench
+  const results = { machine, quick: bench.quick, raws, rows, store, readiness, memory }
   writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`)
 }
 

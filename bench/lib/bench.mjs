@@ -13,14 +13,32 @@ import { Interrupted } from './measure.mjs'
  * started runs several times slower until V8 has compiled what it uses.
  */
 const lengths = {
-  full: { raw: 1000, limit: 600, warm: 4000, backend: 1000, keyhsm: 1500, whole: 2000, starts: 3 },
-  quick: { raw: 150, limit: 100, warm: 100, backend: 150, keyhsm: 200, whole: 250, starts: 1 },
+  full: {
+    raw: 1000,
+    limit: 600,
+    warm: 4000,
+    backend: 1000,
+    keyhsm: 1500,
+    whole: 2000,
+    store: 1000,
+    starts: 3,
+  },
+  quick: {
+    raw: 150,
+    limit: 100,
+    warm: 100,
+    backend: 150,
+    keyhsm: 200,
+    whole: 250,
+    store: 200,
+    starts: 1,
+  },
 }
 
 function stretched(seconds) {
   if (seconds === undefined) return lengths.full
   const ms = seconds * 1000
-  return { ...lengths.full, limit: ms / 2, backend: ms, keyhsm: ms, whole: ms }
+  return { ...lengths.full, limit: ms / 2, backend: ms, keyhsm: ms, whole: ms, store: ms }
 }
 
 /** Cores that others may keep busy in a quiet moment. */
@@ -28,6 +46,7 @@ const quietCores = 0.3
 
 export class Bench {
   rows = []
+  store = []
   raws = []
   readiness = []
   memory = []
@@ -40,8 +59,8 @@ export class Bench {
   #current
   #patienceMs
 
-  /** @param {{ quick: boolean, seconds?: number, patience?: number, kinds: string[], profile?: string, plannedMs: (bench: Bench) => number }} options */
-  constructor({ quick, seconds, patience = 0, kinds, profile, plannedMs }) {
+  /** @param {{ quick: boolean, seconds?: number, patience?: number, kinds: string[], profile?: string, deposits?: number, plannedMs: (bench: Bench) => number }} options */
+  constructor({ quick, seconds, patience = 0, kinds, profile, deposits, plannedMs }) {
     this.#patienceMs = patience * 1000
     this.quick = quick
     this.kinds = kinds
@@ -49,6 +68,8 @@ export class Bench {
     this.lengths = quick ? lengths.quick : stretched(seconds)
     this.limitMs = this.lengths.limit
     this.concurrencies = quick ? [1, 8] : [1, 8, 32]
+    this.storeConcurrencies = quick ? [8] : [1, 8, 32]
+    this.deposits = Math.max(1000, deposits ?? (quick ? 2000 : 100_000))
     this.#plannedMs = plannedMs(this)
   }
 

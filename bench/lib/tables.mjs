@@ -1,6 +1,6 @@
 /** The results as text. Ratios stand beside every rate: a bare number says more about the machine than about us. */
 
-export function formatResults({ raws, rows, readiness, memory }) {
+export function formatResults({ raws, rows, store, readiness, memory }) {
   const parts = []
   if (raws.length > 0) parts.push(title('Raw PKCS#11 calls (the limit)'), table(rawColumns, raws))
   for (const [layer, words] of Object.entries(layers)) {
@@ -9,6 +9,8 @@ export function formatResults({ raws, rows, readiness, memory }) {
     parts.push(title(words), table(columnsFor(mine), mine))
     parts.push('\nCPU milliseconds for one operation:\n', table(cpuColumnsFor(mine), mine))
   }
+  if (store.length > 0)
+    parts.push(title('The Trustee Server at few and at many deposits'), table(storeColumns, store))
   if (readiness.length > 0)
     parts.push(title('Time to ready of Key HSM'), table(readyColumns, readiness))
   if (memory.length > 0) parts.push(title('Resident memory, MiB'), table(memoryColumns, memory))
@@ -73,6 +75,18 @@ function cpuColumnsFor(rows) {
     ['others, cores', ({ othersCores }) => ratio(othersCores)],
   ]
 }
+
+const storeColumns = [
+  ['operation', ({ operation }) => operation],
+  ['deposits', ({ deposits }) => number(deposits)],
+  ['at once', ({ concurrency }) => `${concurrency}`],
+  ['per second', ({ rate }) => number(rate)],
+  ['p50 ms', ({ p50Ms }) => ms(p50Ms)],
+  ['p99 ms', ({ p99Ms }) => ms(p99Ms)],
+  ['of INSERT', ({ ofInsert }) => ratio(ofInsert)],
+  ['slower by', ({ ofFew }) => ratio(ofFew)],
+  ['failed', ({ failures }) => formatFailures(failures)],
+]
 
 const readyColumns = [
   ['keys on the token', ({ keys }) => `${keys}`],

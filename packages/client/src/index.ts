@@ -1,4 +1,5 @@
 export {
+  type AuditLogHead,
   type HsmKeyEntry,
   KeyHsmClient,
   type OpenRequest,

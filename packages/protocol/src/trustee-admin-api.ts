@@ -99,7 +99,11 @@ export const listRevocationsRoute = defineRoute({
   method: 'GET',
   path: '/v1/admin/revocations',
   query: Type.Object(
-    { limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })) },
+    {
+      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+      /** The deposit after whose purge to go on. */
+      after: Type.Optional(UuidField),
+    },
     exact,
   ),
   reply: Type.Object({
@@ -116,6 +120,7 @@ export const listRevocationsRoute = defineRoute({
         doneAt: Type.Optional(InstantField),
       }),
     ),
+    next: Type.Optional(UuidField),
   }),
   summary: 'list the purges of deposits, newest first',
 })

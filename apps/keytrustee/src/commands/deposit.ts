@@ -114,11 +114,21 @@ export const depositCommands: readonly Command[] = [
     summary: 'list deposits that were purged, newest first',
     options: [
       { flag: 'limit', value: 'N', describe: 'at most so many (default 100)', check: parseLimit },
+      {
+        flag: 'after',
+        value: 'UUID',
+        describe: 'go on after this deposit',
+        check: (text) => parseUuid(text, '--after'),
+      },
       asOption,
     ],
-    async run(input): Promise<Revocation[]> {
-      const query = { limit: parseLimit(optionText(input, 'limit') ?? '100') }
-      return (await callServer(input, listRevocationsRoute, { query })).revocations
+    async run(input, io): Promise<Revocation[]> {
+      const after = optionText(input, 'after')
+      const limit = parseLimit(optionText(input, 'limit') ?? '100')
+      const query = after === undefined ? { limit } : { limit, after }
+      const { revocations, next } = await callServer(input, listRevocationsRoute, { query })
+      if (next !== undefined) io.hint(`there may be more: --after ${next}`)
+      return revocations
     },
     print(revocations: readonly Revocation[], io: Io) {
       const rows = revocations.map(({ hsmKeyIds, doneAt, ...row }) => ({

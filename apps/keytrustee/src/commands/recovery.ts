@@ -14,7 +14,7 @@ import {
   optionText,
   printFields,
 } from '@keyhsm/command-line'
-import { DomainError, invalidInput, parseShortName } from '@keyhsm/core'
+import { DomainError, invalidInput, parseShortName, toDomainError } from '@keyhsm/core'
 import { setRecoveryRoute } from '@keyhsm/protocol'
 import { asOption, callServer } from './control.js'
 
@@ -52,13 +52,22 @@ async function setRecovery(input: Input, io: Io): Promise<Recovery> {
   const name = input.args['name'] ?? ''
   const { recipient, identity } = await readWish(input, name)
   const body = recipient === undefined ? {} : { recipient }
-  await callServer(input, setRecoveryRoute, { params: { name }, body })
+  await callServer(input, setRecoveryRoute, { params: { name }, body }).catch((error: unknown) => {
+    throw identity === undefined ? error : keepIdentity(error, identity)
+  })
   if (recipient === undefined) return { name }
   const fingerprint = formatFingerprint(fingerprintOfRecipient(recipient))
   if (identity !== undefined)
     io.hint(`keep it off the network: ${identity} opens every content that is sealed for it`)
   io.hint('clients seal for it once they pinned it: keytrustee recovery --fingerprint FINGERPRINT')
   return { name, recipient, fingerprint, ...(identity === undefined ? {} : { identity }) }
+}
+
+/** The identity was made and the server did not take its recipient: it can be given again. */
+function keepIdentity(error: unknown, identity: string): DomainError {
+  const { code, message, cause, faults, hints } = toDomainError(error)
+  const more = `the identity is in ${identity}: repeat with --recipient and the recipient there, or remove it`
+  return new DomainError(code, message, { cause, faults, hints: [...hints, more] })
 }
 
 /** @throws ERR_INVALID_INPUT unless exactly one way is chosen. */

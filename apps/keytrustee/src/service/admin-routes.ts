@@ -67,8 +67,11 @@ function depositRoutes({ trustee }: AdminRoutesOptions): BoundRoute[] {
       return toPurgeReply(await purgeDeposit(trustee, orderOf(by), uuid))
     }),
     bindRoute(listRevocationsRoute, async ({ query }) => {
-      const revocations = await store.listRevocations(query.limit ?? defaultPageSize)
-      return { revocations: revocations.map(toRevocationReply) }
+      const { limit = defaultPageSize, after } = query
+      const revocations = await store.listRevocations(limit, after as Uuid | undefined)
+      const next = revocations.length < limit ? undefined : revocations.at(-1)?.deposit
+      const shown = revocations.map(toRevocationReply)
+      return { revocations: shown, ...(next === undefined ? {} : { next }) }
     }),
     bindRoute(listAllDepositsRoute, async ({ query, ...by }) => {
       const { organisation, owner, after, limit = defaultPageSize } = query

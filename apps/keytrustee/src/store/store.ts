@@ -104,8 +104,8 @@ export interface Reader {
   /** Deposits in state `purging`. */
   listPurging(): Promise<readonly Deposit[]>
   findRevocation(deposit: Uuid): Promise<Revocation | undefined>
-  /** Newest order first. */
-  listRevocations(limit: number): Promise<readonly Revocation[]>
+  /** Newest order first; those after that of the deposit `after`. */
+  listRevocations(limit: number, after?: Uuid): Promise<readonly Revocation[]>
   /**
    * Purged ones are left out. In the byte order of handles. A page ends between handles, never within one: it is longer than `limit` when several
    * owners share its last handle, and `next` may lead to an empty page in that case.

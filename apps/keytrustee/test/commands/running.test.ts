@@ -90,6 +90,8 @@ test('how clients enrol has an end; organisations are renamed and deleted; recov
   const recipient = /recipient: (\S+)/.exec(file)?.[1] ?? ''
   for (const argv of [['--none'], ['--recipient', recipient]])
     expect((await admin('org', 'set-recovery', 'PROD', ...argv)).exit).toBe(0)
+  const lost = await admin('org', 'set-recovery', 'NOBODY', '--generate', '--out', `${out}.2`)
+  expect([lost.exit, lost.stderr]).toEqual([1, expect.stringContaining('repeat with --recipient')])
   for (const argv of [[], ['--generate'], ['--none', '--generate'], ['--recipient', 'age1x']])
     expect((await admin('org', 'set-recovery', 'PROD', ...argv)).exit).toBe(2)
 
@@ -167,7 +169,7 @@ test('administrators: another key, chosen by name', async () => {
 })
 
 test('keytrustee-orgtool: the old product’s options, log lines and JSON', async () => {
-  const { at, orgtool } = await running()
+  const { at, orgtool, admin } = await running()
   const added = await orgtool('add', '-n', 'PROD', '-c', 'finn@example.com,jake@example.com')
   expect(added.stderr).toMatch(
     /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - keytrustee\.server\.orgtool - INFO - Adding organization to database\n/,
@@ -189,7 +191,12 @@ test('keytrustee-orgtool: the old product’s options, log lines and JSON', asyn
     exit: 0,
     stderr: expect.stringContaining('warning: --secret is deprecated') as string,
   })
+  const expiring = await admin('org', 'set-auth', 'PROD', '--expires', '1d')
+  expect(expiring.exit).toBe(0)
+  const tomorrow = new Date(Date.now() + 86_400_000).toISOString().slice(0, 13)
+  expect((await orgtool('list')).stdout).toContain(`"expiration": "${tomorrow}`)
   expect((await orgtool('set-auth', '-n', 'PROD', '-s', '')).exit).toBe(0)
+  expect((await orgtool('list')).stdout).toContain('"expiration": "9999-12-31T18:59:59"')
   const { body } = await makeEnrolment({ organisation: 'PROD' })
   const { client } = await connectClient(at).enrol(body)
   const row = await at.store.findClient({ uuid: client as never })

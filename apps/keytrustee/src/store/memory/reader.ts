@@ -214,10 +214,13 @@ export class MemoryReader implements Reader {
     return this.current().revocations.get(deposit)
   }
 
-  async listRevocations(limit: number): Promise<readonly Revocation[]> {
-    return [...this.current().revocations.values()]
-      .sort((a, b) => b.orderedAt.getTime() - a.orderedAt.getTime())
-      .slice(0, limit)
+  async listRevocations(limit: number, after?: Uuid): Promise<readonly Revocation[]> {
+    const sorted = [...this.current().revocations.values()].sort(
+      (a, b) => b.orderedAt.getTime() - a.orderedAt.getTime() || compareText(b.deposit, a.deposit),
+    )
+    const before = sorted.findIndex(({ deposit }) => deposit === after)
+    if (after !== undefined && before < 0) return []
+    return sorted.slice(before + 1, before + 1 + limit)
   }
 
   async listDeposits(filter: {

@@ -117,8 +117,8 @@ export class PostgresReader implements Reader {
     return findRevocation(this.queries, deposit)
   }
 
-  listRevocations(limit: number) {
-    return listRevocations(this.queries, limit)
+  listRevocations(limit: number, after?: Uuid) {
+    return listRevocations(this.queries, limit, after)
   }
 
   countDeposits() {

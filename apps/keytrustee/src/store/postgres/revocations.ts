@@ -11,7 +11,10 @@ const find = {
 }
 const list = {
   name: 'revocations_list',
-  text: `select ${columns} from revocations order by ordered_at desc limit $1`,
+  text: `select ${columns} from revocations
+    where $2::uuid is null or (ordered_at, deposit) <
+      (select ordered_at, deposit from revocations as before where before.deposit = $2)
+    order by ordered_at desc, deposit desc limit $1`,
 }
 const save = {
   name: 'revocations_save',
@@ -38,8 +41,12 @@ export function findRevocation(queries: Queries, deposit: Uuid): Promise<Revocat
   return findOne(queries, find, [deposit], toRevocation)
 }
 
-export function listRevocations(queries: Queries, limit: number): Promise<readonly Revocation[]> {
-  return findAll(queries, list, [limit], toRevocation)
+export function listRevocations(
+  queries: Queries,
+  limit: number,
+  after: Uuid | undefined,
+): Promise<readonly Revocation[]> {
+  return findAll(queries, list, [limit, after ?? null], toRevocation)
 }
 
 export async function saveRevocation(queries: Queries, row: Revocation): Promise<void> {

@@ -127,5 +127,14 @@ export function describePurges(current: () => Store): void {
     await save({})
     expect(await current().findRevocation(row.deposit)).toEqual({ ...row, doneAt })
     expect((await current().listRevocations(1))[0]?.deposit).toBe(row.deposit)
+    // As old as the first: the uuid decides.
+    const twins = [newUuid(), newUuid()].sort().reverse()
+    for (const deposit of twins)
+      await current().withTransaction((t) =>
+        t.saveRevocation({ ...row, deposit, orderedAt: minutesAfter(row.orderedAt, 1) }),
+      )
+    const page = await current().listRevocations(2, twins[0])
+    expect(page.map(({ deposit }) => deposit)).toEqual([twins[1], row.deposit])
+    expect(await current().listRevocations(2, newUuid())).toEqual([])
   })
 }

@@ -1,0 +1,113 @@
+#!/usr/bin/env node
+/**
+ * What the benchmark does inside the database, as the user whose cluster it is: one process, asked by lines of JSON on
+ * standard input, one answer a line.
+ *
+ *   {"seed": 1000000}                 fills up to so many deposits, through the store, with grants that the server believes
+ *   {"insert": {"concurrency": 8, "forMs": 2000, "bytes": 1300}}   rows of that size into a table of its own, a commit each
+ */
+import { randomBytes, randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import pg from 'pg'
+import { newUuid, SecretBytes } from '@keyhsm/core'
+import { startCluster } from '../../apps/keytrustee/dist/cluster/index.js'
+import { readPrivateText } from '../../apps/keytrustee/dist/files.js'
+import { openGrants } from '../../apps/keytrustee/dist/grants.js'
+import { pathsIn } from '../../apps/keytrustee/dist/paths.js'
+import { openPostgresStore } from '../../apps/keytrustee/dist/store/postgres/postgres-store.js'
+import { measure } from './measure.mjs'
+
+const perTransaction = 500
+const transactions = 4
+/** As large as what a put of 1 KiB of content stores. */
+const storedBytes = 1300
+
+const paths = pathsIn(join(process.argv[2], 'keytrustee'))
+const { service } = await startCluster({ directory: paths.database })
+const store = await openPostgresStore({ address: service, cluster: 'private' })
+const grantKey = Buffer.from((await readPrivateText(paths.grantKey)).trim(), 'hex')
+const grants = openGrants(SecretBytes.own(grantKey))
+const signal = new AbortController().signal
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const order = JSON.parse(line)
+  const answer = 'seed' in order ? await seed(order.seed) : await insertRaw(order.insert)
+  process.stdout.write(`${JSON.stringify(answer)}\n`)
+}
+await store.close()
+
+async function seed(total) {
+  const began = Date.now()
+  const [owner] = await store.listClients({ limit: 1 })
+  let left = total - (await store.countDeposits())
+  while (left > 0) {
+    const rounds = Array.from({ length: transactions }, () => {
+      const count = Math.min(perTransaction, Math.max(0, left))
+      left -= count
+      return store.withTransaction((transaction) =>
+        Promise.all(Array.from({ length: count }, () => insertOne(transaction, owner))),
+      )
+    })
+    await Promise.all(rounds)
+  }
+  return { deposits: await store.countDeposits(), ms: Date.now() - began }
+}
+
+function insertOne(transaction, owner) {
+  const uuid = newUuid()
+  const now = new Date()
+  const deposit = grants.deposit({
+    uuid,
+    organisation: owner.organisation,
+    owner: owner.uuid,
+    handle: `seed-${randomUUID()}`,
+    state: 'active',
+    revision: 1,
+    createdAt: now,
+    updatedAt: now,
+    undeleteUntil: undefined,
+  })
+  return transaction.insertDeposit(deposit, {
+    uuid: grants.revisionUuid(uuid, 1),
+    deposit: uuid,
+    revision: 1,
+    sealing: 'hsm',
+    stored: randomBytes(storedBytes),
+    contentBytes: 1024,
+    hsmKeyId: '0'.repeat(32),
+    hsmKeyLabel: 'seed',
+    scope: 'service',
+    kind: 'aes-256',
+    createdAt: now,
+  })
+}
+
+/** Plain INSERT and COMMIT, one connection each of those at once. */
+async function insertRaw({ concurrency, forMs, bytes }) {
+  const { host, port, user, database } = service
+  const connections = Array.from(
+    { length: concurrency },
+    () => new pg.Client({ host, port, user, database }),
+  )
+  await Promise.all(connections.map((connection) => connection.connect()))
+  try {
+    // The service's role may not make tables; a temporary one is not logged, so its commits would be free.
+    const insert = {
+      name: 'bench_insert',
+      text: 'insert into keytrustee.requests values ($1, $2, $3, $4, now())',
+    }
+    const reply = randomBytes(bytes / 2).toString('hex')
+    const client = newUuid()
+    const hash = randomBytes(32).toString('hex')
+    const { rate, p50Ms, p99Ms } = await measure(
+      { concurrency, forMs, warmMs: forMs / 4, signal },
+      (worker) =>
+        connections[worker].query({ ...insert, values: [newUuid(), client, hash, reply] }),
+    )
+    await connections[0].query('delete from keytrustee.requests where client = $1', [client])
+    return { rate, p50Ms, p99Ms }
+  } finally {
+    await Promise.all(connections.map((connection) => connection.end()))
+  }
+}
