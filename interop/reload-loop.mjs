@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /**
  * `npm run reload-loop -- ROUNDS`: reloads Key HSM ROUNDS times while it is asked all the time, directly and through the
- * Trustee Server, by callers who never ask twice. Each round changes something: settings, trust list, or a settings file
- * that is broken, which must be refused. Ends with `requests N lost 0`; fails on a lost request, a reload that did
+ * Trustee Server, by callers who never ask twice. Each round changes something: settings, trust list, the certificate that
+ * Key HSM shows, or a settings file or logback.xml that is broken, which must be refused. Ends with `requests N lost 0`; fails on a lost request, a reload that did
  * something else than it should, or another process than at the beginning.
  */
 import { createHash, randomBytes } from 'node:crypto'
@@ -13,7 +13,7 @@ import { newUuid } from '@keyhsm/core'
 import { editSettings, makeSelfSigned } from '@keyhsm/service'
 import { runMain, Stop } from '../scripts/lib/say.mjs'
 import { Progress } from './lib/progress.mjs'
-import { Stack } from './lib/stack.mjs'
+import { fingerprintOf, Stack } from './lib/stack.mjs'
 import { openTrustee } from './lib/trustee.mjs'
 
 const rounds = Number(process.argv[2] ?? 200)
@@ -34,9 +34,14 @@ await runMain(async () => {
 })
 
 async function reloadLoop(stack) {
-  const load = await startLoad(stack)
+  const certificates = await makeCertificates(stack)
+  const load = await startLoad(stack, certificates)
   const before = await readStatus(stack)
-  const changes = await prepareChanges(stack)
+  const changes = [
+    ...(await prepareChanges(stack)),
+    brokenLogging(stack),
+    nextCertificate(stack, certificates),
+  ]
   const progress = new Progress('reload-loop', rounds)
   const wrong = []
   for (let round = 0; round < rounds; round++) {
@@ -117,9 +122,60 @@ async function prepareChanges(stack) {
   ]
 }
 
-async function startLoad(stack) {
+function brokenLogging(stack) {
+  const file = join(stack.home, 'keyhsm/conf/logback.xml')
+  const original = readFileSync(file, 'utf8')
+  return {
+    name: 'broken logback.xml',
+    exit: 2,
+    says: /logback\.xml@\d+:\d+ - .*the old state stays in use/s,
+    make: async () => {
+      writeFileSync(file, original.replace('<rollingPolicy', '<rollingPlan'))
+      return { undo: async () => writeFileSync(file, original) }
+    },
+  }
+}
+
+/** The whole roll: announced, learnt by the Trustee Server, shown. Rounds of this kind take turns with two certificates. */
+function nextCertificate(stack, certificates) {
+  let turn = 0
+  return {
+    name: 'the next certificate',
+    exit: 0,
+    says: /nothing has changed/,
+    make: async () => {
+      const { certificate, key, fingerprint } = certificates[turn++ % certificates.length]
+      await stack.run(`keyhsm cert replace --cert ${certificate} --key ${key} --wait 60s`, {
+        quiet: true,
+        timeoutMs: 90_000,
+      })
+      const shown = (await readStatus(stack)).certificateFingerprint
+      if (shown !== fingerprint) throw new Stop(`reload-loop: ${shown} is shown, not the new one`)
+      return undefined
+    },
+  }
+}
+
+async function makeCertificates(stack) {
+  const made = []
+  for (const name of ['first', 'second']) {
+    const pair = await makeSelfSigned({
+      commonName: name,
+      subjectAltNames: ['127.0.0.1', 'localhost'],
+      days: 400,
+      usage: 'server',
+    })
+    const [certificate, key] = [`${name}.pem`, `${name}.key`].map((file) => join(stack.home, file))
+    writeFileSync(certificate, pair.certificate)
+    writeFileSync(key, pair.privateKey, { mode: 0o600 })
+    made.push({ certificate, key, fingerprint: fingerprintOf(certificate) })
+  }
+  return made
+}
+
+async function startLoad(stack, certificates) {
   const state = { ended: false, requests: 0, lost: [] }
-  const direct = openKeyHsm(stack)
+  const direct = openKeyHsm(stack, certificates)
   const { trustee, transport } = await openTrustee(stack)
   const { canary } = await direct.client.describe()
   const loops = [
@@ -138,13 +194,16 @@ async function startLoad(stack) {
   }
 }
 
-/** The Trustee Server's own way to Key HSM, without its second attempts. */
-function openKeyHsm(stack) {
+/** The Trustee Server's own way to Key HSM, without its second attempts; told of each certificate to come. */
+function openKeyHsm(stack, certificates) {
   const ssl = (name) => readFileSync(join(stack.home, 'keytrustee/.ssl', name), 'utf8')
   const transport = new Transport({
     url: `https://127.0.0.1:${stack.ports.keyhsm}`,
     tls: {
-      ca: [ssl('ssl-cert-keyhsm.pem')],
+      ca: [
+        ssl('ssl-cert-keyhsm.pem'),
+        ...certificates.map(({ certificate }) => readFileSync(certificate, 'utf8')),
+      ],
       cert: ssl('ssl-cert-keytrustee-keyhsm-client.pem'),
       key: ssl('ssl-cert-keytrustee-keyhsm-client-pk.pem'),
     },
