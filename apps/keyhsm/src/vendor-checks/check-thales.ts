@@ -1,6 +1,7 @@
-/** nShield: `nfkminfo` must say `Usable`, the user is in `nfast`, and the hardserver's ports are nobody else's. */
+/** nShield: `nfkminfo` must say `Usable`, the card set needs one card, the user is in `nfast`, and the hardserver's ports are nobody else's. */
 import { checkGroup } from './check-group.js'
 import { bad, good, unknown, type VendorFinding, type VendorSurroundings } from './finding.js'
+import { judgeCardSets, parseCardSets } from './judge-card-sets.js'
 import { findListeners, type Listener } from './listening-ports.js'
 import { runVendorTool } from './run-vendor-tool.js'
 
@@ -14,9 +15,13 @@ const manualPorts: readonly [number, number] = [11500, 11501]
 const hardserver = 'hardserver'
 
 export async function checkThales(surroundings: VendorSurroundings): Promise<VendorFinding[]> {
+  const run = await runVendorTool(surroundings, { place, args: [] })
   return [
     await checkGroup(surroundings, 'nfast'),
-    await checkWorld(surroundings),
+    judgeWorld(run),
+    ...(run?.status === undefined
+      ? []
+      : [judgeCardSets(labelOf(surroundings), parseCardSets(run.output))]),
     await checkPorts(surroundings),
   ]
 }
@@ -36,8 +41,11 @@ export function parseNfkminfo(
   return { world, modules: modules.filter((one) => one !== undefined) }
 }
 
-async function checkWorld(surroundings: VendorSurroundings): Promise<VendorFinding> {
-  const run = await runVendorTool(surroundings, { place, args: [] })
+function labelOf({ device }: VendorSurroundings): string | undefined {
+  return 'token' in device ? device.token.label : undefined
+}
+
+function judgeWorld(run: Awaited<ReturnType<typeof runVendorTool>>): VendorFinding {
   if (!run) return unknown(worldCheck, `${place} is not installed`)
   const remedy = ['configure the Security World before going on; see the product’s documentation']
   if (run.status === undefined) return bad(worldCheck, 'it did not end in time', remedy)

@@ -167,6 +167,58 @@ No Pre-Loaded Objects`
   })
 })
 
+describe('nShield: operator card sets', () => {
+  const place = '/opt/nfast/bin/nfkminfo'
+  const info = (...sets: string[]) => `World
+ state       0x17a70000 Initialised Usable
+Module #1
+ state       0x2 Usable
+${sets
+  .map(
+    (set, slot) => `Module #1 Slot #${slot} IC 11
+ phystype      SmartCard
+ state         0x5 Operator
+Cardset
+ name          "${set.split(' ')[0]}"
+ k-out-of-n    ${set.split(' ')[1]}
+ flags         NotPersistent
+`,
+  )
+  .join('')}No Pre-Loaded Objects`
+  const card = async (...sets: string[]) => {
+    await vendor.prints(place, info(...sets))
+    return await find('Operator card set', thales)
+  }
+  const { label = '' } = 'token' in thales ? thales.token : {}
+
+  test('one card is enough', async () => {
+    expect(await card('other 2/3', `${label} 1/3`)).toMatchObject({
+      verdict: 'good',
+      found: `“${label}” is 1 of 3`,
+    })
+  })
+
+  test('several cards are needed: not supported, and what is', async () => {
+    const { verdict, found, remedy } = await card(`${label} 2/3`)
+    expect([verdict, found]).toEqual([
+      'bad',
+      `“${label}” is 2 of 3: PKCS#11 logs in with the passphrase of one card`,
+    ])
+    expect(remedy.join()).toMatch(/card set of 1 of N, or a softcard.*preload.*not supported/)
+  })
+
+  test('another one, or none, is in the readers', async () => {
+    expect(await card('other 1/1')).toMatchObject({
+      verdict: 'unknown',
+      found: expect.stringContaining('other'),
+    })
+    expect(await card()).toMatchObject({
+      verdict: 'unknown',
+      found: expect.stringContaining('softcard'),
+    })
+  })
+})
+
 describe('nShield: the hardserver’s ports', () => {
   test('taken by another program: the manual’s commands with free ports', () => {
     const finding = judgePorts(undefined, [{ port: 9000, program: 'cmagent' }])
