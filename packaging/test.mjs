@@ -315,7 +315,10 @@ function verifyUnit(machine) {
     { encoding: 'utf8' },
   )
   if (result.error) return spawnSync('test', ['-f', unit]).status === 0
-  const faults = result.stderr.split('\n').filter((line) => line.includes('keyhsm.service'))
+  // The small Debian has no targets to be ordered after.
+  const faults = result.stderr
+    .split('\n')
+    .filter((line) => line.includes('keyhsm.service') && !/Unit \S+\.target not found/.test(line))
   for (const line of faults) say(line)
   return faults.length === 0
 }
