@@ -5,6 +5,7 @@ import { nameOf } from './connection/connect-socket.js'
 import type { NaeLink, Witness } from './connection/nae-link.js'
 import { LoginGate } from './connection/login-gate.js'
 import { openLink } from './connection/open-link.js'
+import { TrustInUse } from './connection/trust-in-use.js'
 import { defaultDialect } from './dialect/dialect.js'
 import { NaeRefusal, toPublicError } from './failure.js'
 import { KeyDirectory } from './keys/key-directory.js'
@@ -42,7 +43,15 @@ export async function connectWitnessed(
     log.warn({}, 'the HSM is asked without TLS: whoever is on the way reads the password')
   }
   const timers = { ...defaultTimers, ...options.timers }
-  const link: LinkOptions = { tls: options.tls, user: options.user, dialect, timers }
+  const trust = new TrustInUse(options.tls)
+  const link: LinkOptions = {
+    get tls() {
+      return trust.tls
+    },
+    user: options.user,
+    dialect,
+    timers,
+  }
   const password = SecretBytes.own(options.password.expose((bytes) => Buffer.from(bytes)))
   const gate = new LoginGate(link, password, onLoginRefused)
   const cluster = new Cluster({
@@ -59,7 +68,7 @@ export async function connectWitnessed(
     const found = await findCapabilities(device, log)
     const capabilities = { ...found, durableKeys: true, seesOutsideChanges: true, hardware: true }
     const { wrap = 'device' } = options
-    return new NaeHsm({ device, gate, description, capabilities, wrap })
+    return new NaeHsm({ device, gate, trust, description, capabilities, wrap })
   } catch (error) {
     cluster.close()
     password.wipe()

@@ -1,5 +1,5 @@
 /** The `Hsm` of a KeySecure or CipherTrust Manager: checks arguments and time limits, and leaves the rest to the verbs. */
-import { DomainError, type HsmKeyId, SecretBytes } from '@keyhsm/core'
+import { DomainError, type Fingerprint, type HsmKeyId, SecretBytes } from '@keyhsm/core'
 import {
   type CallOptions,
   checkContentKey,
@@ -19,6 +19,7 @@ import {
 } from '@keyhsm/hsm'
 import { askCommon } from './connection/ask-common.js'
 import type { LoginGate } from './connection/login-gate.js'
+import type { TrustInUse } from './connection/trust-in-use.js'
 import { toPublicError } from './failure.js'
 import { randGenRequest } from './messages/crypto.js'
 import { authenticateInDevice } from './verbs/authenticate.js'
@@ -31,6 +32,7 @@ import { isNaeAlgorithm, unwrapInDevice, wrapInDevice } from './verbs/wrap-key.j
 export interface NaeHsmParts {
   readonly device: Device
   readonly gate: LoginGate
+  readonly trust: TrustInUse
   readonly description: string
   readonly capabilities: HsmCapabilities
   readonly wrap: 'device' | 'software'
@@ -54,6 +56,13 @@ export class NaeHsm implements Hsm {
   /** @see ChangesPin */
   changePin(pin: SecretBytes): boolean {
     return !this.#closed && this.#parts.gate.changePassword(pin)
+  }
+
+  /** @see ChangesTrust */
+  changeTrust(pinned: readonly Fingerprint[]): boolean {
+    if (this.#closed || !this.#parts.trust.change(pinned)) return false
+    this.#parts.device.cluster.renew()
+    return true
   }
 
   async createKey(spec: KeySpec, options?: CallOptions): Promise<HsmKey> {

@@ -68,6 +68,15 @@ export function findRestartNeeds(before: LiveState, after: LiveState): string[] 
     ([key]) =>
       before.settings[key as keyof CommonSettings] !== after.settings[key as keyof CommonSettings],
   )
-  const device = JSON.stringify(before.device) === JSON.stringify(after.device)
+  const taken = withPins(before.device, after.device)
+  const device = JSON.stringify(taken) === JSON.stringify(after.device)
   return [...changed.map(([, name]) => name), ...(device ? [] : ['the HSM and its token'])]
+}
+
+/** The device as it is connected, but for the certificates that it may show: those can change while it is. */
+export function withPins(before: DeviceSettings, after: DeviceSettings): DeviceSettings {
+  const [old, next] = [before, after].map((device) =>
+    device.hardware === 'keysecure' ? device : undefined,
+  )
+  return old?.tls && next?.tls ? { ...old, tls: next.tls } : before
 }

@@ -1,6 +1,6 @@
 /** Taking over a changed settings file, trust list and TLS key: all of it, or nothing. */
 import { type SecretBytes, withSecret } from '@keyhsm/core'
-import { canChangePin } from '@keyhsm/hsm'
+import { canChangePin, canChangeTrust } from '@keyhsm/hsm'
 import type { LogConfiguration, TlsServing } from '@keyhsm/service'
 import { type Configuration, readConfiguration } from '../configuration.js'
 import { findDefaultKind } from '../drivers.js'
@@ -11,6 +11,7 @@ import type { Paths } from '../paths.js'
 import {
   type Environment,
   findRestartNeeds,
+  withPins,
   type LiveState,
   readLiveState,
   toTlsServing,
@@ -59,12 +60,20 @@ async function reloadWith(
     o.reloadLog(o.before.logging.configuration)
     throw error
   }
+  const trusts = changeTrust(o, next)
   const changed = await changePin(o, pin)
   const applied = [
     ...describeChange(o.before, next),
+    ...(trusts ? ['another trusted certificate of the HSM'] : []),
     ...(changed ? ['another password of the HSM'] : []),
   ]
   return { next, applied, needsRestart }
+}
+
+/** A certificate that a person has trusted since, by setup. */
+function changeTrust({ partition: { hsm } }: ReloadOptions, { device }: LiveState): boolean {
+  const pinned = 'tls' in device ? device.tls?.pinned : undefined
+  return pinned !== undefined && canChangeTrust(hsm) && hsm.changeTrust(pinned)
 }
 
 /** Not while a refused login is latched: then only a person's act makes another try. */
@@ -80,7 +89,8 @@ function keepFixed(before: LiveState, read: LiveState): LiveState {
   const { domain, hardware, wrap } = before.settings
   const ports = { address, port, managementPort, servicePort, serviceAddress }
   const fixed = { ...ports, domain, hardware, wrap }
-  return { ...read, device: before.device, settings: { ...read.settings, ...fixed } }
+  const device = withPins(before.device, read.device)
+  return { ...read, device, settings: { ...read.settings, ...fixed } }
 }
 
 async function changeKeySettings({ before, partition }: ReloadOptions, next: LiveState) {

@@ -103,6 +103,15 @@ export class Cluster {
     throw new DomainError('ERR_HSM_UNAVAILABLE', 'the HSM cannot be asked now')
   }
 
+  /** Every request from now on goes over a connection made anew, and no node is passed over for what it did before. */
+  renew(): void {
+    for (const member of this.members) {
+      member.failedAt = undefined
+      member.trouble = ''
+      member.pool.renew()
+    }
+  }
+
   /**
    * Remembers that `key` was `made` or `destroyed` by `member`. Until the others know, a made key is asked of that node first,
    * and a destroyed one of no other.

@@ -23,6 +23,8 @@ export class NodePool {
   readonly #options: NodePoolOptions
   readonly #idle: Idle[] = []
   readonly #busy = new Set<NaeLink>()
+  /** Busy ones that are closed when they come back. */
+  readonly #leaving = new WeakSet<NaeLink>()
   readonly #waiting: (() => void)[] = []
   #opening = 0
   #closed = false
@@ -52,6 +54,12 @@ export class NodePool {
       clearTimeout(timer)
       link.close()
     }
+  }
+
+  /** No connection that is open now is lent again. */
+  renew(): void {
+    this.dropIdle()
+    for (const link of this.#busy) this.#leaving.add(link)
   }
 
   close(): void {
@@ -98,7 +106,7 @@ export class NodePool {
 
   #giveBack(link: NaeLink): void {
     this.#busy.delete(link)
-    if (link.usable && !this.#closed) {
+    if (link.usable && !this.#closed && !this.#leaving.has(link)) {
       const timer = setTimeout(() => this.#retire(link), this.#options.idleMs)
       timer.unref()
       this.#idle.push({ link, timer })
