@@ -13,6 +13,7 @@ import {
 } from '../hsm.js'
 import { ensure, ensureSameSecret, rejection, within } from './failure.js'
 import type { HsmUnderTest } from './hsm-under-test.js'
+import { slowness } from './machine-pace.js'
 import { leaks, spellingsOf } from './secret-leaks.js'
 
 /** Starts every content key of the suite, so that one in an error can be recognised. */
@@ -41,12 +42,14 @@ export class CaseContext {
     return this.#hsm
   }
 
+  /** As the machine is now. */
   get recoveryMs(): number {
-    return this.underTest.recoveryMs ?? defaultRecoveryMs
+    return (this.underTest.recoveryMs ?? defaultRecoveryMs) * slowness()
   }
 
+  /** As the machine is now. */
   get graceMs(): number {
-    return this.underTest.graceMs ?? defaultGraceMs
+    return (this.underTest.graceMs ?? defaultGraceMs) * slowness()
   }
 
   /** The cheapest wrapping kind that is tried here. */

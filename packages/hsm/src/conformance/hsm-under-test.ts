@@ -42,9 +42,9 @@ export interface HsmUnderTest {
     /** By the name of a case. */
     readonly cases?: Readonly<Record<string, string>>
   }
-  /** How long a connection may take to work again after `Repair`. Default 5000. */
+  /** How long a connection may take to work again after `Repair`, on a machine that is not overloaded. Default 5000. */
   readonly recoveryMs?: number
-  /** How long after an abort or a deadline the answer may come. Default 1000. */
+  /** How long after an abort or a deadline the answer may come, on such a machine. Default 1000. */
   readonly graceMs?: number
   /** Releases what `setup` made, after the last case. */
   dispose?(): Promise<void>
