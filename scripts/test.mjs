@@ -18,23 +18,16 @@ const reports = join(root, 'reports')
 const node = process.execPath
 /** Where stages that need the whole product find it brought up; it holds secrets of the tests, for this user alone. */
 const preparedStack = join(reports, 'stack')
-/** What reads the reports of all others. */
-const lastLane = 'last'
 const bin = (name) => join(root, 'node_modules', '.bin', name)
 
 /**
- * In their order. Stages of a lane run one after the other, the lanes side by side: much of what the product does is
- * waiting (for disks, sockets, timers), so that one lane alone leaves half of two cores idle. What only reads sources
- * runs before them and alone.
+ * In their order. `beside` runs beside another, two at a time, each taken by whoever is free, dear ones first: much of
+ * what the product does is waiting (for disks, sockets, timers), so that one alone leaves half of two cores idle. What
+ * is cheap, and what others need, runs before them and alone; `last` reads their reports.
  */
 const stages = [
   { name: 'format', command: [bin('biome'), 'format', '.'] },
-  { name: 'typed lint', command: [bin('oxlint'), '--type-aware', '--quiet'] },
   { name: 'types', command: [node, join(root, 'node_modules/typescript/bin/tsc'), '-b', root] },
-  {
-    name: 'types of tests',
-    command: [node, join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.tests.json'],
-  },
   { name: 'import rules', command: [node, 'scripts/check-imports.mjs'] },
   { name: 'sizes', command: [node, 'scripts/check-sizes.mjs'] },
   { name: 'documents', command: [node, 'scripts/check-documents.mjs'] },
@@ -42,42 +35,48 @@ const stages = [
   { name: 'package trees', command: [node, 'packaging/check-tree.mjs'] },
   { name: 'bringing up', command: [node, 'interop/prepare-stack.mjs', preparedStack] },
   {
-    lane: 'one',
+    when: 'beside',
     name: 'unit, conformance, store contract',
     count: countReport('unit.json'),
     command: vitest(),
   },
   {
-    lane: 'two',
+    when: 'beside',
     name: 'whole-product scripts',
     count: countReport('scripts.json'),
     command: [node, 'interop/run-scripts.mjs', '--report', 'reports/scripts.json'],
   },
   {
-    lane: 'two',
-    name: 'transcripts',
-    count: countReport('transcripts.json'),
-    command: [node, 'interop/transcripts.mjs', '--report', 'reports/transcripts.json'],
-  },
-  {
-    lane: 'two',
+    when: 'beside',
     name: 'faults',
     count: countReport('faults.json'),
     command: [node, 'interop/faults-table.mjs', '--report', 'reports/faults.json'],
   },
-  { lane: 'two', name: 'terminal', command: [node, 'interop/at-terminal.mjs'] },
-  { lane: 'two', name: 'npm start', command: [node, 'interop/start-stop.mjs'] },
-  { lane: 'one', name: 'crash loop', command: [node, 'interop/crash-loop.mjs', '24'] },
-  { lane: 'one', name: 'routes matrix', command: [node, 'interop/routes-matrix.mjs'] },
-  { lane: 'one', name: 'trustees', command: [node, 'interop/trustees.mjs', '--quiet'] },
+  { when: 'beside', name: 'typed lint', command: [bin('oxlint'), '--type-aware', '--quiet'] },
   {
-    lane: 'one',
+    when: 'beside',
+    name: 'types of tests',
+    command: [node, join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.tests.json'],
+  },
+  { when: 'beside', name: 'crash loop', command: [node, 'interop/crash-loop.mjs', '24'] },
+  { when: 'beside', name: 'npm start', command: [node, 'interop/start-stop.mjs'] },
+  { when: 'beside', name: 'trustees', command: [node, 'interop/trustees.mjs', '--quiet'] },
+  { when: 'beside', name: 'secrets scan', command: [node, 'interop/secrets-scan.mjs'] },
+  { when: 'beside', name: 'reload loop', command: [node, 'interop/reload-loop.mjs', '4'] },
+  { when: 'beside', name: 'routes matrix', command: [node, 'interop/routes-matrix.mjs'] },
+  {
+    when: 'beside',
+    name: 'transcripts',
+    count: countReport('transcripts.json'),
+    command: [node, 'interop/transcripts.mjs', '--report', 'reports/transcripts.json'],
+  },
+  { when: 'beside', name: 'terminal', command: [node, 'interop/at-terminal.mjs'] },
+  {
+    when: 'beside',
     name: 'race for the last use',
     command: [node, 'interop/race-last-use.mjs', '24'],
   },
-  { lane: 'one', name: 'reload loop', command: [node, 'interop/reload-loop.mjs', '8'] },
-  { lane: 'two', name: 'secrets scan', command: [node, 'interop/secrets-scan.mjs'] },
-  { lane: lastLane, name: 'manual', command: [node, 'scripts/check-manual.mjs'] },
+  { when: 'last', name: 'manual', command: [node, 'scripts/check-manual.mjs'] },
 ]
 
 await runMain(async () => {
@@ -88,16 +87,17 @@ await runMain(async () => {
   rmSync(reports, { recursive: true, force: true })
   mkdirSync(reports, { recursive: true })
   const total = { passed: 0, failed: 0, skipped: 0 }
-  const runLane = async (lane) => {
-    for (const stage of chosen.filter((candidate) => candidate.lane === lane)) {
+  const runAll = async (queue) => {
+    for (let stage = queue.shift(); stage; stage = queue.shift()) {
       const result = await runStage(stage, `${chosen.indexOf(stage) + 1}/${chosen.length}`)
       for (const key of Object.keys(total)) total[key] += result[key]
     }
   }
-  await runLane(undefined)
-  const lanes = new Set(chosen.map(({ lane }) => lane))
-  await Promise.all([...lanes].filter((lane) => lane && lane !== lastLane).map(runLane))
-  await runLane(lastLane)
+  const stagesOf = (time) => chosen.filter(({ when }) => when === time)
+  await runAll(stagesOf(undefined))
+  const beside = stagesOf('beside')
+  await Promise.all([runAll(beside), runAll(beside)])
+  await runAll(stagesOf('last'))
   rmSync(preparedStack, { recursive: true, force: true })
   console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)
   return total.failed === 0 && total.passed > 0 ? 0 : 1
@@ -147,14 +147,14 @@ async function runStage(stage, position) {
   return counted
 }
 
-/** Lines of lanes are mixed, so each says whose it is. */
-function run({ lane, name, command: [command, ...args] }) {
+/** Lines of stages side by side are mixed, so each says whose it is. */
+function run({ when, name, command: [command, ...args] }) {
   const whose = name.split(',')[0]
   return new Promise((resolve) => {
-    const stdio = lane ? ['ignore', 'pipe', 'pipe'] : ['ignore', 2, 2]
+    const stdio = when ? ['ignore', 'pipe', 'pipe'] : ['ignore', 2, 2]
     const env = { ...process.env, [preparedVariable]: preparedStack }
     const child = spawn(command, args, { cwd: root, stdio, env })
-    if (lane) {
+    if (when) {
       for (const output of [child.stdout, child.stderr])
         createInterface({ input: output }).on('line', (line) => say(`${whose} | ${line}`))
     }
