@@ -37,6 +37,7 @@ const below = {
 const confined = {
   pkcs11js: /^packages\/hsm-pkcs11\/src\//,
   fastify: /^packages\/service\/src\/http/,
+  'pg-copy-streams': /^apps\/keytrustee\/src\/store\/postgres\//,
   pg: /^apps\/keytrustee\/src\/store\/postgres\//,
   undici: /^packages\/client\/src\/transport/,
   commander: /^packages\/command-line\/src\//,

@@ -20,6 +20,10 @@ export interface Paths {
   readonly join: string
   /** Deposits that must stay unreadable, whatever the database says. */
   readonly revocations: string
+  /** When the HSM was backed up last, as an administrator reported. */
+  readonly hsmBackup: string
+  /** What a restore left held until an administrator releases it. */
+  readonly holds: string
   readonly administrators: string
   readonly run: string
   readonly controlSocket: string
@@ -51,6 +55,8 @@ export function pathsIn(root: string): Paths {
     auditPublicKey: join(root, 'audit.pub'),
     join: join(root, 'join.json'),
     revocations: join(root, 'revocations.log'),
+    hsmBackup: join(root, 'hsm-backup.json'),
+    holds: join(root, 'holds.json'),
     administrators: join(root, 'admin'),
     run,
     controlSocket: join(run, 'control.sock'),

@@ -3,9 +3,11 @@ import { join } from 'node:path'
 import type { Home, Program } from '@keyhsm/command-line'
 import { adminCommands } from './commands/admin.js'
 import { auditCommands } from './commands/audit.js'
+import { backupCommands } from './commands/backup.js'
 import { clientCommands } from './commands/client.js'
 import { dbCommands } from './commands/db.js'
 import { depositCommands } from './commands/deposit.js'
+import { drillCommands } from './commands/drill.js'
 import { groupCommands } from './commands/group.js'
 import { hsmKeyCommands } from './commands/hsm-keys.js'
 import { initCommand } from './commands/init.js'
@@ -56,6 +58,8 @@ export const ktadmin: Program = {
     ...depositCommands,
     ...policyCommands,
     ...hsmKeyCommands,
+    ...backupCommands,
+    ...drillCommands,
     statusCommand(),
     logLevelCommand,
     settingsCommand,

@@ -132,6 +132,18 @@ export const trusteeSchema = settingsSchema({
     parse: parsePath,
     describe: 'PEM of the authority that signed the external database’s certificate',
   },
+  backupDirectory: {
+    name: 'keytrustee.backup.directory',
+    default: 'backup',
+    parse: parsePath,
+    describe: 'folder of backups; relative to the folder of this file',
+  },
+  backupRecipients: {
+    name: 'keytrustee.backup.recipients',
+    default: '',
+    parse: parseList,
+    describe: 'age recipients, separated by commas, who alone can read backups',
+  },
   logLevel: {
     name: 'keytrustee.log.level',
     parse: oneOf(logLevels),

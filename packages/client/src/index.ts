@@ -73,3 +73,12 @@ export {
   parseWriterKey,
   parseWriterPin,
 } from './sealing/writer-key.js'
+export { findRecipient, makeAgeIdentity } from './sealing/age-identity.js'
+export {
+  type AgeKey,
+  type AgeReaders,
+  decryptStream,
+  encryptStream,
+  parseIdentityFile,
+  parseRecipientsFile,
+} from './sealing/age-stream.js'

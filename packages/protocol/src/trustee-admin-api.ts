@@ -16,6 +16,7 @@ import {
 } from './schemas.js'
 import { adminDefaults, exact } from './trustee-admin-defaults.js'
 import { DepositField, PurgedField } from './trustee-api.js'
+import { HsmBackupField, trusteeBackupRoutes } from './trustee-backup-api.js'
 import { trusteeHsmKeyRoutes } from './trustee-hsm-keys-api.js'
 import { trusteeOrganisationRoutes } from './trustee-organisations-api.js'
 import { DepositRef, trusteePolicyRoutes } from './trustee-policies-api.js'
@@ -154,6 +155,8 @@ export const statusRoute = defineRoute({
     auditPublicKey: Type.String(),
     startedAt: InstantField,
     log: LogLevelField,
+    /** Absent before the first `ktadmin hsm-backup-done`. */
+    hsmBackup: Type.Optional(HsmBackupField),
   }),
   summary: 'say how the server and everything it needs are doing',
 })
@@ -208,6 +211,7 @@ export const trusteeAdminRoutes: readonly RouteSpec[] = [
   listRevocationsRoute,
   ...trusteeHsmKeyRoutes,
   ...trusteePolicyRoutes,
+  ...trusteeBackupRoutes,
   statusRoute,
   logLevelRoute,
 ]

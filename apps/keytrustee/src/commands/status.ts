@@ -52,6 +52,7 @@ function printStatus(status: Status, io: Io): void {
       joined: keyHsm && `${keyHsm.url}, realm ${keyHsm.realm}, since ${keyHsm.joinedAt}`,
       deposits: status.deposits,
       'puts under way': status.pendingPuts,
+      'hsm backup': hsmBackupLine(status.hsmBackup),
       'log level': levelLine(status.log),
     },
     io,
@@ -60,6 +61,12 @@ function printStatus(status: Status, io: Io): void {
 
 function levelLine({ level, until }: Running['log']): string {
   return until === undefined ? level : `${level} until ${until}`
+}
+
+function hsmBackupLine(backup: Running['hsmBackup']): string {
+  if (backup === undefined) return 'never reported: ktadmin hsm-backup-done'
+  const { at, newerRevisions = 'unknown' } = backup
+  return `of ${at}; revisions sealed since: ${newerRevisions}`
 }
 
 function line({ healthy, detail }: Running['parts']['database']): string {

@@ -27,6 +27,7 @@ import type { KeyHsmLink } from '../sealing/key-hsm-link.js'
 import { notJoined } from '../sealing/sealing-state.js'
 import type { Revocation } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
+import { backupRoutes } from './backup-routes.js'
 import { orderOf } from './identify.js'
 import { enrolledRoutes, organisationRoutes } from './organisation-routes.js'
 import { policyRoutes } from './policy-routes.js'
@@ -36,6 +37,8 @@ export interface AdminRoutesOptions {
   readonly trustee: Trustee
   readonly join: JoinDesk
   readonly pruneReports: string
+  /** File of the last report of a backup of the HSM. */
+  readonly hsmBackup: string
   /** Whether the pair shown to Key HSM is the one clients see: works, but one key then has two uses. */
   sharesServerCertificate(clientCertificate: string): boolean
   status(): Promise<ReplyOf<typeof statusRoute>>
@@ -50,6 +53,7 @@ export function adminRoutes(o: AdminRoutesOptions): readonly BoundRoute[] {
     ...sealingRoutes(o),
     ...hsmKeyRoutes(o),
     ...policyRoutes(o.trustee),
+    ...backupRoutes({ ...o, link: () => requireLink(o.join) }),
     bindRoute(statusRoute, () => o.status()),
     bindLogLevel(o.log),
   ]
@@ -101,11 +105,7 @@ function hsmKeyRoutes({
   join,
   pruneReports: directory,
 }: AdminRoutesOptions): BoundRoute[] {
-  const link = (): KeyHsmLink => {
-    const current = join.current()
-    if (!current) throw notJoined()
-    return current
-  }
+  const link = () => requireLink(join)
   return [
     bindRoute(listHsmKeyUsesRoute, async ({ query }) => listHsmKeys(trustee, link(), query)),
     bindRoute(revokeHsmKeyRoute, async ({ body, ...by }) =>
@@ -118,6 +118,12 @@ function hsmKeyRoutes({
       pruneReported(trustee, link(), { ...orderOf(by), report: body.report }),
     ),
   ]
+}
+
+function requireLink(join: JoinDesk): KeyHsmLink {
+  const current = join.current()
+  if (!current) throw notJoined()
+  return current
 }
 
 async function filterOf(

@@ -2,11 +2,17 @@
 import { splitPem } from '@keyhsm/client'
 import { DomainError } from '@keyhsm/core'
 import type { Log } from '@keyhsm/service'
-import { startCluster, stopCluster, superviseCluster } from '../cluster/index.js'
+import {
+  clusterAddresses,
+  clusterStatus,
+  startCluster,
+  stopCluster,
+  superviseCluster,
+} from '../cluster/index.js'
 import { readPrivateText, readText } from '../files.js'
 import type { Paths } from '../paths.js'
 import { type Settings, settingPath } from '../settings.js'
-import { parseDatabaseUrl } from '../store/postgres/address.js'
+import { parseDatabaseUrl, type PostgresAddress } from '../store/postgres/address.js'
 import { installSchema } from '../store/postgres/install-schema.js'
 import { openPostgresStore } from '../store/postgres/postgres-store.js'
 import type { Store } from '../store/store.js'
@@ -68,6 +74,18 @@ async function openExternal(
   settings: DatabaseSettings,
   url: string,
 ): Promise<Database> {
+  const address = await externalAddress(paths, settings, url)
+  await installSchema({ address })
+  const store = await openPostgresStore({ address, cluster: 'external' })
+  return { store, close: () => store.close() }
+}
+
+/** The address behind the settings of an external database. @throws ERR_SETTINGS */
+export async function externalAddress(
+  paths: Pick<Paths, 'root'>,
+  settings: DatabaseSettings,
+  url: string,
+): Promise<PostgresAddress> {
   const { databasePasswordFile: passwordFile, databaseAuthorityFile: authorityFile } = settings
   const password =
     passwordFile === undefined
@@ -77,13 +95,34 @@ async function openExternal(
     authorityFile === undefined
       ? undefined
       : splitAuthorities(await readText(settingPath(paths, authorityFile)))
-  const address = parseDatabaseUrl(url, 'keytrustee.database.url', {
+  return parseDatabaseUrl(url, 'keytrustee.database.url', {
     ...(password === undefined ? {} : { password }),
     ...(authorities === undefined ? {} : { authorities }),
   })
-  await installSchema({ address })
-  const store = await openPostgresStore({ address, cluster: 'external' })
-  return { store, close: () => store.close() }
+}
+
+/**
+ * Lends the address that the service works with; a private database that does not run is started for it, and stopped again.
+ * @throws ERR_SETTINGS, ERR_STORE_UNAVAILABLE
+ */
+export async function withDatabaseAddress<Result>(
+  paths: Paths,
+  settings: DatabaseSettings,
+  work: (address: PostgresAddress) => Promise<Result>,
+): Promise<Result> {
+  const { databaseUrl } = settings
+  if (databaseUrl !== undefined) return work(await externalAddress(paths, settings, databaseUrl))
+  const directory = paths.database
+  const { state, socketDirectory, port } = await clusterStatus({ directory })
+  // Asked first: starting it would bring the schema up to this program's.
+  if (state === 'running' && socketDirectory !== undefined && port !== undefined)
+    return work(clusterAddresses({ socketDirectory, port }).service)
+  const { service, adopted } = await startCluster({ directory })
+  try {
+    return await work(service)
+  } finally {
+    if (!adopted) await stopCluster({ directory })
+  }
 }
 
 function splitAuthorities(pem: string): readonly string[] {

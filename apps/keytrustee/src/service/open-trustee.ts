@@ -1,5 +1,5 @@
 /** Opens what operations work with: grants, audit, database, the way to Key HSM. */
-import { type Clock, DomainError, newUuid, SecretBytes } from '@keyhsm/core'
+import { type Clock, type DomainError, newUuid } from '@keyhsm/core'
 import {
   type Audit,
   type Closers,
@@ -13,7 +13,8 @@ import { createDepositQueue } from '../deposits/deposit-queue.js'
 import { openRevocationLog } from '../deposits/revocation-log.js'
 import { sweepPendingPuts } from '../deposits/release-reservation.js'
 import { readPrivateText } from '../files.js'
-import { type Grants, grantKeyBytes, openGrants } from '../grants.js'
+import { parseGrantKey } from '../grant-key.js'
+import type { Grants } from '../grants.js'
 import type { Paths } from '../paths.js'
 import { readJoinFile } from '../sealing/join-file.js'
 import { openLink } from '../sealing/key-hsm-link.js'
@@ -51,7 +52,7 @@ export async function openTrustee(
   closers: Closers,
 ): Promise<OpenTrustee> {
   const { paths, log, clock } = o
-  const grants = await readGrants(paths)
+  const grants = parseGrantKey(await readPrivateText(paths.grantKey))
   const signer = await readAuditSigner(paths)
   const onProblem = (error: DomainError) => log.error({ error }, 'audit')
   const opened = await openAudit({
@@ -87,13 +88,6 @@ export async function openTrustee(
   if (left.length > 0) log.warn({ count: left.length }, 'reservations of puts cut off are removed')
   await noteStart(audit, sealing)
   return { trustee, link, auditPublicKey: signer.publicKey }
-}
-
-async function readGrants(paths: Paths): Promise<Grants> {
-  const text = (await readPrivateText(paths.grantKey)).trim()
-  if (!/^[0-9a-f]+$/.test(text) || text.length !== 2 * grantKeyBytes)
-    throw new DomainError('ERR_SETTINGS', `grant.key must hold ${2 * grantKeyBytes} hex digits`)
-  return openGrants(SecretBytes.own(Buffer.from(text, 'hex')))
 }
 
 interface SealingParts {

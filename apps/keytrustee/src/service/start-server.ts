@@ -87,6 +87,7 @@ async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeS
       live,
       startedAt,
       log: o.log,
+      hsmBackup: o.paths.hsmBackup,
       address: `${address.host}:${address.port}`,
     })
   const control = await openControlSocket(running, status)
@@ -186,6 +187,7 @@ function openControlSocket(
     trustee,
     join,
     pruneReports: paths.pruneReports,
+    hsmBackup: paths.hsmBackup,
     sharesServerCertificate: (pem) => sharesKey(pem, live().certificate),
     status,
     log,

@@ -1,6 +1,7 @@
 /** The answer of `ktadmin status`. */
 import type { ReplyOf, statusRoute } from '@keyhsm/protocol'
 import { certificateFingerprint, levelInUse, type OpenLog } from '@keyhsm/service'
+import { readHsmBackup } from '../backup/hsm-backup.js'
 import { version } from '../version.js'
 import { isHealthy, readParts, type HealthSources } from './health.js'
 import type { LiveState } from './live-state.js'
@@ -13,6 +14,8 @@ export interface StatusSources {
   readonly address: string
   readonly startedAt: Date
   readonly log: OpenLog
+  /** File of the last report of a backup of the HSM. */
+  readonly hsmBackup: string
 }
 
 /** Never fails: what cannot be read is left out or said to be unhealthy. */
@@ -39,11 +42,24 @@ export async function readStatus(o: StatusSources): Promise<ReplyOf<typeof statu
     healthy: isHealthy(parts),
     parts,
     ...(await readCounts(o.opened)),
+    ...(await readHsmBackupFigures(o)),
     auditHead: trustee.audit.head(),
     auditPublicKey,
     startedAt: o.startedAt.toISOString(),
     log: levelInUse(o.log),
   }
+}
+
+async function readHsmBackupFigures({
+  hsmBackup: file,
+  opened,
+}: StatusSources): Promise<Pick<ReplyOf<typeof statusRoute>, 'hsmBackup'>> {
+  const reported = await readHsmBackup(file).catch(() => undefined)
+  if (!reported) return {}
+  const { at, reportedBy } = reported
+  const newerRevisions = await opened.trustee.store.countSealedAfter(at).catch(() => undefined)
+  const figures = { at: at.toISOString(), reportedBy }
+  return { hsmBackup: newerRevisions === undefined ? figures : { ...figures, newerRevisions } }
 }
 
 async function readCounts({

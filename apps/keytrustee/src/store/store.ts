@@ -126,6 +126,13 @@ export interface Reader {
     ids: readonly HsmKeyId[],
     usesPerKey?: number,
   ): Promise<ReadonlyMap<HsmKeyId, readonly HsmKeyUse[]>>
+  /** HSM keys that deposits need which are not purged, in the order of their ids, beginning behind `after`. */
+  listHsmKeyIds(o: {
+    readonly after?: HsmKeyId
+    readonly limit: number
+  }): Promise<readonly HsmKeyId[]>
+  /** Revisions sealed under HSM keys after an instant. */
+  countSealedAfter(instant: Date): Promise<number>
   listPendingPuts(): Promise<readonly PendingPut[]>
   findRequest(requestId: Uuid, client: Uuid): Promise<RequestResult | undefined>
   findJoin(): Promise<Join | undefined>

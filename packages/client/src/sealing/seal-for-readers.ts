@@ -43,7 +43,8 @@ export async function sealForReaders(content: Uint8Array, order: SealingOrder): 
   }
 }
 
-function addRecipient(encrypter: Encrypter, recipient: string): void {
+/** @throws ERR_INVALID_INPUT for a recipient with a typing error. */
+export function addRecipient(encrypter: Encrypter, recipient: string): void {
   try {
     encrypter.addRecipient(recipient)
   } catch {

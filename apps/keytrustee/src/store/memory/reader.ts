@@ -266,6 +266,25 @@ export class MemoryReader implements Reader {
     return uses
   }
 
+  async listHsmKeyIds(o: {
+    readonly after?: HsmKeyId
+    readonly limit: number
+  }): Promise<readonly HsmKeyId[]> {
+    const { deposits, revisions } = this.current()
+    const ids = new Set<HsmKeyId>()
+    for (const { hsmKeyId, deposit } of revisions.values())
+      if (hsmKeyId !== undefined && deposits.get(deposit)?.state !== 'purged') ids.add(hsmKeyId)
+    const ordered = [...ids].sort(compareText)
+    return ordered.filter((id) => id > (o.after ?? '')).slice(0, o.limit)
+  }
+
+  async countSealedAfter(instant: Date): Promise<number> {
+    const { revisions } = this.current()
+    return [...revisions.values()].filter(
+      ({ hsmKeyId, createdAt }) => hsmKeyId !== undefined && createdAt > instant,
+    ).length
+  }
+
   async listPendingPuts(): Promise<readonly PendingPut[]> {
     return [...this.current().pendingPuts.values()].sort(
       (a, b) => a.startedAt.getTime() - b.startedAt.getTime() || compareText(a.handle, b.handle),

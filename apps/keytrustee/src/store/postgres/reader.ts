@@ -11,6 +11,7 @@ import { listPendingPuts } from './pending-puts.js'
 import type { Queries } from './queries.js'
 import { findRequest } from './requests.js'
 import { findHsmKeyUses, findRevision, findRevisionMeta, listRevisions } from './revisions.js'
+import { countSealedAfter, listHsmKeyIds } from './sealed-revisions.js'
 import { findRetrievalCount } from './retrieval-counts.js'
 import { findRetrievalRequest, listRetrievalRequests, listVerdicts } from './retrieval-requests.js'
 import { findRevocation, listRevocations } from './revocations.js'
@@ -127,6 +128,14 @@ export class PostgresReader implements Reader {
 
   findHsmKeyUses(ids: readonly HsmKeyId[], usesPerKey?: number) {
     return findHsmKeyUses(this.queries, ids, usesPerKey)
+  }
+
+  listHsmKeyIds(o: Filter<'listHsmKeyIds'>) {
+    return listHsmKeyIds(this.queries, o)
+  }
+
+  countSealedAfter(instant: Date) {
+    return countSealedAfter(this.queries, instant)
   }
 
   listPendingPuts() {

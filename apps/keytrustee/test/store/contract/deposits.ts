@@ -358,4 +358,32 @@ function describeHsmKeyUses(current: () => Store): void {
       expect((await current().findHsmKeyUses([hsmKeyId], 2)).get(hsmKeyId)).toHaveLength(2)
     })
   })
+
+  describe('the HSM keys that deposits need', () => {
+    it('come in pages, in the order of their ids, without those of purged deposits', async () => {
+      const { client } = await enrol(current())
+      const kept = await putDeposit(current(), client)
+      const purged = await putDeposit(current(), client)
+      for (const state of ['purging', 'purged'] as const)
+        await current().withTransaction((transaction) =>
+          transaction.updateDeposit({ ...purged.deposit, state }),
+        )
+      const all: string[] = []
+      for (let page = await current().listHsmKeyIds({ limit: 1 }); page[0] !== undefined; ) {
+        all.push(page[0])
+        page = await current().listHsmKeyIds({ after: page[0], limit: 1 })
+      }
+      expect(all).toContain(kept.revision.hsmKeyId)
+      expect(all).not.toContain(purged.revision.hsmKeyId)
+      expect(all).toEqual([...all].sort())
+    })
+
+    it('are counted by revision after an instant', async () => {
+      const { client } = await enrol(current())
+      const { revision } = await putDeposit(current(), client)
+      const before = new Date(revision.createdAt.getTime() - 1)
+      const least = await current().countSealedAfter(revision.createdAt)
+      expect(await current().countSealedAfter(before)).toBeGreaterThan(least)
+    })
+  })
 }
