@@ -16,7 +16,7 @@ const policyRounds = 20_000
 export const storeLayer = {
   name: 'store',
   plannedMs: ({ lengths, storeConcurrencies, deposits }) =>
-    2 * rounds * storeConcurrencies.length * 4 * lengths.store + deposits / 5,
+    2 * rounds * storeConcurrencies.length * 5 * lengths.store + deposits / 5,
 
   /** @param {import('./lib/bench.mjs').Bench} bench @param {import('./lib/services.mjs').Services} services */
   async run(bench, services) {
@@ -54,6 +54,7 @@ async function measureAt(bench, services, { load, handles, concurrency, deposits
     put: () => measure(how, (worker) => put(connections[worker])),
     get: () => measure(how, (worker) => get(connections[worker], handles)),
     list: () => measure(how, (worker) => list(connections[worker])),
+    'put, in the store': () => load.ask({ store: { concurrency, forMs } }),
     'raw INSERT': () => load.ask({ insert: { concurrency, forMs, bytes: 1300 } }),
   }
   try {
@@ -74,7 +75,7 @@ async function measureAt(bench, services, { load, handles, concurrency, deposits
         p50Ms,
         p99Ms,
         failures,
-        ofInsert: operation === 'put' ? rate / best['raw INSERT'].rate : undefined,
+        ofInsert: operation.startsWith('put') ? rate / best['raw INSERT'].rate : undefined,
         ofFew: ofFew(bench, { operation, concurrency, rate }),
       })
   } finally {

@@ -4,6 +4,7 @@
  * standard input, one answer a line.
  *
  *   {"seed": 1000000}                 fills up to so many deposits, through the store, with grants that the server believes
+ *   {"store": {"concurrency": 8, "forMs": 2000}}   deposits as a put stores them, a transaction each
  *   {"insert": {"concurrency": 8, "forMs": 2000, "bytes": 1300}}   rows of that size into a table of its own, a commit each
  */
 import { randomBytes, randomUUID } from 'node:crypto'
@@ -32,10 +33,37 @@ const signal = new AbortController().signal
 
 for await (const line of createInterface({ input: process.stdin })) {
   const order = JSON.parse(line)
-  const answer = 'seed' in order ? await seed(order.seed) : await insertRaw(order.insert)
+  const answer = await run(order)
   process.stdout.write(`${JSON.stringify(answer)}\n`)
 }
 await store.close()
+
+function run({ seed: total, store: how, insert }) {
+  if (total !== undefined) return seed(total)
+  return how ? storeDeposits(how) : insertRaw(insert)
+}
+
+/** What the second transaction of a put does: deposit, revision, answer of the request, all or nothing. */
+async function storeDeposits({ concurrency, forMs }) {
+  const [owner] = await store.listClients({ limit: 1 })
+  const reply = 'x'.repeat(300)
+  const one = () =>
+    store.withTransaction(async (transaction) => {
+      await transaction.insertRequest({
+        requestId: newUuid(),
+        client: owner.uuid,
+        requestHash: randomBytes(32).toString('hex'),
+        reply,
+        createdAt: new Date(),
+      })
+      await insertOne(transaction, owner)
+    })
+  const { rate, p50Ms, p99Ms } = await measure(
+    { concurrency, forMs, warmMs: forMs / 4, signal },
+    one,
+  )
+  return { rate, p50Ms, p99Ms }
+}
 
 async function seed(total) {
   const began = Date.now()

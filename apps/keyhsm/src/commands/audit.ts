@@ -1,4 +1,4 @@
-import { type Command, optionText, printFields, printLine } from '@keyhsm/command-line'
+import { type Command, optionText, printAuditReport, printLine } from '@keyhsm/command-line'
 import { checkpointRoute } from '@keyhsm/protocol'
 import { type AuditReport, findSeenHeads, verifyAudit } from '@keyhsm/service'
 import { DomainError } from '@keyhsm/core'
@@ -36,18 +36,7 @@ export const auditVerifyCommand: Command = {
     const expectAtLeast = witness === undefined ? [] : await findSeenHeads(directory, witness)
     return await verifyAudit({ directory, service: 'keyhsm', expectAtLeast, ...given })
   },
-  print(report: AuditReport, io) {
-    const { entries, files, checkpoints, signatures, afterLastCheckpoint } = report
-    printFields({ entries, files, checkpoints, signatures, afterLastCheckpoint }, io)
-    for (const { file, line, what } of report.faults) printLine(`${file} line ${line}: ${what}`, io)
-    for (const { operation, requestId, actor } of report.unknownOutcomes) {
-      printLine(`outcome unknown: ${operation} ${requestId} by ${actor}`, io)
-    }
-    if (signatures === 'not-checked') {
-      io.words('warning: without --public-key nobody knows whether the whole chain was rewritten')
-    }
-    io.words(report.ok ? 'the audit is intact' : `the audit has ${report.faultCount} fault(s)`)
-  },
+  print: printAuditReport,
   exitCode: (report: AuditReport) => (report.ok ? 0 : 1),
 }
 

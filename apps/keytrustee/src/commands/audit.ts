@@ -1,6 +1,6 @@
 /** `ktadmin audit verify`: checks the server's audit offline, with a public key given from outside. */
 import { readFile } from 'node:fs/promises'
-import { type Command, type Io, optionText, printFields } from '@keyhsm/command-line'
+import { type Command, optionText, printAuditReport } from '@keyhsm/command-line'
 import { type AuditReport, findSeenHeads, verifyAudit } from '@keyhsm/service'
 import { pathsIn } from '../paths.js'
 
@@ -38,27 +38,7 @@ export const auditCommands: readonly Command[] = [
         expectAtLeast: witness === undefined ? [] : await findSeenHeads(paths.audit, witness),
       })
     },
-    print: printReport,
+    print: printAuditReport,
     exitCode: (report: AuditReport) => (report.ok ? 0 : 1),
   },
 ]
-
-function printReport(report: AuditReport, io: Io): void {
-  printFields(
-    {
-      audit: report.ok ? 'verified' : 'FAULTY',
-      entries: report.entries,
-      files: report.files,
-      checkpoints: report.checkpoints,
-      signatures: report.signatures,
-      'after last checkpoint': report.afterLastCheckpoint,
-      'unknown outcomes': report.unknownOutcomeCount,
-      faults: report.faultCount,
-    },
-    io,
-  )
-  for (const { file, line, sequence, what } of report.faults)
-    io.words(`${file} line ${line}${sequence === undefined ? '' : ` (entry ${sequence})`}: ${what}`)
-  for (const { operation, requestId, sequence } of report.unknownOutcomes)
-    io.words(`entry ${sequence}: outcome of ${operation} is unknown (request ${requestId})`)
-}

@@ -1,6 +1,6 @@
 /** `keytrustee-kms audit verify`: checks this instance's audit offline, with a public key given from outside. */
 import { readFile } from 'node:fs/promises'
-import { type Command, type Io, printFields } from '@keyhsm/command-line'
+import { type Command, printAuditReport } from '@keyhsm/command-line'
 import { type AuditReport, verifyAudit } from '@keyhsm/service'
 import { pathsOf } from './folder.js'
 
@@ -26,22 +26,7 @@ export const auditCommands: readonly Command[] = [
       const publicKey = (given ?? (await readFile(paths.auditPublicKey))).toString('utf8')
       return verifyAudit({ directory: paths.audit, publicKey, service: 'keytrustee-kms' })
     },
-    print(report: AuditReport, io: Io) {
-      printFields(
-        {
-          audit: report.ok ? 'verified' : 'FAULTY',
-          entries: report.entries,
-          files: report.files,
-          checkpoints: report.checkpoints,
-          signatures: report.signatures,
-          'after last checkpoint': report.afterLastCheckpoint,
-          'unknown outcomes': report.unknownOutcomeCount,
-          faults: report.faultCount,
-        },
-        io,
-      )
-      for (const { file, line, what } of report.faults) io.words(`${file} line ${line}: ${what}`)
-    },
+    print: printAuditReport,
     exitCode: (report: AuditReport) => (report.ok ? 0 : 1),
   },
 ]

@@ -26,7 +26,11 @@ export function identityFingerprintOfRaw(raw: Buffer): Fingerprint {
  */
 export function parseWriterPin(text: string, field: string): Fingerprint {
   if (/^[0-9a-f:]{64,95}$/i.test(text)) return parseFingerprint(text, field)
-  return identityFingerprintOfRaw(rawWriterKey(parseWriterKey(text, field)))
+  try {
+    return identityFingerprintOfRaw(rawWriterKey(parseWriterKey(text, field)))
+  } catch {
+    throw invalidInput(field, 'must be an identity key (SPKI, base64) or its SHA-256 fingerprint')
+  }
 }
 
 /** @throws ERR_INVALID_INPUT naming `field` for anything but an Ed25519 public key. */
