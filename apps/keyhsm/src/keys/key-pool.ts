@@ -37,9 +37,15 @@ const dayMs = 86400e3
 const claimableMs = 7 * dayMs
 /** …and destroyed by whoever meets it after this one: dates of labels are whole days, clocks differ. */
 const staleMs = 10 * dayMs
-const quietMs = 50
-/** A device of its own makes keys beside other work; a library in this machine's processors waits for a free moment. */
-const patienceMs = 1000
+/**
+ * A device of its own makes keys beside other work: it is not waited for long. A library in this machine's processors lets nobody
+ * open while it makes one (observed with SoftHSM: an open waits for the whole of it), so that a pause between two requests is
+ * not enough.
+ */
+const quietOf = {
+  device: { forMs: 50, atMostMs: 1000 },
+  library: { forMs: 2000, atMostMs: Number.POSITIVE_INFINITY },
+} as const
 const closeLimitMs = 3000
 
 interface Spare {
@@ -158,12 +164,12 @@ export class KeyPool {
   async #fill(): Promise<void> {
     const { capacity, hsm, activity, size } = this.#options
     const { signal } = this.#closing
-    const atMostMs = hsm.capabilities.hardware ? patienceMs : Number.POSITIVE_INFINITY
+    const quiet = quietOf[hsm.capabilities.hardware ? 'device' : 'library']
     for (;;) {
       const found = [...this.#spares].find(([, spares]) => spares.length < size)
       // The last fifth of a partition is for deposits that are there.
       if (!found || capacity.state().level !== 'ok') return
-      await activity.quiet({ forMs: quietMs, atMostMs, signal })
+      await activity.quiet({ ...quiet, signal })
       if (signal.aborted || !(await this.#makeOne(...found))) return
     }
   }

@@ -76,6 +76,19 @@ async function spares(partition: Partition) {
 }
 
 describe.skipIf(!hasSoftHsm)('keys made ahead', () => {
+  it('are not made in the pauses between requests, which would wait for it', async () => {
+    const { partition } = await makeReady()
+    expect(await partition.pool.take(realm, labelFor('first'))).toBeUndefined()
+    const { activity } = partition
+    for (let request = 0; request < 8; request += 1) {
+      await activity.during(() => Promise.resolve())
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    // The first one began before any request had come.
+    expect(partition.pool.state().ready).toBeLessThanOrEqual(1)
+    await vi.waitFor(() => expect(partition.pool.state().ready).toBe(3), { timeout: 10_000 })
+  })
+
   it('are made after the first asking, and get the deposit’s label before they are used', async () => {
     const { token, hsm, partition } = await makeReady()
     await filled(partition)
