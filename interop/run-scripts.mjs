@@ -17,7 +17,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runMain } from '../scripts/lib/say.mjs'
 import { root } from '../scripts/lib/sources.mjs'
-import { Stack, softhsmModule } from './lib/stack.mjs'
+import { Stack } from './lib/stack.mjs'
+import { LineFailed, runLines } from './lib/script-lines.mjs'
 
 const args = process.argv.slice(2)
 const verbose = args.includes('--verbose')
@@ -28,8 +29,15 @@ const wanted = args.filter(
 )
 const folder = join(root, 'interop', 'scripts')
 
-/** A line that did not hold; anything else thrown is a fault of the runner. */
-class LineFailed extends Error {}
+/** What a script begins with. */
+const directives = {
+  '@stack': (stack) => stack.bringUp(),
+  '@token': (stack) => stack.makeToken(),
+  '@keyhsm': async (stack) => {
+    await stack.makeToken()
+    await stack.setUpKeyHsm()
+  },
+}
 
 await runMain(async () => {
   const files = readdirSync(folder)
@@ -58,60 +66,10 @@ await runMain(async () => {
 /** Undefined when every line held, else what did not. */
 async function runScript(file) {
   const stack = await Stack.create({ print: verbose ? console.log : undefined })
-  const fault = await runLines(stack, readFileSync(join(folder, file), 'utf8').split('\n')).catch(
-    (error) => (error instanceof LineFailed ? error.message : (error.stack ?? String(error))),
+  const text = readFileSync(join(folder, file), 'utf8')
+  const fault = await runLines(stack, text.split('\n'), directives).catch((error) =>
+    error instanceof LineFailed ? error.message : (error.stack ?? String(error)),
   )
   const leak = await stack.remove().catch((error) => error.message)
   return fault ?? leak
-}
-
-async function runLines(stack, lines) {
-  let last
-  for (const [index, line] of lines.entries()) {
-    const fail = (what) => {
-      throw new LineFailed(`line ${index + 1}: ${line}\n${what}`)
-    }
-    if (line === '@stack') await stack.bringUp()
-    else if (line === '@token') await stack.makeToken()
-    else if (line === '@keyhsm') {
-      await stack.makeToken()
-      await stack.setUpKeyHsm()
-    } else if (line.startsWith('$ ')) last = await runCommand(stack, line.slice(2), 0, fail)
-    else if (/^!\[\d+\] /.test(line)) {
-      last = await runCommand(
-        stack,
-        line.slice(line.indexOf(']') + 2),
-        Number(/\d+/.exec(line)[0]),
-        fail,
-      )
-    } else if (line.startsWith('> ')) {
-      if (!matches(last, line.slice(2))) fail(`not in the output:\n${last}`)
-    } else if (line.startsWith('< ')) {
-      if (matches(last, line.slice(2))) fail(`in the output:\n${last}`)
-    } else if (line !== '' && !line.startsWith('#')) fail('not a line of a script')
-  }
-}
-
-/** Variables of a script: the stack's own facts, by name. */
-async function runCommand(stack, command, exit, fail) {
-  Object.assign(stack.shell.env, {
-    URL: stack.url,
-    KEYHSM_PORT: String(stack.ports.keyhsm),
-    MANAGEMENT_PORT: String(stack.ports.management),
-    TRUSTEE_PORT: String(stack.ports.trustee),
-    PIN_FILE: stack.pinFile,
-    AUTH_FILE: stack.authFile,
-    MODULE: softhsmModule,
-    AS_KEYHSM: stack.asKeyHsm,
-    SECRET: stack.secret.toString(),
-  })
-  const result = await stack.run(command, { exit: 'any' })
-  const output = result.stdout + result.stderr
-  if (result.exit !== exit) fail(`exit ${result.exit}, expected ${exit}\n${output}`)
-  return output
-}
-
-function matches(output, pattern) {
-  const expression = /^\/(.*)\/$/.exec(pattern)
-  return expression ? new RegExp(expression[1], 'm').test(output) : output.includes(pattern)
 }

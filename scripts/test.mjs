@@ -55,6 +55,12 @@ const stages = [
   { when: 'beside', name: 'typed lint', command: [bin('oxlint'), '--type-aware', '--quiet'] },
   {
     when: 'beside',
+    name: 'runbooks',
+    count: countReport('runbooks.json'),
+    command: [node, 'interop/runbooks.mjs', '--report', 'reports/runbooks.json'],
+  },
+  {
+    when: 'beside',
     name: 'types of tests',
     command: [node, join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.tests.json'],
   },

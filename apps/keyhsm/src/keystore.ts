@@ -65,6 +65,11 @@ export async function readKeystore(
   return { certificate: [own.certificate, ...own.chain].join(''), key: own.key, passphrase }
 }
 
+/** The certificate that the keystore's key belongs to, PEM; needs no password. */
+export function readCertificate(folder: string): Promise<string | undefined> {
+  return readTextIfThere(join(folder, certificateFile))
+}
+
 /** Whether there is one, of whatever state. */
 export async function hasKeystore(folder: string): Promise<boolean> {
   return (await readSecretBytesIfThere(join(folder, keystoreFile))) !== undefined

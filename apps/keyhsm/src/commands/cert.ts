@@ -12,6 +12,7 @@ import {
 } from '@keyhsm/command-line'
 import { DomainError, invalidInput, parseDuration, systemClock } from '@keyhsm/core'
 import { keyHsmCertificatesRoute, type ReplyOf, reloadKeyHsmRoute } from '@keyhsm/protocol'
+import { certificatesAtRest } from '../certificates/describe-certificate.js'
 import {
   activateNext,
   prepareRenewal,
@@ -52,7 +53,7 @@ export const certListCommand: Command = {
   summary: 'show the certificate in use, the one that follows, and who knows that one',
   run: ({ home }): Promise<Certificates> => {
     const paths = pathsIn(home.keyhsm)
-    requireRunning(paths)
+    if (!isRunning(paths)) return certificatesAtRest(paths)
     return withService(paths, (service) => service.call(keyHsmCertificatesRoute, {}))
   },
   print({ certificates, waitingFor }: Certificates, io) {

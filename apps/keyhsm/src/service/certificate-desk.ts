@@ -1,7 +1,6 @@
 /** This Key HSM's certificates as its routes show them. */
-import { X509Certificate } from 'node:crypto'
 import type { keyHsmCertificatesRoute, ReplyOf } from '@keyhsm/protocol'
-import { certificateFingerprint } from '@keyhsm/service'
+import { describeCertificate } from '../certificates/describe-certificate.js'
 import { PinWatch } from '../certificates/pin-watch.js'
 import type { LiveState } from './live-state.js'
 import type { CertificateDesk } from './routes.js'
@@ -21,15 +20,15 @@ export function makeCertificateDesk(live: () => LiveState): CertificateDesks {
     shown() {
       const { keystore, nextCertificate } = live()
       return {
-        certificateFingerprint: describe('current', keystore.certificate).fingerprint,
+        certificateFingerprint: describeCertificate('current', keystore.certificate).fingerprint,
         ...(nextCertificate === undefined ? {} : { nextCertificate }),
       }
     },
     list() {
       const { keystore, nextCertificate, trust } = live()
-      const current = describe('current', keystore.certificate)
+      const current = describeCertificate('current', keystore.certificate)
       if (nextCertificate === undefined) return { certificates: [current], waitingFor: [] }
-      const next = describe('next', nextCertificate)
+      const next = describeCertificate('next', nextCertificate)
       const waitingFor = watch.waitingFor(trust, next.fingerprint).map((one) => ({
         subject: one.certificate.subject.replaceAll('\n', ', '),
         realm: one.realm,
@@ -37,15 +36,5 @@ export function makeCertificateDesk(live: () => LiveState): CertificateDesks {
       }))
       return { certificates: [current, next], waitingFor }
     },
-  }
-}
-
-function describe<Role extends 'current' | 'next'>(role: Role, pem: string) {
-  const certificate = new X509Certificate(pem)
-  return {
-    role,
-    subject: certificate.subject.replaceAll('\n', ', '),
-    expiresAt: new Date(certificate.validTo).toISOString(),
-    fingerprint: certificateFingerprint(certificate),
   }
 }

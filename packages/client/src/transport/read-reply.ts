@@ -1,6 +1,6 @@
 /** A reply's bytes as the value that the route promises, or the error that the server threw. */
 import { DomainError, type ErrorCode } from '@keyhsm/core'
-import { fromProblem, type ReplyOf, type RouteSpec } from '@keyhsm/protocol'
+import { fromProblem, type ReplyOf, type RouteSpec, signatureWindowMs } from '@keyhsm/protocol'
 import type { TSchema } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
 import { ConnectionFault } from './faults.js'
@@ -9,12 +9,21 @@ export interface RawReply {
   readonly status: number
   readonly text: string
   readonly retryAfter: string | undefined
+  /** When the server answered, by its own clock. */
+  readonly date: string | undefined
 }
 
-/** @throws the error of the problem document; ERR_UNAVAILABLE for a reply that is not what the route promises. */
-export function readReply<Spec extends RouteSpec>(spec: Spec, reply: RawReply): ReplyOf<Spec> {
+/**
+ * `now`: when the reply came, by our clock.
+ * @throws the error of the problem document; ERR_UNAVAILABLE for a reply that is not what the route promises.
+ */
+export function readReply<Spec extends RouteSpec>(
+  spec: Spec,
+  reply: RawReply,
+  now: Date,
+): ReplyOf<Spec> {
   const body = parseJson(reply.text)
-  if (reply.status < 200 || reply.status > 299) throw problemOf(reply, body)
+  if (reply.status < 200 || reply.status > 299) throw problemOf(reply, body, now)
   if (!validatorOf(spec.reply).Check(body))
     throw new DomainError('ERR_UNAVAILABLE', 'the server gave an answer that is not understood', {
       cause: new ConnectionFault(undefined, true),
@@ -55,19 +64,28 @@ const auditedCodes: ReadonlySet<ErrorCode> = new Set([
   'ERR_AUDIT_UNAVAILABLE',
 ])
 
-function problemOf(reply: RawReply, body: unknown): DomainError {
+function problemOf(reply: RawReply, body: unknown, now: Date): DomainError {
   const error = fromProblem(reply.status, body)
   const requestId = (body as { requestId?: unknown } | undefined)?.requestId
   const retryAfterMs = error.retryAfterMs ?? parseRetryAfter(reply.retryAfter)
-  const hints =
-    auditedCodes.has(error.code) && typeof requestId === 'string'
-      ? [`the server's audit has the reason under request ${requestId}`]
-      : []
+  const audited = auditedCodes.has(error.code) && typeof requestId === 'string'
+  const hints = [
+    ...(audited ? [`the server's audit has the reason under request ${requestId}`] : []),
+    ...(error.code === 'ERR_NOT_AUTHENTICATED' ? clockHints(reply.date, now) : []),
+  ]
   return new DomainError(error.code, error.message, {
     faults: error.faults,
     hints,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   })
+}
+
+/** A signature is as good as unknown when its time is not the server's. */
+function clockHints(date: string | undefined, now: Date): string[] {
+  const aheadMs = now.getTime() - Date.parse(date ?? '')
+  if (!(Math.abs(aheadMs) > signatureWindowMs)) return []
+  const seconds = Math.round(Math.abs(aheadMs) / 1000)
+  return [`the clock here is ${seconds} s ${aheadMs > 0 ? 'ahead of' : 'behind'} the server's`]
 }
 
 /** Seconds only; a date in this header is not used by our servers. @see RFC 9110 §10.2.3 */

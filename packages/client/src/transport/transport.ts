@@ -94,7 +94,8 @@ export class Transport {
     }
     const timeoutMs = this.#options.timeoutMs ?? spec.deadlineMs + deadlineSlackMs
     const request = { method: spec.method, path, headers, body: body === '' ? null : body }
-    return readReply(spec, await this.#send(request, timeoutMs, options.signal))
+    const reply = await this.#send(request, timeoutMs, options.signal)
+    return readReply(spec, reply, (this.#options.clock ?? systemClock).now())
   }
 
   #signature(method: string, path: string, body: string): Record<string, string> {
@@ -115,11 +116,12 @@ export class Transport {
     try {
       if (signal?.aborted === true) giveUp()
       const reply = await this.#pool.request({ ...request, signal: deadline.signal })
-      const retryAfter = reply.headers['retry-after']
+      const { 'retry-after': retryAfter, date } = reply.headers
       return {
         status: reply.statusCode,
         text: await reply.body.text(),
         retryAfter: typeof retryAfter === 'string' ? retryAfter : undefined,
+        date: typeof date === 'string' ? date : undefined,
       }
     } catch (error) {
       throw fromConnectionError(error, this.peer)

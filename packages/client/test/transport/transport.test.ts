@@ -79,6 +79,34 @@ async function failure(transport: Transport) {
   return { code: error.code, text: error.message, maybe: mayHaveBeenProcessed(error), error }
 }
 
+/** A server that knows nobody, whose clock is `aheadMs` from ours. */
+function refusing(aheadMs: number): Answer {
+  return (_seen, response) => {
+    response.setHeader('date', new Date(Date.now() + aheadMs).toUTCString())
+    response.statusCode = 401
+    response.setHeader('content-type', 'application/problem+json')
+    response.end(JSON.stringify({ code: 'ERR_NOT_AUTHENTICATED', detail: 'not known' }))
+  }
+}
+
+describe('a caller who is not known', () => {
+  it.each([
+    ['behind', 3_600_000],
+    ['ahead of', -3_600_000],
+  ])('is told that the clock here is %s the server’s', async (how, aheadMs) => {
+    const { error } = await failure(pinned(await serve(refusing(aheadMs))))
+    expect(error.code).toBe('ERR_NOT_AUTHENTICATED')
+    expect(error.hints.join()).toMatch(
+      new RegExp(`^the clock here is 3[56]\\d\\d s ${how} the server's$`),
+    )
+  })
+
+  it('is told nothing of clocks that agree', async () => {
+    const { error } = await failure(pinned(await serve(refusing(1000))))
+    expect(error.hints).toEqual([])
+  })
+})
+
 describe('Transport.call', () => {
   it('sends parameters, query, headers and body as the route says', async () => {
     const server = await serve()
