@@ -79,6 +79,10 @@ lets in, at \`/kms/metrics/prometheus\`.
 | \`/health/ready\` | requests would be accepted; asks no other part | 200, 503 |
 | \`/health/deep\` | every part behind answers; asked at most every 5 s, \`ageMs\` says when | 200, 503 |
 | \`/health\` | all of it in one | 200, 503 |
+
+\`status\` is \`ready\`, \`degraded\` (200: it serves, but not everything) or \`not ready\` (503). Key HSM is degraded while one of several
+HSMs does not serve (its parts have the name of the HSM behind them, those of the default one none) and while a realm opens
+unusually many deposits (\`opens\`).
 `
 
 function metricsPage() {

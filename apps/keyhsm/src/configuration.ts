@@ -1,88 +1,34 @@
-/** `application.properties` as a whole: which device, with which PIN, and everything else, checked. */
+/** `application.properties` as a whole: which devices, with which PINs, and everything else, checked. */
 import { basename, join } from 'node:path'
-import { DomainError, type Fingerprint, SecretBytes, withSecret } from '@keyhsm/core'
+import { DomainError, type FieldFault, hasCode, type SecretBytes, withSecret } from '@keyhsm/core'
+import { readSettingLines, readSettingsKey, secretOpener, settingsError } from '@keyhsm/service'
 import {
-  type ParseOptions,
-  parseSettings,
-  readSettingLines,
-  readSettingsKey,
-  secretOpener,
-  type SettingsOf,
-  type SettingsSchema,
-} from '@keyhsm/service'
+  type BackendConfiguration,
+  type BackendDescription,
+  type BackendParsed,
+  type CommonSettings,
+  parseBackend,
+} from './backend-configuration.js'
+import { findPlaces, placeName, placeOf } from './backend-names.js'
 import { readTextIfThere } from './files.js'
 import type { Paths } from './paths.js'
-import {
-  commonSchema,
-  type Hardware,
-  hardwareNames,
-  keySecureSchema,
-  type Pkcs11Hardware,
-  pkcs11Schema,
-  softTokenSchema,
-} from './settings.js'
+import { commonSchema } from './settings.js'
 
-export type CommonSettings = SettingsOf<typeof commonSchema>
-
-/** Which device to connect to; everything but the PIN may be shown. */
-export type DeviceSettings =
-  | {
-      readonly hardware: Pkcs11Hardware
-      readonly library: string
-      /** Configuration file of the library, given to it by its own environment variable. */
-      readonly config?: string
-      /** More environment variables of the library. */
-      readonly env: Readonly<Record<string, string>>
-      /** Nothing: the only token there is. */
-      readonly token: {
-        readonly label?: string
-        readonly serial?: string
-        readonly slot?: number
-      }
-    }
-  | {
-      readonly hardware: 'keysecure'
-      /** One appliance, or the members of a cluster. */
-      readonly nodes: readonly { readonly host: string; readonly port: number }[]
-      readonly user: string
-      /** Undefined: plain TCP. */
-      readonly tls?: { readonly pinned: readonly Fingerprint[] }
-      readonly dialect: string
-    }
-  | { readonly hardware: 'soft-token'; readonly directory: string; readonly label?: string }
-
-export interface Configuration {
+/** What the file says of the service, and of each HSM. */
+export interface Configuration<Backend = BackendConfiguration> {
   readonly settings: CommonSettings
-  readonly device: DeviceSettings
-  /** Wiped by whoever asked for the configuration. */
-  readonly pin: SecretBytes
+  /** The first is the one whose settings have no prefix. */
+  readonly backends: readonly [Backend, ...Backend[]]
+  /** Name of the backend for new deposits. */
+  readonly defaultBackend: string
 }
 
-/** The file that holds the key under which the PIN is sealed; not the TLS key's password. */
+/** A configuration without its PINs. */
+export type ShownConfiguration = Configuration<BackendDescription>
+
+/** The file that holds the key under which the PINs are sealed; not the TLS key's password. */
 export function settingsKeyPath(paths: Pick<Paths, 'keystore'>): string {
   return join(paths.keystore, 'settings.key')
-}
-
-/** The schema of a file for this hardware, in the order in which settings are shown: the old product's first. */
-export function schemaFor(hardware: Hardware): SettingsSchema {
-  const { address, port, managementPort, servicePort, hardware: kind, ...others } = commonSchema
-  const known = { address, port, managementPort, servicePort, hardware: kind }
-  return { ...known, ...deviceSchema(hardware), ...others }
-}
-
-/**
- * Which hardware a settings file is for.
- * @throws ERR_SETTINGS when it does not say, or says something else than one of `hardwareNames`.
- */
-export function readHardware(text: string, file: string): Hardware {
-  const line = readSettingLines(text, file).find(({ name }) => name === commonSchema.hardware.name)
-  const found = hardwareNames.find((name) => name === line?.text)
-  if (found) return found
-  const rule = `must be one of ${hardwareNames.join(', ')}`
-  const at = line === undefined ? {} : { line: line.line }
-  throw new DomainError('ERR_SETTINGS', `${file}: ${commonSchema.hardware.name} ${rule}`, {
-    faults: [{ field: commonSchema.hardware.name, rule, ...at }],
-  })
 }
 
 /**
@@ -93,6 +39,24 @@ export async function readConfiguration(paths: Paths): Promise<Configuration> {
   const text = await readSettingsText(paths)
   const key = await readSettingsKey(settingsKeyPath(paths))
   return await withSecret(key, () => parseConfiguration(text, basename(paths.settings), key))
+}
+
+/** As {@link readConfiguration}, for those who need no PIN. */
+export async function readShownConfiguration(paths: Paths): Promise<ShownConfiguration> {
+  return withoutPins(await readConfiguration(paths))
+}
+
+/** The part that may be shown. */
+export function showConfiguration({ backends, ...rest }: Configuration): ShownConfiguration {
+  const show = ({ name, settings, device }: BackendDescription) => ({ name, settings, device })
+  const [first, ...others] = backends
+  return { ...rest, backends: [show(first), ...others.map(show)] }
+}
+
+/** The part that may be shown; wipes the PINs. */
+export function withoutPins(configuration: Configuration): ShownConfiguration {
+  for (const { pin } of configuration.backends) pin.wipe()
+  return showConfiguration(configuration)
 }
 
 /** The text of the settings file. @throws ERR_SETTINGS when there is none. */
@@ -106,73 +70,71 @@ export async function readSettingsText(paths: Pick<Paths, 'settings'>): Promise<
 
 /** @throws ERR_SETTINGS with every fault of the text. */
 export function parseConfiguration(text: string, file: string, key: SecretBytes): Configuration {
-  const hardware = readHardware(text, file)
-  const options = { openSecret: secretOpener(key) }
-  if (hardware === 'soft-token') {
-    const schema = { ...commonSchema, ...softTokenSchema }
-    const { directory, tokenLabel, pin, ...settings } = parseSettings(text, schema, file, options)
-    const device = {
-      hardware,
-      directory,
-      ...(tokenLabel === undefined ? {} : { label: tokenLabel }),
+  const openSecret = secretOpener(key)
+  const parsed: BackendParsed[] = []
+  const faults: FieldFault[] = []
+  for (const place of [undefined, ...findPlaces(text, file)]) {
+    const options = { openSecret, concerns: (name: string) => placeOf(name) === place }
+    try {
+      parsed.push(parseBackend({ text, file, place, options }))
+    } catch (error) {
+      if (!hasCode(error, 'ERR_SETTINGS') || error.faults.length === 0) throw error
+      faults.push(...error.faults)
     }
-    return { settings, device, pin: toSecret(pin) }
   }
-  return hardware === 'keysecure'
-    ? parseKeySecure(text, file, options)
-    : parsePkcs11(text, file, { hardware, options })
+  const [first, ...others] = parsed
+  if (first?.common && faults.length === 0) {
+    const found = assemble({ ...first, common: first.common }, others)
+    const wrong = findContradictions(found, text, file)
+    if (wrong.length === 0) return found
+    faults.push(...wrong)
+  }
+  for (const { pin } of parsed) pin.wipe()
+  throw settingsError(file, faults)
 }
 
-function parseKeySecure(text: string, file: string, options: ParseOptions): Configuration {
-  const schema = { ...commonSchema, ...keySecureSchema }
-  const parsed = parseSettings(text, schema, file, options)
-  const { hosts, hsmPort, ssl, certificates, username, dialect, pin, ...settings } = parsed
-  const device = {
-    hardware: 'keysecure',
-    nodes: hosts.map((host) => ({ host, port: hsmPort })),
-    user: username,
-    dialect,
-    ...(ssl ? { tls: { pinned: certificates } } : {}),
-  } as const
-  return { settings, device, pin: toSecret(pin) }
+function assemble(
+  first: BackendParsed & { readonly common: CommonSettings },
+  others: readonly BackendParsed[],
+): Configuration {
+  const { common: settings } = first
+  const toBackend = ({ place, own, device, pin }: BackendParsed) => {
+    return { name: place ?? settings.backendName, settings: own, device, pin }
+  }
+  const { backendName, defaultBackend = backendName } = settings
+  return { settings, defaultBackend, backends: [toBackend(first), ...others.map(toBackend)] }
 }
 
-function parsePkcs11(
+/** What each line allows and all together do not. */
+function findContradictions(
+  { settings, backends, defaultBackend }: Configuration,
   text: string,
   file: string,
-  { hardware, options }: { hardware: Pkcs11Hardware; options: ParseOptions },
-): Configuration {
-  const schema = { ...commonSchema, ...pkcs11Schema(hardware) }
-  const parsed = parseSettings(text, schema, file, options)
-  const { library, config, env, tokenLabel, tokenSerial, slot, pin, ...others } = parsed
-  const { nfastServerPort, username, ...settings } = others
-  const token = {
-    ...(tokenLabel === undefined ? {} : { label: tokenLabel }),
-    ...(tokenSerial === undefined ? {} : { serial: tokenSerial }),
-    ...(slot === undefined ? {} : { slot }),
+): FieldFault[] {
+  const lines = readSettingLines(text, file)
+  const fault = (field: string, rule: string): FieldFault => {
+    const line = lines.find(({ name }) => name === field)?.line
+    return line === undefined ? { field, rule } : { field, rule, line }
   }
-  const device = {
-    hardware,
-    library,
-    token,
-    env: {
-      ...(nfastServerPort === undefined ? {} : { NFAST_SERVER_PORT: String(nfastServerPort) }),
-      ...env,
-    },
-    ...(config === undefined ? {} : { config }),
-  }
-  return {
-    settings,
-    device,
-    pin: toSecret(username === undefined ? pin : `${username}:${pin}`),
-  }
+  const names = backends.map(({ name }) => name)
+  const { backendName, defaultBackend: chosen, domain } = commonSchema
+  const places = names.slice(1)
+  return [
+    ...(places.includes(settings.backendName)
+      ? [fault(backendName.name, 'is the name of another HSM too')]
+      : []),
+    ...(names.includes(defaultBackend)
+      ? []
+      : [fault(chosen.name, `must be one of ${names.join(', ')}`)]),
+    ...backends.flatMap((one, at) => {
+      const same = backends.slice(0, at).find((other) => isSameDomain(one, other))
+      const rule = `is the partition of ${same?.name} too`
+      return same ? [fault(placeName(domain.name, places[at - 1]), rule)] : []
+    }),
+  ]
 }
 
-function deviceSchema(hardware: Hardware): SettingsSchema {
-  if (hardware === 'soft-token') return softTokenSchema
-  return hardware === 'keysecure' ? keySecureSchema : pkcs11Schema(hardware)
-}
-
-function toSecret(text: string): SecretBytes {
-  return SecretBytes.own(Buffer.from(text, 'utf8'))
+function isSameDomain(one: BackendDescription, other: BackendDescription): boolean {
+  const { domain } = one.settings
+  return domain !== undefined && domain === other.settings.domain
 }

@@ -6,7 +6,7 @@ import { stat } from 'node:fs/promises'
 import { DomainError, type SecretBytes } from '@keyhsm/core'
 import type { Hsm, WrappingKind } from '@keyhsm/hsm'
 import type { Log } from '@keyhsm/service'
-import type { DeviceSettings } from './configuration.js'
+import type { DeviceSettings } from './backend-configuration.js'
 import type { Hardware, Pkcs11Hardware } from './settings.js'
 
 export interface ConnectDeviceOptions {

@@ -7,7 +7,7 @@ import {
   reportLogback,
   withLimits,
 } from '@keyhsm/service'
-import type { CommonSettings } from './configuration.js'
+import type { CommonSettings } from './backend-configuration.js'
 import { readTextIfThere } from './files.js'
 import type { Paths } from './paths.js'
 

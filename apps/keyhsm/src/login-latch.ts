@@ -5,7 +5,14 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DomainError } from '@keyhsm/core'
+import { firstName } from './backend-names.js'
 import { readTextIfThere, removeFile } from './files.js'
+import type { Paths } from './paths.js'
+
+/** Each backend has a latch of its own: a wrong PIN of one does not stop the others. */
+export function latchOf({ latch }: Pick<Paths, 'latch'>, backend: string): string {
+  return backend === firstName ? latch : `${latch}-${backend}`
+}
 
 /**
  * Sets the latch; durable when it returns. Synchronous, so that nothing else happens between the refusal and the latch.

@@ -1,6 +1,11 @@
 /** The `keyhsm` program: its table of commands. */
 import { completionCommand, type Program } from '@keyhsm/command-line'
 import { auditPublicKeyCommand, auditVerifyCommand } from './commands/audit.js'
+import {
+  backendDefaultCommand,
+  backendListCommand,
+  backendRemoveCommand,
+} from './commands/backend.js'
 import { certListCommand, certRenewCommand, certReplaceCommand } from './commands/cert.js'
 import { keysListCommand, keysShowCommand } from './commands/keys.js'
 import { logLevelCommand } from './commands/log-level.js'
@@ -28,6 +33,7 @@ export const program: Program = {
   groups: {
     cert: 'the TLS certificate of this Key HSM',
     keys: 'HSM keys of the partition',
+    backend: 'the HSMs of this Key HSM',
     audit: 'the audit of this Key HSM',
   },
   defaultHome: () => installed,
@@ -50,6 +56,9 @@ export const program: Program = {
     keysListCommand,
     keysShowCommand,
     keysRevokeCommand,
+    backendListCommand,
+    backendDefaultCommand,
+    backendRemoveCommand,
     auditVerifyCommand,
     auditPublicKeyCommand,
     loginResetCommand,

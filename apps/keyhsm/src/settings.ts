@@ -5,6 +5,7 @@
 import { invalidInput } from '@keyhsm/core'
 import { wrappingKinds } from '@keyhsm/hsm'
 import { settingsSchema } from '@keyhsm/service'
+import { firstName, firstNameSetting, parseBackendName } from './backend-names.js'
 import {
   duration,
   integer,
@@ -141,6 +142,13 @@ export const commonSchema = settingsSchema({
     parse: integer(0, 1e6),
     describe: 'most deposits that a realm may open a second; 0: as many as the HSM can',
   },
+  openAlarm: {
+    name: 'keyhsm.open.alarm',
+    default: '0',
+    parse: integer(0, 1e6),
+    describe:
+      'deposits opened by a realm a second at which an alarm is raised; 0: only when it reaches keyhsm.open.rate',
+  },
   logLevel: {
     name: 'keyhsm.log.level',
     parse: oneOf(['error', 'warn', 'info', 'debug']),
@@ -161,7 +169,22 @@ export const commonSchema = settingsSchema({
     parse: parseDomain,
     describe: 'the HSM key domain that setup found or made; another partition is refused',
   },
+  backendName: {
+    name: firstNameSetting,
+    default: firstName,
+    parse: parseBackendName,
+    describe: 'name of the HSM whose settings have no prefix',
+  },
+  defaultBackend: {
+    name: 'keyhsm.backend.default',
+    parse: parseBackendName,
+    describe: 'name of the HSM for new deposits; absent: the one without a prefix',
+  },
 })
+
+const { hardware, kind, keyLimit, pool, maxAgeMs, wrap, domain } = commonSchema
+/** Those that each HSM has for itself: `keyhsm.backend.NAME.…` for another than the first. */
+export const backendSchema = { hardware, kind, keyLimit, pool, maxAgeMs, wrap, domain }
 
 /** Hardware with a PKCS#11 library. */
 export type Pkcs11Hardware = Exclude<Hardware, 'keysecure' | 'soft-token'>

@@ -11,8 +11,13 @@ vi.setConfig({ testTimeout: 30_000 })
 
 const key = SecretBytes.own(Buffer.alloc(32, 1))
 const pin = (name: string) => sealSetting(key, name, SecretBytes.own(Buffer.from('1234')))
-const parse = (lines: string[]) =>
+const parseAll = (lines: string[]) =>
   parseConfiguration(lines.join('\n'), 'application.properties', key)
+/** What the file says of the service and of its first HSM. */
+const parse = (lines: string[]) => {
+  const { settings, backends } = parseAll(lines)
+  return { ...backends[0], settings: { ...settings, ...backends[0].settings } }
+}
 
 const softhsm = [
   'keyhsm.hardware=softhsm',

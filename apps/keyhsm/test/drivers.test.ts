@@ -48,7 +48,7 @@ async function validate({ root }: TestHome, vendor: FakeVendor) {
 describe.skipIf(!hasSoftHsm)('the settings of an nShield', () => {
   it('reach the library as its environment; the PIN does not', async () => {
     const service = await startService(await makeNshieldHome())
-    const { hostProcessId } = service.partition.hsm as Pkcs11Hsm
+    const { hostProcessId } = service.partitions().named().hsm as Pkcs11Hsm
     const environment = readFileSync(`/proc/${hostProcessId}/environ`, 'utf8').split('\0')
     expect(environment).toContain('NFAST_SERVER_PORT=11500')
     expect(environment).toContain('CKNFAST_LOADSHARING=1')

@@ -7,6 +7,7 @@ import { connectSoftToken, type Hsm, initialiseSoftToken } from '@keyhsm/hsm'
 import { onTestFinished } from 'vitest'
 import { makePartitionKeys } from '../src/partition/make-partition-keys.js'
 import { type KeySettings, Partition } from '../src/partition/partition.js'
+import { type Backend, Partitions } from '../src/partition/partitions.js'
 
 export const keySettings: KeySettings = {
   kind: 'ec-p256',
@@ -48,4 +49,21 @@ export async function makePartitions(
 export async function makePartition(options: TestPartitionOptions = {}): Promise<Partition> {
   const [partition] = await makePartitions(1, options)
   return partition!
+}
+
+/** A partition that a test connected, as a backend. */
+export function backendOf(partition: Partition, name = 'default'): Backend {
+  return {
+    name,
+    device: { hardware: 'soft-token' },
+    domain: partition.keys.domain,
+    partition,
+    health: (deadlineMs) => partition.health(deadlineMs),
+  }
+}
+
+/** These partitions, the first one the default. */
+export function partitionsOf(first: Partition, ...others: Partition[]): Partitions {
+  const named = others.map((partition, at) => backendOf(partition, `other${at + 1}`))
+  return new Partitions([backendOf(first), ...named], 'default')
 }

@@ -7,16 +7,17 @@ import type { SealContext } from '@keyhsm/envelope'
 import type { Hsm } from '@keyhsm/hsm'
 import { type Audit, openAudit } from '@keyhsm/service'
 import { onTestFinished } from 'vitest'
-import type { Caller, SealSettings, Workshop } from '../src/operations/caller.js'
+import type { Caller, PlacedWorkshop, SealSettings, Workshop } from '../src/operations/caller.js'
 import { UsedRequests } from '../src/operations/check-approval.js'
 import { OpenRate } from '../src/operations/open-rate.js'
+import type { Partition } from '../src/partition/partition.js'
 import type { SealRequest } from '../src/operations/seal-deposit.js'
-import { makePartition, type TestPartitionOptions } from './soft-token.js'
+import { makePartition, partitionsOf, type TestPartitionOptions } from './soft-token.js'
 
 export const caller: Caller = { actor: 'service test', realm: parseRealm('prod') }
 export const organisation = parseUuid('0f8fad5b-d9cb-469f-a165-70867728950e')
 
-export interface TestWorkshop extends Workshop {
+export interface TestWorkshop extends PlacedWorkshop {
   /** The audit's entries so far, as `event operation outcome reason`. */
   readonly entries: () => Promise<string[]>
   readonly warnings: string[]
@@ -36,6 +37,7 @@ export async function makeWorkshop(
   const note = (_fields: unknown, message: string) => void warnings.push(message)
   return {
     partition,
+    partitions: partitionsOf(partition),
     audit,
     clock: options.clock ?? systemClock,
     log: { info: note, warn: note, error: note },
@@ -48,9 +50,17 @@ export async function makeWorkshop(
 }
 
 /** The same workshop over a device with some verbs replaced. */
-export function withVerbs<Shop extends Workshop>(workshop: Shop, verbs: Partial<Hsm>): Shop {
+export function withVerbs<Shop extends PlacedWorkshop>(workshop: Shop, verbs: Partial<Hsm>): Shop {
   const hsm = replace(workshop.partition.hsm, verbs)
-  return { ...workshop, partition: replace(workshop.partition, { hsm }) }
+  return withPartition(workshop, replace(workshop.partition, { hsm }))
+}
+
+/** The same workshop over another partition. */
+export function withPartition<Shop extends PlacedWorkshop>(
+  workshop: Shop,
+  partition: Partition,
+): Shop {
+  return { ...workshop, partition, partitions: partitionsOf(partition) }
 }
 
 export function withAudit<Shop extends Workshop>(workshop: Shop, append: Audit['append']): Shop {
@@ -62,7 +72,7 @@ export function newContext(handle = 'key1'): SealContext {
 }
 
 export function sealRequest(
-  { partition }: Workshop,
+  { partition }: PlacedWorkshop,
   text: string,
   more: Partial<SealRequest> = {},
 ): SealRequest {

@@ -11,6 +11,7 @@ import {
   HsmKeyIdField,
   InstantField,
   KindField,
+  NameField,
   NoFields,
   RequestIdField,
   ScopeField,
@@ -22,6 +23,34 @@ const HsmStateField = Type.Union([
   Type.Literal('login-refused'),
   Type.Literal('wrong-partition'),
 ])
+
+/** How one of the HSMs is. */
+const backendStateFields = {
+  hardware: Type.String(),
+  profile: Type.String(),
+  /** Empty while it is not connected. */
+  device: Type.String(),
+  state: HsmStateField,
+  detail: Type.String(),
+  roundTripMs: Type.Optional(Type.Number()),
+  /** Sessions that are held on the device. */
+  sessions: Type.Integer(),
+  /** `open`: the device or its library failed so often that it is left alone for a while. */
+  breaker: Type.Union([Type.Literal('closed'), Type.Literal('open')]),
+  keys: Type.Integer(),
+  /** Absent: neither the setting nor the device names one. */
+  keyLimit: Type.Optional(Type.Integer()),
+  /** Room for keys in the device, where it tells. */
+  deviceBytes: Type.Optional(Type.Integer()),
+  deviceFreeBytes: Type.Optional(Type.Integer()),
+  /** HSM keys made ahead. */
+  spareKeys: Type.Integer(),
+  capacity: Type.Union([Type.Literal('ok'), Type.Literal('warn'), Type.Literal('full')]),
+  /** Of new HSM keys; this and the next two are absent while it has never been connected. */
+  kind: Type.Optional(KindField),
+  domain: Type.Optional(Type.String()),
+  canary: Type.Optional(FingerprintField),
+}
 
 export const KeyHsmStatusField = Type.Object({
   version: Type.String(),
@@ -35,33 +64,18 @@ export const KeyHsmStatusField = Type.Object({
   /** SHA-256 of the TLS certificate's DER: what `ktadmin keyhsm --fingerprint` expects. */
   certificateFingerprint: FingerprintField,
   certificateExpiresAt: InstantField,
-  hardware: Type.String(),
-  profile: Type.String(),
-  device: Type.String(),
-  state: HsmStateField,
-  detail: Type.String(),
-  roundTripMs: Type.Optional(Type.Number()),
-  /** Sessions that the backend holds on the device. */
-  sessions: Type.Integer(),
-  /** `open`: the device or its library failed so often that it is left alone for a while. */
-  breaker: Type.Union([Type.Literal('closed'), Type.Literal('open')]),
+  /** Name of the default backend: the next fields are about it. */
+  backend: NameField,
+  ...backendStateFields,
   /** The last fault of this service or its HSM, not a caller's. */
   lastError: Type.Optional(
     Type.Object({ at: InstantField, code: Type.String(), message: Type.String() }),
   ),
-  keys: Type.Integer(),
-  /** Absent: neither the setting nor the device names one. */
-  keyLimit: Type.Optional(Type.Integer()),
-  /** Room for keys in the device, where it tells. */
-  deviceBytes: Type.Optional(Type.Integer()),
-  deviceFreeBytes: Type.Optional(Type.Integer()),
-  /** HSM keys made ahead. */
-  spareKeys: Type.Integer(),
-  capacity: Type.Union([Type.Literal('ok'), Type.Literal('warn'), Type.Literal('full')]),
+  /** All backends, the default one among them. */
+  backends: Type.Array(
+    Type.Object({ name: NameField, default: Type.Boolean(), ...backendStateFields }),
+  ),
   scope: ScopeField,
-  kind: KindField,
-  domain: Type.String(),
-  canary: FingerprintField,
   realms: Type.Array(Type.String()),
   auditHealthy: Type.Boolean(),
   auditDetail: Type.String(),
@@ -133,6 +147,8 @@ export const administeredKeysRoute = defineRoute({
       name: Type.Optional(Type.String({ maxLength: 128 })),
       after: Type.Optional(HsmKeyIdField),
       limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+      /** Absent: the default one. */
+      backend: Type.Optional(NameField),
     },
     { additionalProperties: false },
   ),
@@ -154,7 +170,12 @@ export const revokeAdministeredKeyRoute = defineRoute({
   params: NoFields,
   query: NoFields,
   body: Type.Object(
-    { requestId: RequestIdField, hsmKeyId: HsmKeyIdField },
+    {
+      requestId: RequestIdField,
+      hsmKeyId: HsmKeyIdField,
+      /** Absent: the default one. */
+      backend: Type.Optional(NameField),
+    },
     { additionalProperties: false },
   ),
   reply: Type.Object({

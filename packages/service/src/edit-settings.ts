@@ -33,6 +33,21 @@ function linesOf(node: PropertiesNode): readonly string[] {
 }
 
 /**
+ * The part of a file whose names `rename` gives new ones, each in its old line; all others, comments too, are empty lines.
+ */
+export function viewSettings(text: string, rename: (name: string) => string | undefined): string {
+  const document = new Properties(text)
+  const lines = document.nodes.flatMap((node): readonly string[] => {
+    const name = node.type === 'property' ? rename(node.key) : undefined
+    if (node.type !== 'property' || name === undefined) return linesOf(node).map(() => '')
+    const [first = '', ...more] = node.rawLines
+    const rest = first.slice(node.leadingWhitespace.length + node.escapedKey.length)
+    return [`${escapeName(name)}${rest}`, ...more]
+  })
+  return `${lines.join('\n')}\n`
+}
+
+/**
  * The text with `changes` made: a value replaces the first line of that name (repeated ones go), `undefined` removes
  * it, a new name is added at the end. The file ends with a newline afterwards.
  */

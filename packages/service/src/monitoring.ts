@@ -17,6 +17,8 @@ import type { Metrics } from './metrics.js'
 export interface PartState {
   readonly healthy: boolean
   readonly state: string
+  /** The service serves, but not everything: said, and no reason to take it out of use. */
+  readonly degraded?: boolean
 }
 
 export type Parts = Readonly<Record<string, PartState>>
@@ -68,14 +70,20 @@ function monitoringRoutesOf({ metrics, ready, deep }: Monitored): BoundRoute[] {
       const [now, behind] = [ready(), value]
       const healthy = isHealthy(now) && isHealthy(behind)
       const parts = { ready: describe(now), deep: { ...describe(behind), ageMs } }
-      return reply(healthy, { status: healthy ? 'ready' : 'not ready', live: true, ...parts })
+      const status = statusOf({ ...behind, ...now })
+      return reply(healthy, { status, live: true, ...parts })
     }),
   ]
 }
 
 function replyParts(parts: Parts, more: object = {}): TextReply {
   const { healthy, ...shown } = describe(parts)
-  return reply(healthy, { status: healthy ? 'ready' : 'not ready', ...shown, ...more })
+  return reply(healthy, { status: statusOf(parts), ...shown, ...more })
+}
+
+function statusOf(parts: Parts): 'ready' | 'degraded' | 'not ready' {
+  if (!isHealthy(parts)) return 'not ready'
+  return Object.values(parts).some(({ degraded }) => degraded) ? 'degraded' : 'ready'
 }
 
 function describe(parts: Parts) {

@@ -65,6 +65,8 @@ export interface ParseOptions {
    * @throws DomainError whose message becomes the fault of that line.
    */
   readonly openSecret?: (name: string, text: string) => string
+  /** Lines of other names belong to another schema of the same file; absent: all are this one's. */
+  readonly concerns?: (name: string) => boolean
 }
 
 interface Read {
@@ -175,7 +177,8 @@ function parseFamily(
   return { value: Object.fromEntries(entries) as unknown }
 }
 
-function settingsError(file: string, faults: readonly FieldFault[]): DomainError {
+/** The error of a file with these faults, in the order of their lines. */
+export function settingsError(file: string, faults: readonly FieldFault[]): DomainError {
   const sorted = [...faults].sort((a, b) => (a.line ?? Infinity) - (b.line ?? Infinity))
   const [only] = sorted
   if (only === undefined || sorted.length > 1) {
@@ -201,10 +204,11 @@ export function parseSettings<Schema extends SettingsSchema>(
   const read = readLines(text)
   if (read.faults.length > 0) throw settingsError(file, read.faults)
   const specs = Object.values(schema)
-  const faults = [...findStrangers(read.lines, specs), ...findRepeated(read.lines, specs)]
+  const lines = read.lines.filter(({ name }) => options.concerns?.(name) ?? true)
+  const faults = [...findStrangers(lines, specs), ...findRepeated(lines, specs)]
   const values: Record<string, unknown> = {}
   for (const [key, spec] of Object.entries(schema)) {
-    const own = read.lines.filter(({ name }) => isNamed(spec, name))
+    const own = lines.filter(({ name }) => isNamed(spec, name))
     const result = spec.family ? parseFamily(spec, own, options) : parseValue(spec, own[0], options)
     if ('value' in result) values[key] = result.value
     else faults.push(...result.faults)

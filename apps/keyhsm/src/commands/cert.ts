@@ -18,7 +18,7 @@ import {
   prepareRenewal,
   prepareReplacement,
 } from '../certificates/next-certificate.js'
-import { readConfiguration } from '../configuration.js'
+import { readShownConfiguration } from '../configuration.js'
 import { type Paths, pathsIn } from '../paths.js'
 import type { Environment } from '../service/live-state.js'
 import { keystorePasswordOption, withKeystorePassword } from './keystore-access.js'
@@ -70,8 +70,7 @@ export const certRenewCommand: Command = {
   options: rollOptions,
   run: (input, io) =>
     roll(input, io, async (paths, env) => {
-      const { settings, pin } = await readConfiguration(paths)
-      pin.wipe()
+      const { settings } = await readShownConfiguration(paths)
       await prepareRenewal(paths, settings.address, env)
     }),
   print: printRolled,

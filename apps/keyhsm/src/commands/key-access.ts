@@ -19,22 +19,25 @@ export interface KeyAccess {
   revoke(id: HsmKeyId): Promise<RevokeOutcome>
 }
 
-/** Lends access to the keys. */
+/** Lends access to the keys of one backend: the default one unless a name is given. */
 export async function withKeys<Result>(
   paths: Paths,
   use: (keys: KeyAccess) => Promise<Result>,
+  name?: string,
 ): Promise<Result> {
   if (!isRunning(paths)) {
-    return await withPartition(paths, (partition) => use(accessAlone(paths, partition)))
+    return await withPartition(paths, (partition) => use(accessAlone(paths, partition)), name)
   }
+  const backend = name === undefined ? {} : { backend: name }
   return await withService(paths, (service) =>
     use({
-      async list(name) {
+      async list(wanted) {
         const keys: AdministeredKey[] = []
         let after: string | undefined
         do {
           const query = {
-            ...(name === undefined ? {} : { name }),
+            ...backend,
+            ...(wanted === undefined ? {} : { name: wanted }),
             ...(after === undefined ? {} : { after }),
           }
           const page = await service.call(administeredKeysRoute, { query })
@@ -44,7 +47,7 @@ export async function withKeys<Result>(
         return keys
       },
       async revoke(hsmKeyId) {
-        const body = { requestId: newUuid(), hsmKeyId }
+        const body = { requestId: newUuid(), hsmKeyId, ...backend }
         return (await service.call(revokeAdministeredKeyRoute, { body })).outcome
       },
     }),

@@ -1,6 +1,7 @@
 /** Which keys a command is about: a whole label or id, a pattern, or a handle and a date. */
 import { type Argument, type Input, type Option, optionText } from '@keyhsm/command-line'
 import { DomainError, invalidInput, parseHandle } from '@keyhsm/core'
+import { parseBackendName } from '../backend-names.js'
 import { isCutHandle } from '../keys/labels.js'
 import type { AdministeredKey, KeyAccess } from './key-access.js'
 
@@ -10,7 +11,15 @@ export const keyArgument: Argument = {
   optional: true,
 }
 
+export const backendOption: Option = {
+  flag: 'backend',
+  value: 'NAME',
+  describe: 'in this HSM instead of the default one',
+  check: (text) => parseBackendName(text, '--backend'),
+}
+
 export const selectionOptions: readonly Option[] = [
+  backendOption,
   {
     flag: 'handle',
     value: 'H',
@@ -97,7 +106,7 @@ export async function findSome(keys: KeyAccess, selection: Selection): Promise<A
   const found = await findKeys(keys, selection)
   if (found.length > 0) return found
   throw new DomainError('ERR_NOT_FOUND', `no HSM key fits: ${selection.words}`, {
-    hints: ['keyhsm keys list shows all'],
+    hints: ['keyhsm keys list shows all; --backend NAME looks in another HSM'],
   })
 }
 

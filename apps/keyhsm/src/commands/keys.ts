@@ -1,9 +1,10 @@
 /** `keyhsm keys`: what HSM keys there are. */
-import { type Command, printFields, printLine, printTable } from '@keyhsm/command-line'
+import { type Command, optionText, printFields, printLine, printTable } from '@keyhsm/command-line'
 import { invalidInput } from '@keyhsm/core'
 import { pathsIn } from '../paths.js'
 import { type AdministeredKey, withKeys } from './key-access.js'
 import {
+  backendOption,
   findKeys,
   findSome,
   keyArgument,
@@ -22,7 +23,11 @@ export const keysListCommand: Command = {
   options: selectionOptions,
   async run(input) {
     const selection = readSelection(input)
-    return await withKeys(pathsIn(input.home.keyhsm), (keys) => findKeys(keys, selection))
+    return await withKeys(
+      pathsIn(input.home.keyhsm),
+      (keys) => findKeys(keys, selection),
+      optionText(input, backendOption.flag),
+    )
   },
   print: (keys: readonly AdministeredKey[], io) => printTable(keys, columns, io),
 }
@@ -36,7 +41,11 @@ export const keysShowCommand: Command = {
   async run(input) {
     const selection = readSelection(input)
     if (!selection) throw invalidInput(keyArgument.name, 'or --handle or --date is needed')
-    const found = await withKeys(pathsIn(input.home.keyhsm), (keys) => findSome(keys, selection))
+    const found = await withKeys(
+      pathsIn(input.home.keyhsm),
+      (keys) => findSome(keys, selection),
+      optionText(input, backendOption.flag),
+    )
     return found.length === 1 ? found[0] : found
   },
   print(found: AdministeredKey | readonly AdministeredKey[], io) {

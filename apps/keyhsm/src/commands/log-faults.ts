@@ -1,6 +1,6 @@
 /** What is wrong with the configuration of the log, for `keyhsm` alone. */
 import { hasCode } from '@keyhsm/core'
-import { readConfiguration } from '../configuration.js'
+import { readShownConfiguration } from '../configuration.js'
 import { reportLogging } from '../logging.js'
 import type { Paths } from '../paths.js'
 
@@ -11,8 +11,7 @@ export async function findLogFaults(paths: Paths): Promise<string[]> {
 
 async function findSettingsFaults(paths: Paths): Promise<string[]> {
   try {
-    const { pin } = await readConfiguration(paths)
-    pin.wipe()
+    await readShownConfiguration(paths)
     return []
   } catch (error) {
     if (!hasCode(error, 'ERR_SETTINGS')) throw error

@@ -1,6 +1,6 @@
 import { type Command, optionGiven } from '@keyhsm/command-line'
 import { pathsIn } from '../paths.js'
-import { readConfiguration } from '../configuration.js'
+import { readShownConfiguration } from '../configuration.js'
 import { readLiveState } from '../service/live-state.js'
 import { keystorePasswordOption, withKeystorePassword } from './keystore-access.js'
 import { debugOption, type Started, startInBackground } from './start.js'
@@ -17,8 +17,7 @@ export const restartCommand: Command = {
   options: [drainOption, debugOption, keystorePasswordOption],
   async run(input, io): Promise<RestartResult> {
     const paths = pathsIn(input.home.keyhsm)
-    const { pin, ...configuration } = await readConfiguration(paths)
-    pin.wipe()
+    const configuration = await readShownConfiguration(paths)
     const env = await withKeystorePassword(input, io, paths)
     // What would keep the new process from starting is refused while the old one runs.
     await readLiveState(paths, env, configuration)

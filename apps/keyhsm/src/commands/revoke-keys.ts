@@ -4,6 +4,7 @@ import {
   type Input,
   type Io,
   optionGiven,
+  optionText,
   optionTexts,
   printLine,
 } from '@keyhsm/command-line'
@@ -11,6 +12,7 @@ import { DomainError, type HsmKeyId, invalidInput } from '@keyhsm/core'
 import { pathsIn } from '../paths.js'
 import { type AdministeredKey, type KeyAccess, withKeys } from './key-access.js'
 import {
+  backendOption,
   findSome,
   keyArgument,
   readSelection,
@@ -51,12 +53,14 @@ export const keysRevokeCommand: Command = {
   async run(input, io): Promise<readonly Revoked[]> {
     const selection = readSelection(input)
     if (!selection) throw invalidInput(keyArgument.name, 'or --handle or --date is needed')
-    return await withKeys(pathsIn(input.home.keyhsm), async (keys) => {
+    const revoke = async (keys: KeyAccess) => {
       const found = await findRevocable(keys, selection)
       for (const key of found) sayMeaning(key, io)
       await confirm(found, input, io)
       return await revokeEach(keys, found, io)
-    })
+    }
+    const backend = optionText(input, backendOption.flag)
+    return await withKeys(pathsIn(input.home.keyhsm), revoke, backend)
   },
   print(revoked: readonly Revoked[], io) {
     for (const { label, outcome } of revoked) {

@@ -1,7 +1,8 @@
 import { basename } from 'node:path'
 import { type Command, printLine, printable } from '@keyhsm/command-line'
 import { type EffectiveSetting, listSettings } from '@keyhsm/service'
-import { readHardware, readSettingsText, schemaFor } from '../configuration.js'
+import { readSettingsText } from '../configuration.js'
+import { wholeSchema } from '../settings-schema.js'
 import { pathsIn } from '../paths.js'
 
 /** Prints what holds, in the form of the old product: absent settings are left out, passwords are shown as they are stored. */
@@ -12,7 +13,7 @@ export const settingsCommand: Command = {
     const paths = pathsIn(home.keyhsm)
     const text = await readSettingsText(paths)
     const file = basename(paths.settings)
-    const settings = listSettings(text, schemaFor(readHardware(text, file)), file)
+    const settings = listSettings(text, wholeSchema(text, file), file)
     return json ? settings.filter(({ secret }) => !secret) : settings
   },
   print(settings: readonly EffectiveSetting[], io) {

@@ -4,10 +4,12 @@ import {
   type Input,
   type Io,
   optionGiven,
+  optionText,
   printFields,
   printLine,
 } from '@keyhsm/command-line'
 import { invalidInput, SecretBytes, systemClock } from '@keyhsm/core'
+import { findPlace, type Place, viewOf } from '../backend-names.js'
 import { readTextIfThere } from '../files.js'
 import { type Paths, pathsIn } from '../paths.js'
 import { type Hardware, secretSettings } from '../settings.js'
@@ -19,7 +21,7 @@ import { readKeystorePassword } from '../setup/read-keystore-password.js'
 import { findUnasked, readRequest, type SetupRequest } from '../setup/read-request.js'
 import { type DialogueOptions, runDialogue } from '../setup/run-dialogue.js'
 import { previewSettings, type SetUpOptions, type SetUpResult } from '../setup/set-up.js'
-import { findUnread, hasPassword } from '../setup/settings-text.js'
+import { findUnread, hasPassword, type Written } from '../setup/settings-text.js'
 import { quietLog } from './quiet-log.js'
 import { parseHardware, setupOptions } from '../setup/options.js'
 import { withKeystorePassword } from './keystore-access.js'
@@ -52,14 +54,16 @@ export const setupCommand: Command = {
   async run(input, io): Promise<Result> {
     const hardware = parseHardware(input.args['HSM'] ?? '')
     const paths = pathsIn(input.home.keyhsm)
-    const settings = await readTextIfThere(paths.settings)
-    const request = readRequest(input, hardware)
+    const file = await readTextIfThere(paths.settings)
+    const place = findPlace(file, optionText(input, 'backend'))
+    const settings = file === undefined ? undefined : viewOf(file, place)
+    const request = readRequest(input, { hardware, place })
     nameUnread(settings, hardware, io)
     const given = findSecret(input, io, pinSource)
     const pin = given === undefined ? undefined : SecretBytes.own(Buffer.from(given, 'utf8'))
     const person = io.isTerminal && !io.json && given === undefined
     try {
-      return await runSetup(input, io, { hardware, paths, settings, request, pin, person })
+      return await runSetup(input, io, { hardware, place, paths, settings, request, pin, person })
     } finally {
       pin?.wipe()
     }
@@ -72,8 +76,9 @@ export const setupCommand: Command = {
 
 interface Call {
   readonly hardware: Hardware
+  readonly place: Place
   readonly paths: Paths
-  /** Text of the present settings file. */
+  /** What the present settings file says of this backend. */
   readonly settings: string | undefined
   readonly request: SetupRequest
   readonly pin: SecretBytes | undefined
@@ -81,9 +86,9 @@ interface Call {
 }
 
 async function runSetup(input: Input, io: Io, call: Call): Promise<Result> {
-  const { hardware, paths, settings, request, person } = call
-  const unasked = await findUnasked(io, { home: paths.home, settings, hardware })
-  const only = onlyOf(input, hardware)
+  const { hardware, place, paths, settings, request, person } = call
+  const unasked = await findUnasked(io, { home: paths.home, settings, hardware, place })
+  const only = onlyOf(input, { hardware, place })
   const earlier = readEarlierAnswers(settings, hardware)
   const dialogue: DialogueOptions = {
     hardware,
@@ -101,12 +106,16 @@ async function runSetup(input: Input, io: Io, call: Call): Promise<Result> {
   }
   // The option of setup is the new password: the present one is asked for.
   const env = await withKeystorePassword({ files: {}, options: {} }, io, paths)
-  const keystorePassword = await readKeystorePassword(input, io, { settings, person })
+  const keystorePassword =
+    place === undefined
+      ? await readKeystorePassword(input, io, { settings, person })
+      : refuseKeystorePassword(input)
   const { answers, pin } = await runDialogue(only.steps, dialogue)
   const changes = { ...unasked, ...request.changes }
   const o: SetUpOptions = {
     paths,
     hardware,
+    place,
     pin,
     changes,
     env,
@@ -133,7 +142,7 @@ interface Part {
 }
 
 /** `--pin-only` and `--trust-only` are parts of the same dialogue. */
-function onlyOf(input: Input, hardware: Hardware): Part {
+function onlyOf(input: Input, { hardware, place }: Written): Part {
   const pinOnly = optionGiven(input, 'pin-only')
   const trustOnly = optionGiven(input, 'trust-only')
   if (pinOnly && trustOnly) throw invalidInput('--pin-only', 'or --trust-only, not both')
@@ -149,8 +158,14 @@ function onlyOf(input: Input, hardware: Hardware): Part {
     const steps = questions.filter(({ ask }) => !['user', 'pin'].includes(ask))
     return { steps, keepsPin: true, takesEarlier: true }
   }
-  const steps = [...generalSteps, ...deviceSteps[hardware]]
+  const steps = [...(place === undefined ? generalSteps : []), ...deviceSteps[hardware]]
   return { steps, keepsPin: true, takesEarlier: false }
+}
+
+/** The keystore belongs to no backend. */
+function refuseKeystorePassword(input: Input): undefined {
+  if (input.files['keystore-password-file'] === undefined) return undefined
+  throw invalidInput('--keystore-password-file', 'is given without --backend')
 }
 
 /** Where the appliance was, but not what it showed. */

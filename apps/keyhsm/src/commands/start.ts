@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { type Command, type Input, type Io, type Option, optionGiven } from '@keyhsm/command-line'
 import { DomainError, invalidInput, systemClock, toDomainError } from '@keyhsm/core'
 import { daemonState, openLog, runInForeground, startDaemon } from '@keyhsm/service'
-import { readConfiguration } from '../configuration.js'
+import { readShownConfiguration } from '../configuration.js'
 import { makePrivateDirectory } from '../files.js'
 import { type Logging, readLogging } from '../logging.js'
 import { passwordVariable } from '../keystore-password.js'
@@ -107,8 +107,7 @@ export async function startInBackground(
 
 /** What can be refused before a process is made. */
 async function prepare(paths: Paths): Promise<Logging> {
-  const { settings, pin } = await readConfiguration(paths)
-  pin.wipe()
+  const { settings } = await readShownConfiguration(paths)
   requireStopped(paths)
   for (const folder of [paths.run, paths.log]) await makePrivateDirectory(folder)
   const logging = await readLogging(paths, settings)

@@ -1,8 +1,11 @@
 import { type Command, printFields } from '@keyhsm/command-line'
 import { errorTraits } from '@keyhsm/core'
 import { keyHsmStatusRoute } from '@keyhsm/protocol'
+import { firstName } from '../backend-names.js'
+import { readShownConfiguration } from '../configuration.js'
 import { readTextIfThere } from '../files.js'
-import { pathsIn } from '../paths.js'
+import { latchOf } from '../login-latch.js'
+import { type Paths, pathsIn } from '../paths.js'
 import type { Status } from '../service/status.js'
 import { isRunning, withService } from './with-service.js'
 
@@ -20,8 +23,7 @@ export const statusCommand: Command = {
       const status = await withService(paths, (service) => service.call(keyHsmStatusRoute, {}))
       return { running: true, ...status }
     }
-    const latched = await readTextIfThere(paths.latch)
-    return { running: false, warnings: latched === undefined ? [] : [latched.trim()] }
+    return { running: false, warnings: await findLatched(paths) }
   },
   print(result: StatusResult, io) {
     const { warnings, ...fields } = result
@@ -34,16 +36,34 @@ export const statusCommand: Command = {
   },
 }
 
+/** What each latch says. */
+async function findLatched(paths: Paths): Promise<string[]> {
+  const known = await readShownConfiguration(paths).catch(() => undefined)
+  const names = known?.backends.map(({ name }) => name) ?? [firstName]
+  const texts = await Promise.all(
+    names.map(async (name) => {
+      const text = (await readTextIfThere(latchOf(paths, name)))?.trim()
+      return text === undefined ? [] : [names.length > 1 ? `${name}: ${text}` : text]
+    }),
+  )
+  return texts.flat()
+}
+
 /** What is a record or a list in JSON is one line for people. */
 function toLines(status: Omit<Status, 'warnings'> & { readonly running: true }) {
-  const { realms, log, lastError, uptimeSeconds, ...fields } = status
+  const { realms, log, lastError, uptimeSeconds, backends, ...fields } = status
   return {
     ...fields,
     uptime: formatUptime(uptimeSeconds),
+    ...(backends.length > 1 ? { backends: backends.map(describeBackend).join('; ') } : {}),
     realms: realms.join(', '),
     log: formatLog(log),
     lastError: lastError && `${lastError.at} ${lastError.code}: ${lastError.message}`,
   }
+}
+
+function describeBackend({ name, default: isDefault, state, keys }: Status['backends'][number]) {
+  return `${name}${isDefault ? ' (default)' : ''}: ${state}, ${keys} keys`
 }
 
 function formatLog({ file, level, until, debug, healthy, detail }: Status['log']): string {

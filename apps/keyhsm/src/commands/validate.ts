@@ -1,11 +1,12 @@
 import { type Command, printLine } from '@keyhsm/command-line'
 import { DomainError, errorTraits, toDomainError } from '@keyhsm/core'
 import { createSecureContext } from 'node:tls'
-import { readConfiguration } from '../configuration.js'
+import type { BackendConfiguration } from '../backend-configuration.js'
+import { readConfiguration, showConfiguration, withoutPins } from '../configuration.js'
 import { proveKey } from '../keys/prove-key.js'
 import type { Partition } from '../partition/partition.js'
 import { type Paths, pathsIn } from '../paths.js'
-import { type LiveState, readLiveState } from '../service/live-state.js'
+import { type Environment, type LiveState, readLiveState } from '../service/live-state.js'
 import { findDeviceWarnings } from '../service/status.js'
 import {
   checkInstallation,
@@ -15,7 +16,7 @@ import {
 import type { VendorFinding } from '../vendor-checks/finding.js'
 import { checkListener } from '../setup/check-listener.js'
 import { keystorePasswordOption, withKeystorePassword } from './keystore-access.js'
-import { withPartition } from './with-partition.js'
+import { withPartitionOf } from './with-partition.js'
 import { isRunning } from './with-service.js'
 
 interface ValidateResult {
@@ -29,8 +30,8 @@ interface ValidateResult {
 }
 
 /**
- * Runs the vendor's own checks, then goes the way of `start` up to connected and asks the HSM for one round trip; stops at
- * the first fault of those.
+ * Runs the vendor's own checks, then goes the way of `start` up to connected and asks each HSM for one round trip; stops at
+ * the first fault of those where there is one HSM.
  */
 export const validateCommand: Command = {
   name: 'validate',
@@ -38,27 +39,24 @@ export const validateCommand: Command = {
   options: [keystorePasswordOption],
   async run({ home, ...input }, io): Promise<ValidateResult> {
     const paths = pathsIn(home.keyhsm)
-    const { pin, ...configuration } = await readConfiguration(paths)
-    const deviceUser = findDeviceUser(configuration, pin)
-    pin.wipe()
-    const env = await withKeystorePassword(input, io, paths)
-    const live = await readLiveState(paths, env, configuration)
-    checkKeystore(live)
-    const port = await checkPort(paths, live)
-    const findings = await checkInstallation(configuration, { paths, env: io.env, deviceUser })
-    const found = await withPartition(paths, (partition) => tryPartition(partition, live)).catch(
-      (error: unknown) => {
-        throw withFindings(toDomainError(error), findings)
-      },
-    )
-    return {
-      checks: [
-        ...toChecks({ Settings: live.settings.hardware, Keystore: 'key and certificate fit' }),
-        ...toChecks({ 'Trusted certificates': String(live.trust.certificates.length), Port: port }),
-        ...findings,
-        ...found.checks,
-      ],
-      warnings: found.warnings,
+    const configuration = await readConfiguration(paths)
+    try {
+      const env = await withKeystorePassword(input, io, paths)
+      const live = await readLiveState(paths, env, showConfiguration(configuration))
+      checkKeystore(live)
+      const port = await checkPort(paths, live)
+      const found = await checkBackends(configuration.backends, { paths, env: io.env })
+      const trusted = live.trust.certificates.length
+      return {
+        checks: [
+          ...toChecks({ Settings: live.settings.hardware, Keystore: 'key and certificate fit' }),
+          ...toChecks({ 'Trusted certificates': String(trusted), Port: port }),
+          ...found.checks,
+        ],
+        warnings: [...found.warnings, ...(trusted === 0 ? ['no certificate is trusted'] : [])],
+      }
+    } finally {
+      withoutPins(configuration)
     }
   },
   print({ checks, warnings }: ValidateResult, io) {
@@ -76,15 +74,58 @@ export const validateCommand: Command = {
 /** As the original product marked what it had checked. */
 const marks = { good: ':[ Successful ]', bad: ':[ Failed ]', unknown: ':[ Not checked ]' } as const
 
+type Found = Pick<ValidateResult, 'checks' | 'warnings'>
+
+interface Surroundings {
+  readonly paths: Paths
+  readonly env: Environment
+}
+
+/** Where there are several, each is tried: a fault of one says nothing about the others. */
+async function checkBackends(
+  backends: readonly BackendConfiguration[],
+  o: Surroundings,
+): Promise<Found> {
+  const [only] = backends
+  if (only && backends.length === 1) return await checkBackend(only, o)
+  const checks: ValidateResult['checks'][number][] = []
+  const warnings: string[] = []
+  for (const backend of backends) {
+    const found = await checkBackend(backend, o).catch((error: unknown) => toFailure(error))
+    checks.push(...found.checks.map((one) => ({ ...one, check: `${backend.name}: ${one.check}` })))
+    warnings.push(...found.warnings.map((warning) => `${backend.name}: ${warning}`))
+  }
+  return { checks, warnings }
+}
+
+function toFailure(thrown: unknown): Found {
+  const { message, hints } = toDomainError(thrown)
+  return {
+    checks: [{ check: 'HSM', found: message, verdict: 'bad', remedy: hints }],
+    warnings: [],
+  }
+}
+
+/** The vendor's own checks and one round trip. */
+async function checkBackend(
+  configuration: BackendConfiguration,
+  { paths, env }: Surroundings,
+): Promise<Found> {
+  const deviceUser = findDeviceUser(configuration, configuration.pin)
+  const findings = await checkInstallation(configuration, { paths, env, deviceUser })
+  const found = await withPartitionOf(paths, configuration, tryPartition).catch(
+    (error: unknown) => {
+      throw withFindings(toDomainError(error), findings)
+    },
+  )
+  return { ...found, checks: [...findings, ...found.checks] }
+}
+
 /** The round trip, and what it showed of the device. */
-async function tryPartition(
-  partition: Partition,
-  { trust }: LiveState,
-): Promise<Pick<ValidateResult, 'checks' | 'warnings'>> {
+async function tryPartition(partition: Partition): Promise<Found> {
   const { hsm, keys } = partition
   await proveKey(hsm, keys.canary)
   const { keys: count, limit } = partition.capacity.state()
-  const warnings = findDeviceWarnings(hsm.profile, hsm.capabilities)
   return {
     checks: toChecks({
       HSM: hsm.description,
@@ -93,8 +134,7 @@ async function tryPartition(
       Keys: limit === undefined ? String(count) : `${count} of ${limit}`,
       'Wrap and unwrap': keys.canary.kind,
     }),
-    warnings:
-      trust.certificates.length === 0 ? [...warnings, 'no certificate is trusted'] : warnings,
+    warnings: findDeviceWarnings(hsm.profile, hsm.capabilities),
   }
 }
 

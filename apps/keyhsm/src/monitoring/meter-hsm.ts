@@ -8,6 +8,12 @@ export interface HsmCallMeters {
   readonly errors: Counting
 }
 
+interface Measuring {
+  readonly meters: HsmCallMeters
+  readonly backend: string
+  readonly call: string
+}
+
 /** Classes of errors that an operator tells apart; every other code is `other`. */
 const classOf: Readonly<Partial<Record<ErrorCode, string>>> = {
   ERR_HSM_UNAVAILABLE: 'transient',
@@ -39,7 +45,7 @@ const calls: Readonly<Record<string, string>> = {
 type Call = (...args: unknown[]) => Promise<unknown>
 
 /** The same device, measured; all else of it is as it was. */
-export function meterHsm(hsm: Hsm, meters: HsmCallMeters): Hsm {
+export function meterHsm(hsm: Hsm, meters: HsmCallMeters, backend: string): Hsm {
   return new Proxy(hsm, {
     get(target, name) {
       // The device itself is `this`: its private parts are not the proxy's.
@@ -49,14 +55,13 @@ export function meterHsm(hsm: Hsm, meters: HsmCallMeters): Hsm {
       const call = typeof name === 'string' ? calls[name] : undefined
       return call === undefined
         ? run
-        : (...args: unknown[]) => measured(meters, call, () => run(...args))
+        : (...args: unknown[]) => measured({ meters, backend, call }, () => run(...args))
     },
   })
 }
 
 async function measured<Result>(
-  meters: HsmCallMeters,
-  call: string,
+  { meters, backend, call }: Measuring,
   run: () => Promise<Result>,
 ): Promise<Result> {
   const from = performance.now()
@@ -64,9 +69,9 @@ async function measured<Result>(
     return await run()
   } catch (error) {
     const { code } = toDomainError(error)
-    meters.errors.add({ call, class: classOf[code] ?? 'other' })
+    meters.errors.add({ backend, call, class: classOf[code] ?? 'other' })
     throw error
   } finally {
-    meters.calls.observe({ call }, (performance.now() - from) / 1000)
+    meters.calls.observe({ backend, call }, (performance.now() - from) / 1000)
   }
 }

@@ -1,7 +1,8 @@
 /** What every operation works with, and for whom. */
-import type { Clock, Realm } from '@keyhsm/core'
+import type { Clock, Fingerprint, Realm } from '@keyhsm/core'
 import type { Audit, Log } from '@keyhsm/service'
 import type { Partition } from '../partition/partition.js'
+import type { Partitions } from '../partition/partitions.js'
 import type { Scope } from '../settings.js'
 import type { UsedRequests } from './check-approval.js'
 import type { OpenRate } from './open-rate.js'
@@ -13,13 +14,23 @@ export interface SealSettings {
 }
 
 export interface Workshop {
-  readonly partition: Partition
+  readonly partitions: Partitions
   readonly audit: Audit
   readonly clock: Clock
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>
   readonly settings: SealSettings
   readonly openRate: OpenRate
   readonly usedRequests: UsedRequests
+}
+
+/** The workshop at one of its partitions. */
+export interface PlacedWorkshop extends Workshop {
+  readonly partition: Partition
+}
+
+/** The workshop at the partition that a caller joined. @throws as `Partitions.requireCanary`. */
+export function within(workshop: Workshop, canary: Fingerprint): PlacedWorkshop {
+  return { ...workshop, partition: workshop.partitions.requireCanary(canary) }
 }
 
 /** Who asks: the realm is the trusted certificate's, never a field of a request. */

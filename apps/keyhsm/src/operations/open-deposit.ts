@@ -52,7 +52,7 @@ interface Opening {
  * trustees must approve.
  */
 export async function openDeposit(
-  { partition, audit, openRate, usedRequests: used, clock }: Workshop,
+  { partitions, audit, openRate, usedRequests: used, clock }: Workshop,
   caller: Caller,
   { requestId, context, sealed, canary, approval }: OpenRequest,
   options: CallOptions = {},
@@ -62,7 +62,7 @@ export async function openDeposit(
   const subject = { realm: caller.realm, organisation, deposit, handle, revision }
   const operation = { operation: 'open', requestId, actor: caller.actor, subject }
   return await audited(audit, operation, 'released', async (findings) => {
-    partition.requireCanary(canary)
+    const partition = partitions.requireCanary(canary)
     const now = clock.now()
     const opening: Opening = {
       partition,

@@ -8,7 +8,7 @@ import type { SealContext } from '@keyhsm/envelope'
 import type { CallOptions, WrappingKind } from '@keyhsm/hsm'
 import type { Scope } from '../settings.js'
 import { audited, type Findings } from './audited.js'
-import type { Caller, Workshop } from './caller.js'
+import { type Caller, type PlacedWorkshop, within, type Workshop } from './caller.js'
 import { type OpeningWithin, openWithin } from './open-deposit.js'
 import {
   discardOwnKey,
@@ -68,11 +68,17 @@ export function resealDeposit(
     const source = within(workshop, request.canary)
     const target = within(workshop, request.target.canary)
     requireKind(target.partition, request.target.kind)
-    return await source.partition.activity.during(() => reseal(resealing, source, target))
+    return await source.partition.activity.during(() =>
+      target.partition.activity.during(() => reseal(resealing, source, target)),
+    )
   })
 }
 
-async function reseal(o: Resealing, source: Workshop, target: Workshop): Promise<Sealed> {
+async function reseal(
+  o: Resealing,
+  source: PlacedWorkshop,
+  target: PlacedWorkshop,
+): Promise<Sealed> {
   const opened = await openWithin(openingOf(o, source), o.request.sealed)
   const sealing: Sealing = {
     ...sealingOf(o, target),
@@ -120,22 +126,16 @@ function notTheSame(cause?: unknown): DomainError {
   return new DomainError('ERR_HSM_REFUSED', 'the HSM failed: the new form does not open', { cause })
 }
 
-/** The workshop at the partition that shows this canary. @throws ERR_WRONG_PARTITION */
-function within(workshop: Workshop, canary: Fingerprint): Workshop {
-  workshop.partition.requireCanary(canary)
-  return workshop
-}
-
 function openingOf(
   { caller, request: { context }, findings, options }: Resealing,
-  { partition }: Workshop,
+  { partition }: PlacedWorkshop,
 ): OpeningWithin {
   return { partition, caller, context, findings, options }
 }
 
 function sealingOf(
   { caller, request, options }: Resealing,
-  workshop: Workshop,
+  workshop: PlacedWorkshop,
 ): Omit<Sealing, 'request'> {
   const scope = request.target.scope ?? workshop.settings.scope
   return { workshop, caller, scope, options, provedByCaller: true }

@@ -27,11 +27,11 @@ export function revokeKey(
   { actor, realm }: Caller,
   { requestId, hsmKeyId, canary, reason }: RevokeRequest,
 ): Promise<RevokeOutcome> {
-  const { partition, audit } = workshop
+  const { partitions, audit } = workshop
   const subject = { realm, hsmKeyId, why: reason }
   const operation = { operation: 'revoke', requestId, actor, subject }
   return audited(audit, operation, 'revoked', async (findings) => {
-    partition.requireCanary(canary)
+    const partition = partitions.requireCanary(canary)
     const { keyIds } = partition.keys
     const purpose =
       findPurposeById(keyIds, realm, hsmKeyId) ?? (await lookUp(partition, realm, hsmKeyId))
@@ -51,7 +51,7 @@ export function revokeKey(
  * @throws ERR_NOT_FOUND when there is no such key; ERR_NOT_ALLOWED for the partition's own keys and for foreign ones.
  */
 export function revokeAnyKey(
-  workshop: Pick<Workshop, 'partition' | 'audit'>,
+  workshop: Pick<Workshop, 'audit'> & { readonly partition: Partition },
   actor: string,
   { requestId, hsmKeyId }: Pick<RevokeRequest, 'requestId' | 'hsmKeyId'>,
 ): Promise<RevokeOutcome> {

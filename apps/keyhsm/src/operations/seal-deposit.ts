@@ -28,8 +28,8 @@ import { createCountedKey, discardKey } from '../keys/create-proved-key.js'
 import { formatDepositLabel } from '../keys/labels.js'
 import { proveWrap } from '../keys/prove-key.js'
 import type { Scope } from '../settings.js'
-import { audited } from './audited.js'
-import type { Caller, Workshop } from './caller.js'
+import { audited, type Findings } from './audited.js'
+import { type Caller, type PlacedWorkshop, within, type Workshop } from './caller.js'
 import { toSealFault } from './hsm-fault.js'
 
 export interface SealRequest {
@@ -58,7 +58,7 @@ export interface Sealed {
 
 /** One seal on its way. */
 export interface Sealing {
-  readonly workshop: Workshop
+  readonly workshop: PlacedWorkshop
   readonly caller: Caller
   readonly request: SealRequest
   readonly scope: Scope
@@ -83,37 +83,39 @@ export async function sealDeposit(
   options: CallOptions = {},
 ): Promise<Sealed> {
   const scope = request.scope ?? workshop.settings.scope
-  const sealing: Sealing = { workshop, caller, request, scope, options }
+  let sealing: Sealing | undefined
   try {
     requireSize(request.content, workshop.settings.maxContentBytes)
-    const sealed = await workshop.partition.activity.during(() => seal(sealing))
+    const { organisation, deposit, handle, revision } = request.context
+    const operation = {
+      operation: 'seal',
+      requestId: request.requestId,
+      actor: caller.actor,
+      subject: { realm: caller.realm, organisation, deposit, handle, revision, scope },
+    }
+    const sealed = await audited(workshop.audit, operation, 'done', async (findings) => {
+      const placed = within(workshop, request.canary)
+      const started: Sealing = { workshop: placed, caller, request, scope, options }
+      sealing = started
+      return await seal(started, findings)
+    })
     reached('seal:outcome-audited')
     return sealed
   } catch (error) {
-    await discardOwnKey(sealing)
+    if (sealing) await discardOwnKey(sealing)
     throw error
   } finally {
     request.content.fill(0)
   }
 }
 
-function seal(sealing: Sealing): Promise<Sealed> {
-  const { workshop, caller, request, scope } = sealing
-  const { organisation, deposit, handle, revision } = request.context
-  const operation = {
-    operation: 'seal',
-    requestId: request.requestId,
-    actor: caller.actor,
-    subject: { realm: caller.realm, organisation, deposit, handle, revision, scope },
-  }
-  return audited(workshop.audit, operation, 'done', async (findings) => {
-    workshop.partition.requireCanary(request.canary)
-    requireKind(workshop.partition, request.kind)
-    reached('seal:intent-audited')
-    const sealed = await sealWithin(sealing)
-    findings.subject = { hsmKeyId: sealed.hsmKeyId, hsmKeyLabel: sealed.hsmKeyLabel }
-    return sealed
-  })
+async function seal(sealing: Sealing, findings: Findings): Promise<Sealed> {
+  const { partition } = sealing.workshop
+  requireKind(partition, sealing.request.kind)
+  reached('seal:intent-audited')
+  const sealed = await partition.activity.during(() => sealWithin(sealing))
+  findings.subject = { hsmKeyId: sealed.hsmKeyId, hsmKeyLabel: sealed.hsmKeyLabel }
+  return sealed
 }
 
 /** Steps 1 to 4, without the audit. The caller ends a failed one with {@link discardOwnKey}. */
@@ -226,7 +228,7 @@ function encrypt(
 }
 
 function toBound(
-  { domain, auth }: Workshop['partition']['keys'],
+  { domain, auth }: PlacedWorkshop['partition']['keys'],
   { realm }: Caller,
   {
     key,
@@ -246,7 +248,10 @@ export async function discardOwnKey({ workshop, ownKey }: Sealing): Promise<void
 }
 
 /** @throws ERR_INVALID_INPUT for a kind that the partition's HSM cannot make. */
-export function requireKind({ hsm }: Workshop['partition'], kind: WrappingKind | undefined): void {
+export function requireKind(
+  { hsm }: PlacedWorkshop['partition'],
+  kind: WrappingKind | undefined,
+): void {
   if (kind !== undefined && !hsm.capabilities.kinds.includes(kind)) {
     throw invalidInput('kind', `must be one that the HSM can make: ${kind} is not`)
   }

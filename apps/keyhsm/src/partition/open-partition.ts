@@ -2,15 +2,15 @@
 import { type Clock, DomainError, hasCode } from '@keyhsm/core'
 import type { Hsm } from '@keyhsm/hsm'
 import type { Log } from '@keyhsm/service'
-import type { Configuration } from '../configuration.js'
+import type { BackendConfiguration, BackendSettings } from '../backend-configuration.js'
 import { connectDevice, findDefaultKind } from '../drivers.js'
-import { latchHints, latchLogin, requireUnlatched } from '../login-latch.js'
+import { latchHints, latchLogin, latchOf, requireUnlatched } from '../login-latch.js'
 import type { Paths } from '../paths.js'
 import { type KeySettings, Partition } from './partition.js'
 
 export interface OpenPartitionOptions {
   readonly paths: Paths
-  readonly configuration: Configuration
+  readonly configuration: BackendConfiguration
   readonly log: Log
   readonly clock: Clock
   /** Puts a measuring device before the real one. */
@@ -22,14 +22,15 @@ export interface OpenPartitionOptions {
  * @throws ERR_HSM_LOGIN without a login while an earlier refusal is latched, and after a refusal, which latches.
  */
 export async function openDevice(o: OpenPartitionOptions): Promise<Hsm> {
-  const { settings, device, pin } = o.configuration
-  await requireUnlatched(o.paths.latch)
+  const { name, settings, device, pin } = o.configuration
+  const latch = latchOf(o.paths, name)
+  await requireUnlatched(latch)
   try {
     return await connectDevice(device, {
       pin,
       wrap: settings.wrap,
       log: o.log,
-      onLoginRefused: () => latchLogin(o.paths.latch, o.clock.now()),
+      onLoginRefused: () => latchLogin(latch, o.clock.now()),
     })
   } catch (error) {
     if (!hasCode(error, 'ERR_HSM_LOGIN')) throw error
@@ -56,7 +57,7 @@ export async function openPartition(o: OpenPartitionOptions): Promise<Partition>
 
 /** The settings by which new HSM keys are made. */
 export function toKeySettings(
-  settings: Configuration['settings'],
+  settings: BackendSettings,
   defaultKind: KeySettings['kind'],
 ): KeySettings {
   const { kind = defaultKind, keyLimit, maxAgeMs, pool } = settings

@@ -2,7 +2,7 @@
  * A connected, recognised partition: the device, the keys that make it ours, the current shared keys and the room left.
  * Operations get one of these; it never makes the partition's own keys (see `make-partition-keys.ts`).
  */
-import { type Clock, DomainError, type Fingerprint, type Realm } from '@keyhsm/core'
+import { type Clock, DomainError, type Realm } from '@keyhsm/core'
 import type { CallOptions, Hsm, HsmKey, WrappingKind } from '@keyhsm/hsm'
 import { Activity } from '../keys/activity.js'
 import { Capacity } from '../keys/capacity.js'
@@ -10,6 +10,7 @@ import { KeyPool } from '../keys/key-pool.js'
 import { KeyRing } from '../keys/key-ring.js'
 import { parseLabel } from '../keys/labels.js'
 import { findPartitionKeys, type PartitionKeys, wrongPartition } from './partition-keys.js'
+import type { BackendHealth } from './partitions.js'
 
 /** The settings that new HSM keys are made by; a reload may change them. */
 export interface KeySettings {
@@ -117,14 +118,18 @@ export class Partition {
   }
 
   /**
-   * Refuses a caller that joined another partition, before the HSM is touched.
+   * Refuses a request before the HSM is touched.
    * @throws ERR_WRONG_PARTITION, which a Trustee Server reports as unavailable, never as irretrievable.
    */
-  requireCanary(joined: Fingerprint): void {
-    if (joined !== this.keys.canaryFingerprint) {
-      throw new DomainError('ERR_WRONG_PARTITION', 'wrong partition: the canary key is another one')
-    }
+  requireVisible(): void {
     if (!this.#visible) throw notVisible()
+  }
+
+  /** Whether the device answers and shows our partition. Never throws. */
+  async health(deadlineMs: number): Promise<BackendHealth> {
+    const health = await this.hsm.probe({ deadlineMs })
+    const lost = health.state === 'ready' && !this.#visible
+    return lost ? { ...health, state: 'wrong-partition' } : health
   }
 
   /**

@@ -32,7 +32,7 @@ export type Reloaded = ReplyOf<typeof reloadKeyHsmRoute>
 export interface Administered {
   readonly workshop: () => Workshop
   readonly live: () => LiveState
-  readonly signer: AuditSigner | undefined
+  readonly signer: () => AuditSigner | undefined
   readonly log: OpenLog
   readonly status: () => Promise<Status>
   readonly reload: () => Promise<Reloaded>
@@ -46,15 +46,18 @@ export function makeAdminRoutes(service: Administered): BoundRoute[] {
     bindRoute(keyHsmStatusRoute, () => service.status()),
     bindRoute(administeredKeysRoute, ({ query }) => {
       const name = query.name === undefined ? {} : { name: query.name }
-      const { partition } = service.workshop()
+      const partition = service.workshop().partitions.named(query.backend)
       return listAllKeys(partition, service.live().trust.realms, { ...toPage(query), ...name })
     }),
-    bindRoute(revokeAdministeredKeyRoute, async ({ body, identity }) => ({
-      outcome: await revokeAnyKey(service.workshop(), actorOf(identity), {
+    bindRoute(revokeAdministeredKeyRoute, async ({ body, identity }) => {
+      const { audit, partitions } = service.workshop()
+      const partition = partitions.named(body.backend)
+      const outcome = await revokeAnyKey({ audit, partition }, actorOf(identity), {
         requestId: body.requestId as Uuid,
         hsmKeyId: body.hsmKeyId as HsmKeyId,
-      }),
-    })),
+      })
+      return { outcome }
+    }),
     bindRoute(reloadKeyHsmRoute, () => service.reload().catch(showSettingsFault)),
     bindRoute(stopKeyHsmRoute, ({ body }) => {
       return Promise.resolve({ pid: process.pid, inFlight: service.stop(body.drainMs) })
@@ -64,8 +67,8 @@ export function makeAdminRoutes(service: Administered): BoundRoute[] {
     bindRoute(checkpointRoute, async () => {
       const { audit } = service.workshop()
       await audit.checkpoint()
-      const publicKey = service.signer === undefined ? {} : { publicKey: service.signer.publicKey }
-      return { ...audit.head(), ...publicKey }
+      const signer = service.signer()
+      return { ...audit.head(), ...(signer ? { publicKey: signer.publicKey } : {}) }
     }),
   ]
 }

@@ -1,4 +1,4 @@
-/** Audit checkpoints are signed by a key in the HSM that signs nothing else. */
+/** Audit checkpoints are signed by a key in the default backend's HSM that signs nothing else. */
 import { createPublicKey } from 'node:crypto'
 import type { AuditSigner } from '@keyhsm/service'
 import type { Partition } from '../partition/partition.js'

@@ -2,17 +2,18 @@
 import type { KeyObject } from 'node:crypto'
 import { DomainError } from '@keyhsm/core'
 import type { TlsServing } from '@keyhsm/service'
-import type { CommonSettings, Configuration, DeviceSettings } from '../configuration.js'
+import { type Place, placeName } from '../backend-names.js'
+import type { BackendDescription, DeviceSettings } from '../backend-configuration.js'
+import type { ShownConfiguration } from '../configuration.js'
 import { readNext } from '../certificates/next-certificate.js'
 import { type Keystore, readKeystore } from '../keystore.js'
 import { type Logging, readLogging } from '../logging.js'
 import { readAdministrators } from '../local-administrator.js'
 import type { Paths } from '../paths.js'
+import { backendSchema, commonSchema } from '../settings.js'
 import { readTrustList, type TrustList } from '../trust/trust-list.js'
 
-export interface LiveState {
-  readonly settings: CommonSettings
-  readonly device: DeviceSettings
+export interface LiveState extends ShownConfiguration {
   readonly keystore: Keystore
   /** PEM of the certificate that follows. */
   readonly nextCertificate: string | undefined
@@ -27,7 +28,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
 export async function readLiveState(
   paths: Paths,
   env: Environment,
-  { settings, device }: Omit<Configuration, 'pin'>,
+  configuration: ShownConfiguration,
 ): Promise<LiveState> {
   const keystore = await readKeystore(paths.keystore, env)
   if (!keystore) {
@@ -38,8 +39,8 @@ export async function readLiveState(
   const nextCertificate = (await readNext(paths, keystore, env))?.certificate
   const trust = await readTrustList(paths.truststore)
   const administrators = await readAdministrators(paths.admin)
-  const logging = await readLogging(paths, settings)
-  return { settings, device, keystore, nextCertificate, trust, administrators, logging }
+  const logging = await readLogging(paths, configuration.settings)
+  return { ...configuration, keystore, nextCertificate, trust, administrators, logging }
 }
 
 /** How the port for Trustee Servers is served. */
@@ -53,24 +54,41 @@ export function toTlsServing({ keystore, trust }: LiveState): TlsServing {
   }
 }
 
+/** Settings of the service that only a restart changes. */
+export const fixedNames = {
+  address: commonSchema.address.name,
+  port: commonSchema.port.name,
+  managementPort: commonSchema.managementPort.name,
+  servicePort: commonSchema.servicePort.name,
+  serviceAddress: commonSchema.serviceAddress.name,
+} as const
+
 /** Names of what changed but only takes effect at the next start. */
 export function findRestartNeeds(before: LiveState, after: LiveState): string[] {
-  const names: Readonly<Partial<Record<keyof CommonSettings, string>>> = {
-    address: 'keyhsm.management.address',
-    port: 'keyhsm.server.port',
-    managementPort: 'keyhsm.management.port',
-    servicePort: 'keyhsm.service.port',
-    serviceAddress: 'keyhsm.service.address',
-    domain: 'keyhsm.partition.domain',
-    wrap: 'keyhsm.wrap',
-  }
-  const changed = Object.entries(names).filter(
-    ([key]) =>
-      before.settings[key as keyof CommonSettings] !== after.settings[key as keyof CommonSettings],
+  const keys = Object.keys(fixedNames) as (keyof typeof fixedNames)[]
+  const changed = keys.filter((key) => before.settings[key] !== after.settings[key])
+  const backends = after.backends.flatMap((now, index) => {
+    const old = before.backends.find(({ name }) => name === now.name)
+    return old ? findBackendNeeds(old, now, index === 0 ? undefined : now.name) : []
+  })
+  return [...changed.map((key) => fixedNames[key]), ...backends]
+}
+
+function findBackendNeeds(
+  before: BackendDescription,
+  after: BackendDescription,
+  place: Place,
+): string[] {
+  const changed = (['domain', 'wrap'] as const).filter(
+    (key) => before.settings[key] !== after.settings[key],
   )
   const taken = withPins(before.device, after.device)
-  const device = JSON.stringify(taken) === JSON.stringify(after.device)
-  return [...changed.map(([, name]) => name), ...(device ? [] : ['the HSM and its token'])]
+  const sameDevice = JSON.stringify(taken) === JSON.stringify(after.device)
+  const device = `the HSM${place === undefined ? '' : ` ${place}`} and its token`
+  return [
+    ...changed.map((key) => placeName(backendSchema[key].name, place)),
+    ...(sameDevice ? [] : [device]),
+  ]
 }
 
 /** The device as it is connected, but for the certificates that it may show: those can change while it is. */

@@ -1,10 +1,21 @@
-/** Looks at the device again and again, off the way of every request, and says when what it finds changes. */
+/**
+ * Looks at a device again and again, off the way of every request, and says when what it finds changes. A device that could
+ * not be connected is tried again here.
+ */
 import { type DomainError, type Realm, toDomainError } from '@keyhsm/core'
 import type { Log } from '@keyhsm/service'
 import type { Partition } from '../partition/partition.js'
 
+/** What is looked at. */
+export interface Rechecked {
+  readonly name: string
+  /** Undefined while it is not connected. */
+  readonly partition: Partition | undefined
+  connect(): Promise<Partition>
+}
+
 export interface RecheckTimerOptions {
-  readonly partition: Partition
+  readonly backend: Rechecked
   readonly log: Log
   /** Read before each pause: a reload may change it. */
   readonly everyMs: () => number
@@ -15,6 +26,8 @@ export interface RecheckTimerOptions {
 
 /** Pause after a look that failed, and after a request found the partition gone: it shall serve again soon after it is back. */
 const retryMs = 2000
+/** Connecting costs a process each time, so pauses grow to this. */
+const maxConnectPauseMs = 60_000
 
 /** Starts looking; the first look comes after one pause. @returns stops and waits for a look in progress. */
 export function startRecheckTimer(o: RecheckTimerOptions): () => Promise<void> {
@@ -22,28 +35,36 @@ export function startRecheckTimer(o: RecheckTimerOptions): () => Promise<void> {
   let looking: Promise<void> = Promise.resolve()
   let timer: NodeJS.Timeout | undefined
   let trouble: string | undefined
-  let level = o.partition.capacity.state().level
+  let level = o.backend.partition?.capacity.state().level ?? 'ok'
   let waitedMs = 0
+  let failures = 0
 
   const look = async (): Promise<void> => {
     try {
-      await o.partition.recheck()
-      const removed = await o.partition.removeStaleSpares(o.realms())
-      if (removed > 0) o.log.info({ removed }, 'old HSM keys made ahead were removed')
-      if (trouble !== undefined) o.log.info({}, 'the HSM answers again')
+      await lookAt(o)
+      if (trouble !== undefined) o.log.info({ backend: o.backend.name }, 'the HSM answers again')
       trouble = undefined
+      failures = 0
     } catch (error) {
       const known = toDomainError(error)
       o.onError(known)
-      if (trouble !== known.code) o.log.warn({ error: known }, 'the HSM cannot be rechecked')
+      const what = o.backend.partition ? 'rechecked' : 'connected'
+      if (trouble !== known.code) {
+        o.log.warn({ error: known, backend: o.backend.name }, `the HSM cannot be ${what}`)
+      }
       trouble = known.code
+      failures += 1
     }
     level = warnOfCapacity(o, level)
     schedule()
   }
+  const isDue = (): boolean => {
+    const { partition } = o.backend
+    if (!partition) return waitedMs >= Math.min(maxConnectPauseMs, retryMs * 2 ** failures)
+    return waitedMs >= o.everyMs() || trouble !== undefined || !partition.visible
+  }
   const turn = (): void => {
-    const due = waitedMs >= o.everyMs() || trouble !== undefined || !o.partition.visible
-    if (!due) {
+    if (!isDue()) {
       schedule()
       return
     }
@@ -66,12 +87,25 @@ export function startRecheckTimer(o: RecheckTimerOptions): () => Promise<void> {
   }
 }
 
+async function lookAt({ backend, log, realms }: RecheckTimerOptions): Promise<void> {
+  if (!backend.partition) {
+    const { hsm } = await backend.connect()
+    log.info({ backend: backend.name, device: hsm.description }, 'the HSM is connected')
+    return
+  }
+  await backend.partition.recheck()
+  const removed = await backend.partition.removeStaleSpares(realms())
+  if (removed > 0) log.info({ removed }, 'old HSM keys made ahead were removed')
+}
+
 type Level = 'ok' | 'warn' | 'full'
 
-function warnOfCapacity({ partition, log }: RecheckTimerOptions, before: Level): Level {
-  const { level, keys, limit } = partition.capacity.state()
+function warnOfCapacity({ backend, log }: RecheckTimerOptions, before: Level): Level {
+  if (!backend.partition) return before
+  const { level, keys, limit } = backend.partition.capacity.state()
   if (level !== before && level !== 'ok') {
-    log.warn({ keys, limit }, level === 'full' ? 'no room for new HSM keys' : 'the HSM fills up')
+    const what = level === 'full' ? 'no room for new HSM keys' : 'the HSM fills up'
+    log.warn({ keys, limit, backend: backend.name }, what)
   }
   return level
 }

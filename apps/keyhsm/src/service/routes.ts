@@ -1,6 +1,7 @@
 /** What Trustee Servers ask, tied to the operations: bytes decoded on the way in, encoded on the way out, nothing else. */
 import type { Fingerprint, HsmKeyId, Uuid } from '@keyhsm/core'
 import {
+  type BodyOf,
   decodeBase64,
   describeRoute,
   encodeBase64,
@@ -17,9 +18,9 @@ import { describePartition } from '../operations/describe-partition.js'
 import { exchangeHeads } from '../operations/exchange-heads.js'
 import { listRealmKeys } from '../operations/list-keys.js'
 import { openDeposit } from '../operations/open-deposit.js'
-import { resealDeposit } from '../operations/reseal-deposit.js'
+import { resealDeposit, type ResealRequest } from '../operations/reseal-deposit.js'
 import { revokeKey } from '../operations/revoke-key.js'
-import { sealDeposit } from '../operations/seal-deposit.js'
+import { sealDeposit, type SealRequest } from '../operations/seal-deposit.js'
 import { toApproval, toTrustees } from './approval.js'
 import { toContext } from './context.js'
 import { callerOf } from './identify.js'
@@ -38,20 +39,8 @@ export function makeServiceRoutes(
 ): BoundRoute[] {
   return [
     bindRoute(sealRoute, async ({ body, identity, signal }) => {
-      const sealed = await sealDeposit(
-        workshop(),
-        callerOf(identity),
-        {
-          requestId: body.requestId as Uuid,
-          context: toContext(body.context),
-          content: decodeBase64(body.content, 'content'),
-          canary: body.canary as Fingerprint,
-          ...(body.scope === undefined ? {} : { scope: body.scope }),
-          ...(body.kind === undefined ? {} : { kind: body.kind }),
-          ...(body.trustees === undefined ? {} : { trustees: toTrustees(body.trustees) }),
-        },
-        { signal },
-      )
+      const request = toSealRequest(body)
+      const sealed = await sealDeposit(workshop(), callerOf(identity), request, { signal })
       return { ...sealed, sealed: encodeBase64(sealed.sealed) }
     }),
     bindRoute(openRoute, async ({ body, identity, signal }) => {
@@ -72,24 +61,8 @@ export function makeServiceRoutes(
       return { content: encoded }
     }),
     bindRoute(resealRoute, async ({ body, identity, signal }) => {
-      const { canary, scope, kind, otherKey } = body.target
-      const sealed = await resealDeposit(
-        workshop(),
-        callerOf(identity),
-        {
-          requestId: body.requestId as Uuid,
-          context: toContext(body.context),
-          sealed: decodeBase64(body.sealed, 'sealed'),
-          canary: body.canary as Fingerprint,
-          target: {
-            canary: canary as Fingerprint,
-            ...(scope === undefined ? {} : { scope }),
-            ...(kind === undefined ? {} : { kind }),
-            otherKey: otherKey === true,
-          },
-        },
-        { signal },
-      )
+      const request = toResealRequest(body)
+      const sealed = await resealDeposit(workshop(), callerOf(identity), request, { signal })
       return { ...sealed, sealed: encodeBase64(sealed.sealed) }
     }),
     bindRoute(revokeRoute, async ({ body, identity }) => ({
@@ -101,8 +74,10 @@ export function makeServiceRoutes(
       }),
     })),
     bindRoute(listHsmKeysRoute, ({ query, identity }) => {
-      const { partition } = workshop()
-      if (query.canary !== undefined) partition.requireCanary(query.canary as Fingerprint)
+      const { partitions } = workshop()
+      const { canary } = query
+      const partition =
+        canary === undefined ? partitions.named() : partitions.requireCanary(canary as Fingerprint)
       return listRealmKeys(partition, callerOf(identity).realm, toPage(query))
     }),
     bindRoute(describeRoute, async ({ query, identity }) => {
@@ -115,6 +90,34 @@ export function makeServiceRoutes(
       exchangeHeads(workshop().audit, callerOf(identity), body),
     ),
   ]
+}
+
+function toSealRequest(body: BodyOf<typeof sealRoute>): SealRequest {
+  return {
+    requestId: body.requestId as Uuid,
+    context: toContext(body.context),
+    content: decodeBase64(body.content, 'content'),
+    canary: body.canary as Fingerprint,
+    ...(body.scope === undefined ? {} : { scope: body.scope }),
+    ...(body.kind === undefined ? {} : { kind: body.kind }),
+    ...(body.trustees === undefined ? {} : { trustees: toTrustees(body.trustees) }),
+  }
+}
+
+function toResealRequest(body: BodyOf<typeof resealRoute>): ResealRequest {
+  const { canary, scope, kind, otherKey } = body.target
+  return {
+    requestId: body.requestId as Uuid,
+    context: toContext(body.context),
+    sealed: decodeBase64(body.sealed, 'sealed'),
+    canary: body.canary as Fingerprint,
+    target: {
+      canary: canary as Fingerprint,
+      ...(scope === undefined ? {} : { scope }),
+      ...(kind === undefined ? {} : { kind }),
+      otherKey: otherKey === true,
+    },
+  }
 }
 
 /** A listing's page as a query has it. */

@@ -2,8 +2,7 @@
  * The service: settings → HSM → audit → ports, each closed again in the reverse order when a later one fails. It accepts
  * requests when the promise resolves.
  */
-import { type Clock, type DomainError, hasCode, newUuid } from '@keyhsm/core'
-import type { Hsm } from '@keyhsm/hsm'
+import { type Clock, type DomainError, newUuid, toDomainError } from '@keyhsm/core'
 import {
   AdministratorCheck,
   Closers,
@@ -21,28 +20,29 @@ import {
   startHttpServer,
 } from '@keyhsm/service'
 import { watchExpiries } from '../certificates/expiry.js'
-import { readConfiguration } from '../configuration.js'
-import { latchLogin } from '../login-latch.js'
+import { readConfiguration, showConfiguration, withoutPins } from '../configuration.js'
 import type { Workshop } from '../operations/caller.js'
 import { UsedRequests } from '../operations/check-approval.js'
 import { OpenRate } from '../operations/open-rate.js'
 import { hsmMeters } from '../monitoring/hsm-meters.js'
 import { meterHsm } from '../monitoring/meter-hsm.js'
 import { openMonitoring } from '../monitoring/open-monitoring.js'
-import { openPartition } from '../partition/open-partition.js'
-import type { Partition } from '../partition/partition.js'
+import { OpenAlarm, type OpenAlarmEvent } from '../operations/open-alarm.js'
+import type { Partitions } from '../partition/partitions.js'
 import type { Paths } from '../paths.js'
+import { vendorPrefix } from '../settings.js'
 import { version } from '../version.js'
 import { makeAdminRoutes } from './admin-routes.js'
 import { toAuditSigner } from './audit-signer.js'
+import { BackendHouse } from './backend-house.js'
 import { makeCertificateDesk } from './certificate-desk.js'
 import { identifyService } from './identify.js'
 import { type Environment, type LiveState, readLiveState, toTlsServing } from './live-state.js'
 import { describeDoor, openManagement } from './management.js'
-import { startRecheckTimer } from './recheck-timer.js'
 import { reloadLiveState } from './reload.js'
 import { makeServiceRoutes } from './routes.js'
-import { findDeviceWarnings, readStatus, type Status } from './status.js'
+import { ringBells, watchAlarm } from './open-alarms.js'
+import { readStatus, type Status } from './status.js'
 
 export interface KeyHsmOptions {
   readonly paths: Paths
@@ -58,19 +58,20 @@ export interface KeyHsmOptions {
 export interface RunningKeyHsm extends RunningService {
   /** Where Trustee Servers connect. */
   readonly address: { readonly host: string; readonly port: number }
-  readonly partition: Partition
+  readonly partitions: () => Partitions
 }
 
 /** What is open while the service runs. */
 interface Running {
   readonly o: KeyHsmOptions
   readonly startedAt: Date
-  readonly partition: Partition
+  readonly backends: BackendHouse
   readonly audit: Audit
   readonly metrics: Metrics
   readonly meters: Meters<typeof hsmMeters>
   /** Exchanged as one by a reload. */
   live: LiveState
+  readonly openAlarm: OpenAlarm
   openRate: OpenRate
   readonly usedRequests: UsedRequests
   listener?: HttpServer
@@ -87,23 +88,15 @@ export async function startKeyHsm(o: KeyHsmOptions): Promise<RunningKeyHsm> {
   try {
     const running = await openParts(o, closers)
     const listener = await listen(running, closers)
-    const { partition } = running
-    closers.add(
-      startRecheckTimer({
-        partition,
-        log: o.log,
-        everyMs: () => running.live.settings.recheckMs,
-        onError: (error) => noticeFault(running, error),
-        realms: () => running.live.trust.realms,
-      }),
-    )
+    running.backends.watch()
+    closers.add(() => running.backends.stopWatching())
     await note(running, 'start')
     closers.add(watchExpiries({ live: () => running.live, clock: o.clock, log: o.log }))
     const address = listener.address as { host: string; port: number }
     return {
       ready: `keyhsm is ready on ${formatAddress(address)}`,
       address,
-      partition,
+      partitions: () => running.backends.partitions,
       reload: async () => void (await reload(running)),
       stop: (timeoutMs) => stop(running, closers, timeoutMs),
     }
@@ -116,33 +109,48 @@ export async function startKeyHsm(o: KeyHsmOptions): Promise<RunningKeyHsm> {
 async function openParts(o: KeyHsmOptions, closers: Closers): Promise<Running> {
   const { paths, log, clock } = o
   const configuration = await readConfiguration(paths)
-  const live = await readLiveState(paths, o.env, configuration)
-  const metrics = createMetrics('keyhsm')
-  closers.add(() => metrics.close())
-  const meters = metrics.meters(hsmMeters)
-  const measure = (hsm: Hsm) => meterHsm(hsm, meters)
-  const partition = await openPartition({ paths, configuration, log, clock, measure }).finally(() =>
-    configuration.pin.wipe(),
-  )
-  closers.add(() => partition.close())
-  for (const warning of findDeviceWarnings(partition.hsm.profile, partition.hsm.capabilities)) {
-    log.warn({ device: partition.hsm.description }, warning)
+  try {
+    const live = await readLiveState(paths, o.env, showConfiguration(configuration))
+    const metrics = createMetrics('keyhsm')
+    closers.add(() => metrics.close())
+    const meters = metrics.meters(hsmMeters)
+    const seeing: { running?: Running } = {}
+    const backends = await BackendHouse.open(configuration, {
+      paths,
+      log,
+      clock,
+      measure: (hsm, backend) => meterHsm(hsm, meters, backend),
+      everyMs: () => seeing.running?.live.settings.recheckMs ?? live.settings.recheckMs,
+      realms: () => seeing.running?.live.trust.realms ?? live.trust.realms,
+      onError: (error) => seeing.running && noticeFault(seeing.running, error),
+    })
+    closers.add(() => backends.close())
+    const audit = meterAudit(await openTheAudit(o, backends), metrics)
+    closers.add(() => audit.close())
+    const tell = (event: OpenAlarmEvent) => ringBells({ audit, meters, log }, event)
+    const openAlarm = new OpenAlarm(live.settings.openAlarm, clock, tell)
+    closers.add(watchAlarm(openAlarm))
+    const openRate = new OpenRate(live.settings.openRate, clock, openAlarm)
+    const usedRequests = new UsedRequests(clock)
+    const startedAt = clock.now()
+    const opened = { o, startedAt, backends, audit, metrics, meters, live }
+    seeing.running = { ...opened, openAlarm, openRate, usedRequests }
+    return seeing.running
+  } finally {
+    withoutPins(configuration)
   }
-  const signer = toAuditSigner(partition)
-  const opened = await openAudit({
+}
+
+/** Its checkpoints are signed in whatever backend is the default one at the time. */
+function openTheAudit({ paths, log, clock }: KeyHsmOptions, backends: BackendHouse) {
+  return openAudit({
     directory: paths.audit,
     service: 'keyhsm',
     clock,
     onProblem: (error) => log.error({ error }, 'audit'),
     onEntry: copyAuditTo(log, 'keyhsm'),
-    ...(signer === undefined ? {} : { signer }),
+    signer: () => toAuditSigner(backends.partitions.named()),
   })
-  closers.add(() => opened.close())
-  const audit = meterAudit(opened, metrics)
-  const openRate = new OpenRate(live.settings.openRate, clock)
-  const usedRequests = new UsedRequests(clock)
-  const startedAt = clock.now()
-  return { o, startedAt, partition, audit, metrics, meters, live, openRate, usedRequests }
 }
 
 async function listen(running: Running, closers: Closers): Promise<HttpServer> {
@@ -156,7 +164,7 @@ async function listen(running: Running, closers: Closers): Promise<HttpServer> {
     routes: makeAdminRoutes({
       workshop,
       live: () => running.live,
-      signer: toAuditSigner(running.partition),
+      signer: () => toAuditSigner(running.backends.partitions.named()),
       status,
       log: o.log,
       reload: () => reload(running),
@@ -169,7 +177,9 @@ async function listen(running: Running, closers: Closers): Promise<HttpServer> {
   closers.add(() => running.management?.close())
   const { address, port } = live.settings
   const inFlight = () => running.listener?.inFlight() ?? 0
-  const monitored = { ...running, log: o.log, live: () => running.live, inFlight, onError }
+  const partitions = () => running.backends.partitions
+  const toLive = () => running.live
+  const monitored = { ...running, partitions, log: o.log, live: toLive, inFlight, onError }
   const monitoring = await openMonitoring(monitored)
   closers.add(() => monitoring?.close())
   running.listener = await startHttpServer({
@@ -185,26 +195,33 @@ async function listen(running: Running, closers: Closers): Promise<HttpServer> {
   return running.listener
 }
 
-function toWorkshop({ o, partition, audit, live, openRate, usedRequests }: Running): Workshop {
+function toWorkshop({ o, backends, audit, live, openRate, usedRequests }: Running): Workshop {
   const { scope, maxContentBytes } = live.settings
   const { clock, log } = o
   const settings = { scope, maxContentBytes }
-  return { partition, audit, clock, log, settings, openRate, usedRequests }
+  const { partitions } = backends
+  return { partitions, audit, clock, log, settings, openRate, usedRequests }
 }
 
 async function reload(running: Running) {
-  const { o, partition, listener } = running
-  const { next, applied, needsRestart } = await reloadLiveState({
+  const { o, backends, listener, openAlarm } = running
+  const { next, house, applied, needsRestart } = await reloadLiveState({
     paths: o.paths,
     env: o.env,
     before: running.live,
-    partition,
+    backends,
     reloadTls: (tls) => listener?.reloadTls(tls),
     reloadLog: (configuration) => o.log.configure(configuration),
   })
   running.live = next
+  // What is gone finishes first; nobody who reloads waits for that.
+  void backends.exchange(house).catch((error: unknown) => {
+    o.log.error({ error: toDomainError(error) }, 'an HSM that was taken away cannot be closed')
+  })
   const { openRate } = next.settings
-  if (openRate !== running.openRate.perSecond) running.openRate = new OpenRate(openRate, o.clock)
+  openAlarm.change(next.settings.openAlarm)
+  if (openRate !== running.openRate.perSecond)
+    running.openRate = new OpenRate(openRate, o.clock, openAlarm)
   for (const warning of next.logging.warnings) o.log.warn({}, warning)
   o.log.info({ applied, needsRestart }, 'settings and trust were taken over')
   return { applied, needsRestart }
@@ -231,7 +248,15 @@ function readRunningStatus(running: Running) {
   const { files, healthy, detail } = o.log.state()
   const file = files.join(', ')
   const log = { ...levelInUse(o.log), file, healthy, detail, debug: o.debug === true }
-  return readStatus({ ...running, clock: o.clock, listener: place, management: door, log })
+  const { partitions } = running.backends
+  return readStatus({
+    ...running,
+    partitions,
+    clock: o.clock,
+    listener: place,
+    management: door,
+    log,
+  })
 }
 
 function toErrorLog(running: Running) {
@@ -243,18 +268,16 @@ function toErrorLog(running: Running) {
   }
 }
 
-/** Kept for `status`. A login can also be refused while the service runs, when the backend had to start again. */
-function noticeFault(running: Running, error: DomainError): void {
-  const { o } = running
-  const { code, message } = error
-  running.lastError = { at: o.clock.now().toISOString(), code, message }
-  if (hasCode(error, 'ERR_HSM_LOGIN')) latchLogin(o.paths.latch, o.clock.now())
+/** Kept for `status`. */
+function noticeFault(running: Running, { code, message }: DomainError): void {
+  running.lastError = { at: running.o.clock.now().toISOString(), code, message }
 }
 
-async function note({ audit, partition }: Running, operation: 'start' | 'stop'): Promise<void> {
-  const { profile } = partition.hsm
-  const { domain } = partition.keys
-  const subject = { version, profile, domain, pid: process.pid }
+async function note({ audit, backends, live }: Running, operation: 'start' | 'stop') {
+  const { name, domain, device } = backends.partitions.default
+  const about = { backend: name, profile: vendorPrefix[device.hardware] }
+  const known = domain === undefined ? {} : { domain }
+  const subject = { version, ...about, ...known, backends: live.backends.length, pid: process.pid }
   await audit.append({ event: 'note', operation, requestId: newUuid(), actor: 'service', subject })
 }
 

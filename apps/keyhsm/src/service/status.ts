@@ -1,19 +1,22 @@
 /** How the service and its HSM are, for `keyhsm status` and the health page. */
 import { X509Certificate } from 'node:crypto'
 import type { Clock } from '@keyhsm/core'
-import type { HsmCapabilities, HsmHealth } from '@keyhsm/hsm'
+import type { HsmCapabilities } from '@keyhsm/hsm'
 import type { keyHsmStatusRoute, ReplyOf } from '@keyhsm/protocol'
 import { type Audit, certificateFingerprint } from '@keyhsm/service'
-import type { CapacityState } from '../keys/capacity.js'
 import { expiryWarnings } from '../certificates/expiry.js'
+import type { OpenAlarm } from '../operations/open-alarm.js'
 import type { Partition } from '../partition/partition.js'
+import type { Partitions } from '../partition/partitions.js'
 import { version } from '../version.js'
+import { readBackendStatus } from './backend-status.js'
 import type { LiveState } from './live-state.js'
 
 export type Status = ReplyOf<typeof keyHsmStatusRoute>
 
 export interface StatusSources {
-  readonly partition: Partition
+  readonly partitions: Partitions
+  readonly openAlarm: Pick<OpenAlarm, 'raised'>
   readonly audit: Audit
   readonly live: LiveState
   readonly clock: Clock
@@ -25,13 +28,16 @@ export interface StatusSources {
   readonly lastError?: NonNullable<Status['lastError']>
 }
 
-const probeDeadlineMs = 5000
-
 export async function readStatus(sources: StatusSources): Promise<Status> {
-  const { partition, audit, live, clock, startedAt, listener, management, lastError } = sources
-  const { hsm, keys } = partition
-  const health = await hsm.probe({ deadlineMs: probeDeadlineMs })
-  const capacity = partition.capacity.state()
+  const { partitions, audit, live, clock, startedAt, listener, management, lastError } = sources
+  const first = readBackendStatus(partitions.default)
+  const shown = await Promise.all(
+    partitions.backends.map(async (backend) => {
+      const isDefault = backend === partitions.default
+      const status = await (isDefault ? first : readBackendStatus(backend))
+      return { name: backend.name, default: isDefault, ...status }
+    }),
+  )
   const auditState = audit.state()
   const certificate = new X509Certificate(live.keystore.certificate)
   return {
@@ -44,42 +50,19 @@ export async function readStatus(sources: StatusSources): Promise<Status> {
     management,
     certificateFingerprint: certificateFingerprint(certificate),
     certificateExpiresAt: new Date(certificate.validTo).toISOString(),
-    hardware: live.settings.hardware,
-    profile: hsm.profile,
-    device: hsm.description,
-    state: toState(health, partition),
-    detail: health.detail,
-    ...(health.roundTripMs === undefined
-      ? {}
-      : { roundTripMs: Math.round(health.roundTripMs * 100) / 100 }),
-    sessions: health.sessions,
-    breaker: health.breaker ?? 'closed',
+    backend: partitions.default.name,
+    ...(await first),
     ...(lastError === undefined ? {} : { lastError }),
-    keys: capacity.keys,
-    ...(capacity.limit === undefined ? {} : { keyLimit: capacity.limit }),
-    ...toMemoryFields(capacity),
-    capacity: capacity.level,
-    spareKeys: partition.pool.state().ready,
+    backends: shown,
     scope: live.settings.scope,
-    kind: partition.kind,
-    domain: keys.domain,
-    canary: keys.canaryFingerprint,
     realms: live.trust.realms,
     auditHealthy: auditState.healthy,
     auditDetail: auditState.detail,
     auditSequence: audit.head().sequence,
     log: sources.log,
-    warnings: [...findWarnings(partition, live), ...expiryWarnings(live, clock.now())],
+    warnings: [...findWarnings(sources, shown), ...expiryWarnings(live, clock.now())],
     memoryBytes: process.memoryUsage.rss(),
   }
-}
-
-function toMemoryFields({ memory }: CapacityState) {
-  return memory ? { deviceBytes: memory.totalBytes, deviceFreeBytes: memory.freeBytes } : {}
-}
-
-function toState(health: HsmHealth, partition: Partition): Status['state'] {
-  return health.state === 'ready' && !partition.visible ? 'wrong-partition' : health.state
 }
 
 /** What an operator would not expect of a device; said in the log at each start too. */
@@ -98,18 +81,37 @@ export function findDeviceWarnings(profile: string, capabilities: HsmCapabilitie
   return rules.filter(([holds]) => holds).map(([, warning]) => warning)
 }
 
-function findWarnings(partition: Partition, live: LiveState): string[] {
-  const { hsm, keys, capacity } = partition
-  const rules: readonly (readonly [boolean, string])[] = [
-    [live.trust.certificates.length === 0, 'no certificate is trusted: nobody can connect'],
-    [keys.audit === undefined, 'the HSM has no signing key: audit checkpoints are not signed'],
-    [capacity.state().level === 'warn', 'the partition is more than four fifths full'],
-    [capacity.state().level === 'full', 'the partition is full: no new HSM keys are made'],
+function findWarnings(
+  { partitions, live, openAlarm }: StatusSources,
+  shown: Status['backends'],
+): string[] {
+  const several = shown.length > 1
+  const down = shown.filter(({ state }) => several && state !== 'ready')
+  const own = partitions.connected().flatMap(({ backend, partition }) => {
+    const signs = backend !== partitions.default || partition.keys.audit !== undefined
+    const warnings = [
+      ...findPartitionWarnings(partition),
+      ...(signs ? [] : ['the HSM has no signing key: audit checkpoints are not signed']),
+    ]
+    return several ? warnings.map((warning) => `${backend.name}: ${warning}`) : warnings
+  })
+  return [
+    ...(live.trust.certificates.length === 0
+      ? ['no certificate is trusted: nobody can connect']
+      : []),
+    ...down.map(({ name, state }) => `${name}: ${state}: its deposits do not open now`),
+    ...openAlarm.raised().map((realm) => `realm ${realm} opens unusually many deposits`),
+    ...own,
   ]
-  const { trouble } = partition.pool.state()
+}
+
+function findPartitionWarnings({ hsm, capacity, pool }: Partition): string[] {
+  const { level } = capacity.state()
+  const { trouble } = pool.state()
   return [
     ...findDeviceWarnings(hsm.profile, hsm.capabilities),
-    ...rules.filter(([holds]) => holds).map(([, warning]) => warning),
+    ...(level === 'warn' ? ['the partition is more than four fifths full'] : []),
+    ...(level === 'full' ? ['the partition is full: no new HSM keys are made'] : []),
     ...(trouble === undefined ? [] : [trouble]),
   ]
 }

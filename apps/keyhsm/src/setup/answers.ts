@@ -1,7 +1,7 @@
 /** Answers and the settings they become: which setting each is, what was answered before, and answers from a file. */
 import { DomainError, invalidInput } from '@keyhsm/core'
 import { nearestName, readSettingLines } from '@keyhsm/service'
-import { schemaFor } from '../configuration.js'
+import { schemaFor } from '../settings-schema.js'
 import { commonSchema, type Hardware, secretSettings, vendorPrefix } from '../settings.js'
 import type { AnswerName, PlainAnswerName } from './dialogues.js'
 import type { Changes } from './settings-text.js'

@@ -1,6 +1,7 @@
 /** The options of `keyhsm setup`, and which setting each of them is. */
 import type { Option } from '@keyhsm/command-line'
 import { invalidInput } from '@keyhsm/core'
+import { parseBackendName } from '../backend-names.js'
 import { commonSchema, type Hardware } from '../settings.js'
 import type { PlainAnswerName } from './dialogues.js'
 
@@ -109,6 +110,12 @@ export const settingOptions: readonly (Option & { readonly setting: string })[] 
 const secretFile = { value: 'F', file: true, secret: true, maxBytes: 4096 } as const
 
 export const setupOptions: readonly Option[] = [
+  {
+    flag: 'backend',
+    value: 'NAME',
+    describe: 'set up a further HSM beside the first, or one that was set up so',
+    check: (text) => parseBackendName(text, '--backend'),
+  },
   ...answerOptions,
   {
     flag: 'pin-file',

@@ -3,14 +3,15 @@ import { resolve } from 'node:path'
 import { type Input, type Io, optionText, optionTexts } from '@keyhsm/command-line'
 import { invalidInput } from '@keyhsm/core'
 import { answerOptions, settingOptions } from './options.js'
-import { schemaFor } from '../configuration.js'
+import { readSettingLines, type SettingsSchema } from '@keyhsm/service'
+import { backendSchemaFor, schemaFor } from '../settings-schema.js'
 import { configVariableOf, findLibrary } from '../drivers.js'
 import { readTextIfThere } from '../files.js'
 import { installed, manualHome } from '../paths.js'
-import { type Hardware, vendorPrefix } from '../settings.js'
+import { vendorPrefix } from '../settings.js'
 import { type Answers, checkAnswer, parseAnswersFile, settingOf } from './answers.js'
 import type { PlainAnswerName } from './dialogues.js'
-import type { Changes } from './settings-text.js'
+import type { Changes, Written } from './settings-text.js'
 
 export interface SetupRequest {
   readonly answers: Answers
@@ -21,7 +22,8 @@ export interface SetupRequest {
 const pathOptions = ['library', 'config', 'directory']
 
 /** @throws ERR_INVALID_INPUT, ERR_SETTINGS for what is no option, is not for this HSM or breaks its rule. */
-export function readRequest(input: Input, hardware: Hardware): SetupRequest {
+export function readRequest(input: Input, whose: Written): SetupRequest {
+  const { hardware } = whose
   const flags = [...answerOptions, ...settingOptions].map(({ flag }) => flag)
   const file = input.files['answers']
   const written = file === undefined ? {} : parseAnswersFile(file.toString('utf8'), flags)
@@ -33,7 +35,7 @@ export function readRequest(input: Input, hardware: Hardware): SetupRequest {
   for (const { flag } of answerOptions) {
     const text = valueOf(flag)
     if (text === undefined) continue
-    requireOwn(flag, settingOf(flag, hardware), hardware)
+    requireOwn(flag, settingOf(flag, hardware), whose)
     checkAnswer(flag, text, hardware)
     answers[flag] = text
   }
@@ -42,21 +44,33 @@ export function readRequest(input: Input, hardware: Hardware): SetupRequest {
     const text = valueOf(flag)
     if (text === undefined) continue
     const name = setting.startsWith('.') ? `${vendorPrefix[hardware]}${setting}` : setting
-    requireOwn(flag, name, hardware)
+    requireOwn(flag, name, whose)
     changes[name] = text
   }
   for (const text of optionTexts(input, 'hsm-env')) {
     const at = text.indexOf('=')
     if (at < 1) throw invalidInput('--hsm-env', 'must be NAME=VALUE')
-    requireOwn('hsm-env', 'keyhsm.hsm.env.', hardware)
+    requireOwn('hsm-env', 'keyhsm.hsm.env.', whose)
     changes[`keyhsm.hsm.env.${text.slice(0, at)}`] = text.slice(at + 1)
   }
   return { answers, changes }
 }
 
-function requireOwn(flag: string, setting: string, hardware: Hardware): void {
-  if (Object.values(schemaFor(hardware)).some(({ name }) => name === setting)) return
-  throw invalidInput(`--${flag}`, `is not for ${vendorPrefix[hardware]}`)
+function requireOwn(flag: string, setting: string, { hardware, place }: Written): void {
+  const isIn = (schema: SettingsSchema) =>
+    Object.values(schema).some(({ name }) => name === setting)
+  if (!isIn(schemaFor(hardware))) {
+    throw invalidInput(`--${flag}`, `is not for ${vendorPrefix[hardware]}`)
+  }
+  if (place !== undefined && !isIn(backendSchemaFor(hardware))) {
+    throw invalidInput(`--${flag}`, 'is for all HSMs together: give it without --backend')
+  }
+}
+
+interface Surroundings extends Written {
+  readonly home: string
+  /** The view of this backend in the present file. */
+  readonly settings: string | undefined
 }
 
 /**
@@ -65,11 +79,12 @@ function requireOwn(flag: string, setting: string, hardware: Hardware): void {
  */
 export async function findUnasked(
   io: Pick<Io, 'env'>,
-  { home, settings, hardware }: { home: string; settings: string | undefined; hardware: Hardware },
+  { home, settings, hardware, place }: Surroundings,
 ): Promise<Changes> {
   const prefix = vendorPrefix[hardware]
   const found: Record<string, string | undefined> = {}
-  if (hardware === 'soft-token') found['soft-token.directory'] = `${home}/soft-token`
+  const directory = place === undefined ? 'soft-token' : `soft-token-${place}`
+  if (hardware === 'soft-token') found['soft-token.directory'] = `${home}/${directory}`
   if (hardware !== 'soft-token' && hardware !== 'keysecure') {
     const variable = configVariableOf(hardware)
     // What the vendor's tools were told by the environment holds for the service too, which has another environment.
@@ -77,7 +92,8 @@ export async function findUnasked(
     found[`${prefix}.library`] = await findLibrary(hardware)
   }
   if (hardware === 'ncipher') found['thales.nfast_server_port'] = await findHardserverPort(home)
-  const isNew = ([name]: [string, unknown]) => !settings?.includes(name)
+  const lines = settings === undefined ? [] : readSettingLines(settings, 'application.properties')
+  const isNew = ([known]: [string, unknown]) => !lines.some(({ name }) => name === known)
   return Object.fromEntries(Object.entries(found).filter(isNew))
 }
 

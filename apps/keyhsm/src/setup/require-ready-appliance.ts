@@ -1,9 +1,8 @@
 /** Walks through what Key HSM will do on a KeySecure before anything is saved, and names each wrong setting of it. */
 import { type Clock, DomainError, type SecretBytes } from '@keyhsm/core'
-import type { DeviceSettings } from '../configuration.js'
+import type { DeviceSettings } from '../backend-configuration.js'
 import { loadKeySecure } from '../drivers.js'
 import { latchHints, latchLogin, requireUnlatched } from '../login-latch.js'
-import type { Paths } from '../paths.js'
 
 type KeySecure = Extract<DeviceSettings, { readonly hardware: 'keysecure' }>
 
@@ -13,12 +12,12 @@ type KeySecure = Extract<DeviceSettings, { readonly hardware: 'keysecure' }>
  */
 export async function requireReadyAppliance(
   { nodes, tls, user, dialect }: KeySecure,
-  { paths, clock }: { readonly paths: Paths; readonly clock: Clock },
+  { latch, clock }: { readonly latch: string; readonly clock: Clock },
   password: SecretBytes,
 ): Promise<void> {
   const { checkAppliance, parseDialect } = await loadKeySecure()
   for (const node of nodes) {
-    await requireUnlatched(paths.latch)
+    await requireUnlatched(latch)
     const { faults } = await checkAppliance({
       node,
       user,
@@ -30,7 +29,7 @@ export async function requireReadyAppliance(
     const texts = faults.map(({ message, detail }) => (detail ? `${message}: ${detail}` : message))
     const detail = `${node.host}:${node.port}: ${texts.join('; ')}`
     if (faults.some(({ code }) => code === 'login-refused')) {
-      latchLogin(paths.latch, clock.now())
+      latchLogin(latch, clock.now())
       throw new DomainError('ERR_HSM_LOGIN', detail, { hints: latchHints })
     }
     const hints = [...new Set(faults.map(({ remedy }) => remedy))]

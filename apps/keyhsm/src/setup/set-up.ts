@@ -23,11 +23,14 @@ import {
   toFileError,
   writeFileAtomically,
 } from '@keyhsm/service'
+import { type Place, placeName, placeOf, placeSchema, viewOf } from '../backend-names.js'
+import type { BackendConfiguration } from '../backend-configuration.js'
+import { backendSchemaFor, schemaFor } from '../settings-schema.js'
 import {
   type Configuration,
   parseConfiguration,
-  schemaFor,
   settingsKeyPath,
+  withoutPins,
 } from '../configuration.js'
 import { ensureSoftToken, findDefaultKind } from '../drivers.js'
 import { makePrivateDirectory, readTextIfThere } from '../files.js'
@@ -35,7 +38,7 @@ import { changeKeystorePassword, ensureKeystore } from '../keystore.js'
 import { proveKey } from '../keys/prove-key.js'
 import { ensureLocalAdministrator } from '../local-administrator.js'
 import { ensureLogging } from '../logging.js'
-import { releaseLatch } from '../login-latch.js'
+import { latchOf, releaseLatch } from '../login-latch.js'
 import { type MadePartition, makePartitionKeys } from '../partition/make-partition-keys.js'
 import { openDevice } from '../partition/open-partition.js'
 import type { Paths } from '../paths.js'
@@ -58,7 +61,9 @@ export interface SetUpOptions {
   readonly log: Log
   readonly clock: Clock
   readonly hardware: Hardware
-  /** Settings that were given, by name. */
+  /** Which of the backends is set up; undefined: the first one. */
+  readonly place?: Place
+  /** Settings that were given, by their names as the first backend has them. */
   readonly changes: Changes
   /** A new PIN; undefined keeps the stored one. Giving one is the person's act that ends a latched refusal. */
   readonly pin: SecretBytes | undefined
@@ -69,6 +74,7 @@ export interface SetUpOptions {
 }
 
 export interface SetUpResult {
+  readonly backend: string
   readonly hardware: Hardware
   readonly device: string
   readonly domain: string
@@ -92,20 +98,40 @@ export async function setUp(o: SetUpOptions): Promise<SetUpResult> {
 
 async function setUpWithKey(o: SetUpOptions, key: SecretBytes): Promise<SetUpResult> {
   const old = await readTextIfThere(o.paths.settings)
-  const text = toSettingsText(old, o.hardware, { ...toChanges(o), ...sealPin(o, key) })
+  const written = { hardware: o.hardware, place: o.place }
+  const text = toSettingsText(old, written, { ...toChanges(o), ...sealPin(o, key) })
   const configuration = parseConfiguration(text, basename(o.paths.settings), key)
+  const backend = findOwn(configuration, o.place)
   try {
-    if (o.pin) await releaseLatch(o.paths.latch)
-    const prepared = await prepareDevice(o, configuration)
+    if (o.pin) await releaseLatch(latchOf(o.paths, backend.name))
+    const prepared = await prepareDevice(o, backend)
     const { domain } = prepared.partition.keys
+    requireOwnDomain(configuration, backend, domain)
     await keepOldFile(o, old)
     const saved = await save(o, configuration, {
-      text: toSettingsText(text, o.hardware, { [commonSchema.domain.name]: domain }),
+      text: toSettingsText(text, written, { [commonSchema.domain.name]: domain }),
     })
-    return { ...toResult(o, prepared), ...saved }
+    return { backend: backend.name, ...toResult(o, prepared), ...saved }
   } finally {
-    configuration.pin.wipe()
+    withoutPins(configuration)
   }
+}
+
+function findOwn({ backends }: Configuration, place: Place): BackendConfiguration {
+  return backends.find(({ name }) => name === place) ?? backends[0]
+}
+
+/** Two names for one partition would count, make and revoke its keys twice. @throws ERR_CONFLICT */
+function requireOwnDomain(
+  { backends }: Configuration,
+  own: BackendConfiguration,
+  domain: string,
+): void {
+  const twin = backends.find((other) => other !== own && other.settings.domain === domain)
+  if (!twin) return
+  throw new DomainError('ERR_CONFLICT', `this is the partition of the backend ${twin.name}`, {
+    hints: ['each backend needs a partition of its own; nothing was changed'],
+  })
 }
 
 interface Prepared {
@@ -114,12 +140,17 @@ interface Prepared {
   readonly partition: MadePartition
 }
 
-async function prepareDevice(o: SetUpOptions, configuration: Configuration): Promise<Prepared> {
-  const { device, settings, pin } = configuration
+async function prepareDevice(
+  o: SetUpOptions,
+  configuration: BackendConfiguration,
+): Promise<Prepared> {
+  const { name, device, settings, pin } = configuration
   if (device.hardware === 'soft-token') await ensureSoftToken(device, pin)
   const deviceUser = findDeviceUser(configuration, pin)
   const findings = await checkInstallation(configuration, { ...o, deviceUser })
-  if (device.hardware === 'keysecure') await requireReadyAppliance(device, o, pin)
+  if (device.hardware === 'keysecure') {
+    await requireReadyAppliance(device, { latch: latchOf(o.paths, name), clock: o.clock }, pin)
+  }
   const hsm = await openDevice({ ...o, configuration }).catch((error: unknown) => {
     throw withFindings(toDomainError(error), findings)
   })
@@ -183,13 +214,17 @@ function toResult({ hardware }: SetUpOptions, { device, warnings, partition }: P
  * @throws ERR_SETTINGS with every fault of the settings.
  */
 export async function previewSettings(
-  o: Pick<SetUpOptions, 'paths' | 'hardware' | 'changes' | 'pin' | 'keystorePassword'>,
+  o: Pick<SetUpOptions, 'paths' | 'hardware' | 'place' | 'changes' | 'pin' | 'keystorePassword'>,
 ): Promise<string> {
-  const { name } = secretSettings[o.hardware]
+  const { hardware, place } = o
+  const { name } = secretSettings[hardware]
   const old = await readTextIfThere(o.paths.settings)
   const pin = o.pin === undefined ? {} : { [name]: masked }
-  const text = toSettingsText(old, o.hardware, { ...toChanges(o), ...pin })
-  parseSettings(text, schemaFor(o.hardware), basename(o.paths.settings))
+  const text = toSettingsText(old, { hardware, place }, { ...toChanges(o), ...pin })
+  const schema = place === undefined ? schemaFor(hardware) : backendSchemaFor(hardware)
+  parseSettings(text, placeSchema(schema, place), basename(o.paths.settings), {
+    concerns: (line) => placeOf(line) === place,
+  })
   return text.replaceAll(/sealed:v1:[A-Za-z0-9+/=]+/g, masked)
 }
 
@@ -206,8 +241,8 @@ function toChanges({
 }
 
 /** The file of the old product stays beside ours, byte for byte. */
-async function keepOldFile({ paths, hardware }: SetUpOptions, old: string | undefined) {
-  if (old === undefined || findUnread(old, hardware).length === 0) return
+async function keepOldFile({ paths, hardware, place }: SetUpOptions, old: string | undefined) {
+  if (old === undefined || findUnread(viewOf(old, place), hardware).length === 0) return
   const bytes = await readFile(paths.settings)
   const kept = `${paths.settings}.before-setup`
   await writeFile(kept, bytes, { flag: 'wx', mode: 0o600 }).catch((error: unknown) => {
@@ -215,7 +250,8 @@ async function keepOldFile({ paths, hardware }: SetUpOptions, old: string | unde
   })
 }
 
-function sealPin({ hardware, pin }: SetUpOptions, key: SecretBytes): Changes {
-  const name = secretSettings[hardware].name
-  return pin === undefined ? {} : { [name]: sealSetting(key, name, pin) }
+/** Bound to the name under which it stands. */
+function sealPin({ hardware, place, pin }: SetUpOptions, key: SecretBytes): Changes {
+  const { name } = secretSettings[hardware]
+  return pin === undefined ? {} : { [name]: sealSetting(key, placeName(name, place), pin) }
 }

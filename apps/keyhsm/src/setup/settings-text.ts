@@ -3,7 +3,8 @@
  * lines and what cannot be read taken out, each named.
  */
 import { editSettings, isSealed, readSettingLines } from '@keyhsm/service'
-import { schemaFor } from '../configuration.js'
+import { type Place, placeName, viewOf } from '../backend-names.js'
+import { schemaFor } from '../settings-schema.js'
 import {
   commonSchema,
   type Hardware,
@@ -27,27 +28,39 @@ export interface UnreadLine {
   readonly why: string
 }
 
-/** @param old the present text, undefined when there is none. */
+/** Whose lines are written. */
+export interface Written {
+  readonly hardware: Hardware
+  readonly place: Place
+}
+
+/**
+ * @param old the present text, undefined when there is none.
+ * @param changes by their names as the first backend has them, whatever the place.
+ */
 export function toSettingsText(
   old: string | undefined,
-  hardware: Hardware,
+  { hardware, place }: Written,
   changes: Changes,
 ): string {
   const text = old ?? newFile
-  const gone = [...findForeign(text, hardware), ...findUnread(text, hardware).map((l) => l.name)]
+  const own = viewOf(text, place)
+  const gone = [...findForeign(own, hardware), ...findUnread(own, hardware).map((l) => l.name)]
   const first = old === undefined ? visibleDefaults() : {}
   const given = Object.entries({ ...first, [commonSchema.hardware.name]: hardware, ...changes })
   const wanted = Object.fromEntries(given.filter(([, value]) => value !== undefined))
+  const placed = (entries: readonly (readonly [string, string | undefined])[]) =>
+    Object.fromEntries(entries.map(([name, value]) => [placeName(name, place), value]))
   const edited = editSettings(text, {
-    ...Object.fromEntries(gone.map((name) => [name, undefined])),
-    ...Object.fromEntries(inOrder(wanted, hardware)),
+    ...placed(gone.map((name) => [name, undefined])),
+    ...placed(inOrder(wanted, hardware)),
   })
-  return withComment(edited, hardware)
+  return place === undefined ? withComment(edited, hardware) : edited
 }
 
 /**
  * Lines of a file of the old product, or of a typing mistake, that mean nothing here: names that no device has, and
- * passwords that another program encrypted.
+ * passwords that another program encrypted. The text, as that of all below, is the view of one backend.
  */
 export function findUnread(text: string, hardware: Hardware): readonly UnreadLine[] {
   const known = new Set(hardwareNames.flatMap(allNames))

@@ -2,7 +2,7 @@
 import { userInfo } from 'node:os'
 import { findAccount } from '@keyhsm/command-line'
 import { DomainError, type SecretBytes } from '@keyhsm/core'
-import type { Configuration } from '../configuration.js'
+import type { BackendDescription } from '../backend-configuration.js'
 import type { Paths } from '../paths.js'
 import { checkVendor } from './check-vendor.js'
 import type { VendorFinding } from './finding.js'
@@ -16,7 +16,7 @@ export interface InstallationSurroundings {
 
 /** Never throws for what is wrong; logs in nowhere. */
 export async function checkInstallation(
-  { device }: Pick<Configuration, 'device'>,
+  { device }: Pick<BackendDescription, 'device'>,
   { paths, env, deviceUser }: InstallationSurroundings,
 ): Promise<readonly VendorFinding[]> {
   return await checkVendor({
@@ -40,7 +40,7 @@ export function withFindings(error: DomainError, findings: readonly VendorFindin
 
 /** The name before the first colon, where the device's password has one. It is no secret. */
 export function findDeviceUser(
-  { device }: Pick<Configuration, 'device'>,
+  { device }: Pick<BackendDescription, 'device'>,
   pin: SecretBytes,
 ): string | undefined {
   if (device.hardware !== 'cloudhsm') return undefined

@@ -1,4 +1,4 @@
-import type { DeviceSettings } from '../configuration.js'
+import type { DeviceSettings } from '../backend-configuration.js'
 
 /** What one check of a vendor's installation found. */
 export interface VendorFinding {

@@ -28,12 +28,13 @@ it.each([
   const hsm = meterHsm(
     device(() => Promise.reject(error)),
     metrics.meters(hsmMeters),
+    'new',
   )
   expect(hsm.profile).toBe('p')
   await expect(hsm.findKey(id)).rejects.toBe(error)
   const text = await metrics.text()
-  expect(text).toContain(`k_hsm_errors_total{call="find",class="${kind}"} 1`)
-  expect(text).toContain('k_hsm_call_seconds_count{call="find"} 1')
+  expect(text).toContain(`k_hsm_errors_total{backend="new",call="find",class="${kind}"} 1`)
+  expect(text).toContain('k_hsm_call_seconds_count{backend="new",call="find"} 1')
 })
 
 it('measures every call of the contract', async () => {
@@ -42,6 +43,7 @@ it('measures every call of the contract', async () => {
   const hsm = meterHsm(
     device(() => Promise.reject(new DomainError('ERR_BUSY', 'no'))),
     metrics.meters(hsmMeters),
+    'new',
   )
   const verbs = [
     'createKey',

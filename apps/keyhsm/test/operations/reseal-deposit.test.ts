@@ -5,12 +5,12 @@ import { describe, expect, it, vi } from 'vitest'
 import { openDeposit } from '../../src/operations/open-deposit.js'
 import { resealDeposit, type ResealTarget } from '../../src/operations/reseal-deposit.js'
 import { sealDeposit, type SealRequest } from '../../src/operations/seal-deposit.js'
-import type { Workshop } from '../../src/operations/caller.js'
+import type { PlacedWorkshop, Workshop } from '../../src/operations/caller.js'
 import { caller, makeWorkshop, sealRequest, withVerbs } from '../workshop.js'
 
 vi.setConfig({ testTimeout: 30_000 })
 
-async function sealOne(workshop: Workshop, more: Partial<SealRequest> = {}) {
+async function sealOne(workshop: PlacedWorkshop, more: Partial<SealRequest> = {}) {
   const request = sealRequest(workshop, 'a secret', more)
   return { request, ...(await sealDeposit(workshop, caller, request)) }
 }

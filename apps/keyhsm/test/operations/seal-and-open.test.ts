@@ -7,7 +7,14 @@ import { openDeposit } from '../../src/operations/open-deposit.js'
 import { type SealRequest, sealDeposit } from '../../src/operations/seal-deposit.js'
 import { scopes } from '../../src/settings.js'
 import { makePartitions } from '../soft-token.js'
-import { caller, makeWorkshop, newContext, sealRequest, withVerbs } from '../workshop.js'
+import {
+  caller,
+  makeWorkshop,
+  newContext,
+  sealRequest,
+  withPartition,
+  withVerbs,
+} from '../workshop.js'
 import type { Partition } from '../../src/partition/partition.js'
 
 vi.setConfig({ testTimeout: 30_000 })
@@ -97,8 +104,7 @@ describe('sealing and opening', () => {
   it('opens on any Key HSM of the partition, whatever its settings are', async () => {
     const [one, two] = (await makePartitions(2)) as [Partition, Partition]
     const workshop = await makeWorkshop()
-    const first = { ...workshop, partition: one }
-    const second = { ...workshop, partition: two }
+    const [first, second] = [withPartition(workshop, one), withPartition(workshop, two)]
     await two.changeKeySettings({ kind: 'aes-256', limit: undefined, maxAgeMs: 86400e3 })
     for (const scope of scopes) {
       const request = sealRequest(first, scope, { scope })

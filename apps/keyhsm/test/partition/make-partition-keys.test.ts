@@ -2,7 +2,7 @@ import { parseHsmKeyId } from '@keyhsm/core'
 import type { Hsm } from '@keyhsm/hsm'
 import { describe, expect, it } from 'vitest'
 import { makePartitionKeys } from '../../src/partition/make-partition-keys.js'
-import { keySettings, makeToken } from '../soft-token.js'
+import { keySettings, makeToken, partitionsOf } from '../soft-token.js'
 import { Partition } from '../../src/partition/partition.js'
 import { systemClock } from '@keyhsm/core'
 
@@ -108,11 +108,12 @@ describe('connecting a partition', () => {
     const hsm = await token()
     const { keys } = await makePartitionKeys(hsm, options)
     const partition = await Partition.connect(hsm, connect)
-    expect(() => partition.requireCanary(keys.canaryFingerprint)).not.toThrow()
+    const partitions = partitionsOf(partition)
+    expect(() => partitions.requireCanary(keys.canaryFingerprint)).not.toThrow()
     await hsm.destroyKey(keys.canary.id)
     await expect(partition.confirmVisible()).rejects.toMatchObject({ code: 'ERR_WRONG_PARTITION' })
-    expect(() => partition.requireCanary(keys.canaryFingerprint)).toThrow(/does not show/)
+    expect(() => partitions.requireCanary(keys.canaryFingerprint)).toThrow(/does not show/)
     await expect(partition.recheck()).rejects.toMatchObject({ code: 'ERR_WRONG_PARTITION' })
-    expect(() => partition.requireCanary(keys.auth.fingerprint)).toThrow(/is another one/)
+    expect(() => partitions.requireCanary(keys.auth.fingerprint)).toThrow(/is another one/)
   })
 })

@@ -23,7 +23,7 @@ describe.skipIf(!hasSoftHsm)('a PIN that was changed in the HSM', () => {
     const options = setUpOptions(home, { hardware: 'softhsm', pin: softHsmPin })
     await setUp({ ...options, changes })
     const service = await startService(home)
-    const hsm = service.partition.hsm as Pkcs11Hsm
+    const hsm = service.partitions().named().hsm as Pkcs11Hsm
     const state = async () => (await hsm.probe()).state
     const next = 'marked-pin-new'
     pkcs11Tool(token, '--change-pin', '--new-pin', next)

@@ -19,8 +19,9 @@ describe('the recheck timer', () => {
     const partition = await makePartition({ settings, clock: systemClock })
     const { log, lines } = makeLog()
     const codes: string[] = []
+    const backend = { name: 'default', partition, connect: () => Promise.resolve(partition) }
     const stop = startRecheckTimer({
-      partition,
+      backend,
       log,
       everyMs: () => 60_000,
       onError: ({ code }) => void codes.push(code),

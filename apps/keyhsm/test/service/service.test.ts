@@ -168,8 +168,8 @@ describe('the service', () => {
       profile: 'soft-token',
       auditHealthy: true,
       warnings: [
-        'the software token is for development only: it protects nothing',
         'no certificate is trusted: nobody can connect',
+        'the software token is for development only: it protects nothing',
       ],
     })
     expect((await admin.call(administeredKeysRoute, { query: {} })).keys.length).toBe(3)
@@ -218,7 +218,7 @@ describe('the service', () => {
       'keyhsm.server.port': '0',
     })
     await writeFileAtomically(second.paths.settings, text)
-    await expect(startService(second)).resolves.toMatchObject({ partition: expect.anything() })
+    await expect(startService(second)).resolves.toMatchObject({ ready: expect.any(String) })
   })
 
   it('refuses an authority in its trust folder', async () => {
@@ -247,7 +247,7 @@ describe('the service port', () => {
     expect(await get('/health/live')).toEqual({ status: 200, text: '{"status":"live"}\n' })
     expect(await get('/health/ready')).toEqual({
       status: 200,
-      text: '{"status":"ready","parts":{"partition":"ready","audit":"ready"}}\n',
+      text: '{"status":"ready","parts":{"partition":"ready","audit":"ready","opens":"ready"}}\n',
     })
     const metrics = (await get('/metrics')).text
     const page = await readFile(
@@ -257,15 +257,15 @@ describe('the service port', () => {
     expect(exportedNames(metrics)).toEqual(
       [...page.matchAll(/^\| `(keyhsm_\w+)`/gm)].map(([, name]) => name).sort(),
     )
-    expect(metrics).toMatch(/^keyhsm_hsm_ready 1$/m)
-    expect(metrics).toMatch(/^keyhsm_hsm_call_seconds_count\{call="list"\} \d+$/m)
+    expect(metrics).toMatch(/^keyhsm_hsm_ready\{backend="default"\} 1$/m)
+    expect(metrics).toMatch(/^keyhsm_hsm_call_seconds_count\{backend="default",call="list"\} \d+$/m)
     expect(metrics).toMatch(
       /^keyhsm_certificate_expires_timestamp_seconds\{certificate="server"\} \d+$/m,
     )
     // The partition's own three keys are all that the limit allows.
     const gauges = { hsm_keys: '3', hsm_key_limit: '3', hsm_full: '1', hsm_spare_keys: '0' }
     for (const [name, value] of Object.entries(gauges)) {
-      expect(metrics).toMatch(new RegExp(`^keyhsm_${name} ${value}$`, 'm'))
+      expect(metrics).toMatch(new RegExp(`^keyhsm_${name}\\{backend="default"\\} ${value}$`, 'm'))
     }
     expect(metrics).not.toMatch(/^keyhsm_hsm_memory_bytes /m)
     expect((await get('/v1/status')).status).toBe(404)
@@ -273,8 +273,8 @@ describe('the service port', () => {
     const status = await admin.call(keyHsmStatusRoute, {})
     expect(status).toMatchObject({ keys: 3, keyLimit: 3, capacity: 'full', spareKeys: 0 })
     expect(status.warnings.join()).toMatch(/partition is full.*does not rename keys/)
-    await service.partition.hsm.destroyKey(service.partition.keys.canary.id)
-    await expect(service.partition.recheck()).rejects.toThrow()
+    await service.partitions().named().hsm.destroyKey(service.partitions().named().keys.canary.id)
+    await expect(service.partitions().named().recheck()).rejects.toThrow()
     expect(await get('/health/ready')).toMatchObject({
       status: 503,
       text: expect.stringContaining('"partition":"wrong-partition"'),

@@ -105,7 +105,7 @@ describe.skipIf(!hasSoftHsm)('Key HSM on SoftHSM', () => {
   it('survives the death of the process that holds the library, and never calls a deposit lost', async () => {
     const { trustee, service } = await startOn(await makeSoftHsm())
     const sealed = await sealOne(trustee, 'x')
-    const hsm = service.partition.hsm
+    const hsm = service.partitions().named().hsm
     if (!(hsm instanceof Pkcs11Hsm)) throw new Error('the device is not SoftHSM')
     process.kill(hsm.hostProcessId ?? 0, 'SIGKILL')
     const codes = new Set<string>()

@@ -82,7 +82,7 @@ describe('the dialogue', () => {
     expect(again.screen).toContain('PORT number: [0]\nvalidate Port: :[ Successful ]\n')
     expect(again.status).toBe(0)
     expect(again.screen).not.toContain(testPin)
-    const { pin } = await readConfiguration(home.paths)
+    const { pin } = (await readConfiguration(home.paths)).backends[0]
     expect(pin.expose((bytes) => bytes.toString())).toBe(testPin)
   })
 
@@ -176,7 +176,7 @@ describe('the dialogue with a KeySecure', () => {
     const home = await makeRoot()
     const { port, server } = await startServer()
     await play(home, quick, ['keyhsm', password, '127.0.0.1', port, 'y', 'y'])
-    const { device, pin } = await readConfiguration(home.paths)
+    const { device, pin } = (await readConfiguration(home.paths)).backends[0]
     expect(device).toMatchObject({ nodes: [{ port: Number(port) }], user: 'keyhsm' })
     expect(pin.expose((bytes) => bytes.toString())).toBe(password)
     const first = /^keysecure.certificate=([0-9a-f]{64})$/m.exec(await settingsOf(home))?.[1]

@@ -27,7 +27,8 @@ describe('setting up', () => {
     for (const file of [...files.map((name) => join(paths.home, name)), paths.settings]) {
       expect((await stat(file)).mode & 0o777).toBe(0o600)
     }
-    const { pin, settings } = await readConfiguration(paths)
+    const { settings, backends } = await readConfiguration(paths)
+    const [{ pin }] = backends
     expect(pin.expose((bytes) => bytes.toString())).toBe(testPin)
     expect(settings).toMatchObject({ hardware: 'soft-token', scope: 'deposit', port: 0 })
   })
@@ -77,9 +78,13 @@ describe('setting up', () => {
 
   it('takes other vendors’ settings out of the file', () => {
     const old = 'keyhsm.hardware=luna\n# mine\nluna.library=/a.so\nluna.pin=sealed:v1:x\n'
-    expect(toSettingsText(old, 'softhsm', { 'softhsm.slot': '1', 'keyhsm.wrap': undefined })).toBe(
-      'keyhsm.hardware=softhsm\n# mine\nsofthsm.slot=1\n',
-    )
+    expect(
+      toSettingsText(
+        old,
+        { hardware: 'softhsm', place: undefined },
+        { 'softhsm.slot': '1', 'keyhsm.wrap': undefined },
+      ),
+    ).toBe('keyhsm.hardware=softhsm\n# mine\nsofthsm.slot=1\n')
   })
 })
 
@@ -108,7 +113,7 @@ describe('a refused login', () => {
   it('ends with a new PIN, and the stored one is only replaced by one that works', async () => {
     const home = await makeHome()
     await expect(setUp(setUpOptions(home, { pin: 'wrong' }))).rejects.toThrow()
-    const { pin } = await readConfiguration(home.paths)
+    const { pin } = (await readConfiguration(home.paths)).backends[0]
     expect(pin.expose((bytes) => bytes.toString())).toBe(testPin)
     await setUp(setUpOptions(home))
     await expect(stat(home.paths.latch)).rejects.toMatchObject({ code: 'ENOENT' })

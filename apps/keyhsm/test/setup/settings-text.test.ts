@@ -16,11 +16,15 @@ keyhsm.db.path=/somewhere
 
 describe('a new file', () => {
   it('shows the manual’s settings in the manual’s order, the password under its comment', () => {
-    const text = toSettingsText(undefined, 'ncipher', {
-      'thales.ocs_password': 'sealed:v1:AAAA',
-      'thales.library': '/opt/nfast/toolkits/pkcs11/libcknfast.so',
-      'keyhsm.management.address': '172.19.1.2',
-    })
+    const text = toSettingsText(
+      undefined,
+      { hardware: 'ncipher', place: undefined },
+      {
+        'thales.ocs_password': 'sealed:v1:AAAA',
+        'thales.library': '/opt/nfast/toolkits/pkcs11/libcknfast.so',
+        'keyhsm.management.address': '172.19.1.2',
+      },
+    )
     expect(text.split('\n').slice(2)).toEqual([
       'keyhsm.management.address=172.19.1.2',
       'keyhsm.server.port=9090',
@@ -46,7 +50,7 @@ describe('a file of the old product', () => {
 
   it('keeps its comments, order and answers; its password is replaced in its place', () => {
     const changes = { 'thales.ocs_password': 'sealed:v1:AAAA', 'keyhsm.server.port': '9443' }
-    const text = toSettingsText(oldProduct, 'ncipher', changes)
+    const text = toSettingsText(oldProduct, { hardware: 'ncipher', place: undefined }, changes)
     expect(text).toBe(
       oldProduct
         .replace('server.port=9090', 'server.port=9443')
@@ -57,7 +61,11 @@ describe('a file of the old product', () => {
   })
 
   it('loses the lines of a device that is no longer used', () => {
-    const text = toSettingsText(oldProduct, 'luna', { 'luna.slot': '1', 'luna.pin': 'sealed:v1:B' })
+    const text = toSettingsText(
+      oldProduct,
+      { hardware: 'luna', place: undefined },
+      { 'luna.slot': '1', 'luna.pin': 'sealed:v1:B' },
+    )
     expect(text).not.toMatch(/thales/)
     expect(text).toMatch(/^keyhsm.hardware=luna$/m)
     expect(text).toMatch(/^# Partition password\nluna.pin=sealed:v1:B$/m)

@@ -2,7 +2,7 @@
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import type { DeviceSettings } from '../../src/configuration.js'
+import type { DeviceSettings } from '../../src/backend-configuration.js'
 import type { VendorSurroundings } from '../../src/vendor-checks/finding.js'
 
 export class FakeVendor {

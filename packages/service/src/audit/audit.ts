@@ -85,7 +85,8 @@ export interface AuditOptions {
   /** Name of this service and node; a checkpoint is worth nothing in the log of another. */
   readonly service: string
   readonly clock?: Clock
-  readonly signer?: AuditSigner
+  /** A function is asked at each checkpoint, and may say that there is none now, or throw while it cannot know. */
+  readonly signer?: AuditSigner | (() => AuditSigner | undefined)
   /** A file that has grown past this is closed and the next one begun. Default 16 MiB. */
   readonly maxFileBytes?: number
   /** A checkpoint at the latest after this many entries. Default 1000. */

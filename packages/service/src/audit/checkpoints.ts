@@ -9,7 +9,8 @@ import {
 } from './checkpoint-line.js'
 
 export interface CheckpointOptions {
-  readonly signer: AuditSigner
+  /** Undefined: nothing is signed now. */
+  readonly signer: () => AuditSigner | undefined
   readonly service: string
   readonly now: () => Date
   readonly every: number
@@ -26,6 +27,7 @@ export class Checkpoints {
   #signed: number
   #running: Promise<void> | undefined
   #failed = false
+  #signs = true
 
   /** `signed` is the sequence of the last checkpoint in the log, 0 when there is none. */
   constructor(options: CheckpointOptions, signed: number) {
@@ -45,6 +47,11 @@ export class Checkpoints {
     return this.#failed
   }
 
+  /** False while there is no signer. */
+  get signs(): boolean {
+    return this.#signs
+  }
+
   /** To be called after entries reached the disk. The first entry of a log is signed at once. */
   noticed(): void {
     if (this.#running !== undefined || this.#failed) return
@@ -56,7 +63,8 @@ export class Checkpoints {
   async run(): Promise<void> {
     const target = this.#options.head().sequence
     // One under way may be about an older head.
-    while (this.#signed < target) await this.#runOne()
+    do await this.#runOne()
+    while (this.#signs && this.#signed < target)
   }
 
   stop(): void {
@@ -75,11 +83,14 @@ export class Checkpoints {
   }
 
   async #signHead(): Promise<void> {
-    const { signer, service, now } = this.#options
+    const { service, now } = this.#options
     try {
       for (;;) {
         const head = this.#options.head()
         if (head.sequence === this.#signed) break
+        const signer = this.#options.signer()
+        this.#signs = signer !== undefined
+        if (!signer) break
         const body = formatCheckpointBody({ head, service, at: now(), keyId: signer.keyId })
         const signature = await signer.sign(checkpointMessage(body))
         // Half the distance a reader allows: more entries may go before the line while it waits for its write.

@@ -101,7 +101,7 @@ class OpenAudit implements Audit {
     if (failure !== undefined) return { healthy: false, detail: failure }
     const { sequence } = this.#writer.head
     const checkpoints = this.#checkpoints
-    if (!checkpoints) return { healthy: true, detail: `${sequence} entries` }
+    if (!checkpoints?.signs) return { healthy: true, detail: `${sequence} entries` }
     const detail = `${sequence} entries${checkpoints.failed ? ', the last checkpoint failed' : ''}`
     return { healthy: true, detail, unsigned: sequence - checkpoints.signed }
   }
@@ -124,6 +124,11 @@ function note(about: Resumed['notes'][number]): AuditEntry {
   return { event: 'note', requestId: newUuid(), actor: 'service', ...about }
 }
 
+/** Asked at each checkpoint. */
+function toSource(signer: NonNullable<AuditOptions['signer']>) {
+  return typeof signer === 'function' ? signer : () => signer
+}
+
 async function startAudit(o: AuditOptions, disk: Disk, lock: FileHandle): Promise<Audit> {
   const { directory, service } = o
   const clock = o.clock ?? systemClock
@@ -143,11 +148,12 @@ async function startAudit(o: AuditOptions, disk: Disk, lock: FileHandle): Promis
     resumed.file,
     resumed.head,
   )
+  const { signer } = o
   const checkpoints =
-    o.signer &&
+    signer &&
     new Checkpoints(
       {
-        signer: o.signer,
+        signer: toSource(signer),
         service,
         now,
         every: o.checkpointEvery ?? 1000,
