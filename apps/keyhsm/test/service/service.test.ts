@@ -281,6 +281,6 @@ describe('the service port', () => {
     })
     expect((await get('/health')).status).toBe(503)
     expect((await get('/health/live')).status).toBe(200)
-    expect((await get('/metrics')).text).toMatch(/^keyhsm_hsm_ready 0$/m)
+    expect((await get('/metrics')).text).toMatch(/^keyhsm_hsm_ready\{backend="default"\} 0$/m)
   })
 })
