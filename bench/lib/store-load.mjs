@@ -43,7 +43,7 @@ function run({ seed: total, store: how, insert }) {
   return how ? storeDeposits(how) : insertRaw(insert)
 }
 
-/** What the second transaction of a put does: deposit, revision, answer of the request, all or nothing. */
+/** A deposit as a put stores it, with the count of its quota: deposit, revision, answer of the request, all or nothing. */
 async function storeDeposits({ concurrency, forMs }) {
   const [owner] = await store.listClients({ limit: 1 })
   const reply = 'x'.repeat(300)
