@@ -2,10 +2,9 @@
 import {
   ensureLogback,
   type LogbackFile,
-  type LogConfiguration,
-  readLogbackFile,
+  type Logging,
+  readLogging as readFile,
   reportLogback,
-  withLimits,
 } from '@keyhsm/service'
 import type { CommonSettings } from './backend-configuration.js'
 import { readTextIfThere } from './files.js'
@@ -14,11 +13,7 @@ import type { Paths } from './paths.js'
 type LogPaths = Pick<Paths, 'logback' | 'log' | 'logFile'>
 type LogSettings = Partial<Pick<CommonSettings, 'logLevel' | 'logBytes' | 'logFiles'>>
 
-export interface Logging {
-  readonly configuration: LogConfiguration
-  /** In logback's form. */
-  readonly warnings: readonly string[]
-}
+export type { Logging }
 
 /** Makes `conf/logback.xml` and its default copy where they are missing. */
 export async function ensureLogging(paths: LogPaths): Promise<void> {
@@ -27,10 +22,9 @@ export async function ensureLogging(paths: LogPaths): Promise<void> {
 
 /** @throws ERR_SETTINGS with every fault of the file, its line and column. */
 export async function readLogging(paths: LogPaths, settings: LogSettings): Promise<Logging> {
-  await ensureLogging(paths)
-  const { configuration, warnings } = await readLogbackFile(toFile(paths))
   const { logLevel: level, logBytes: maxBytes, logFiles: keep } = settings
-  return { configuration: withLimits(configuration, { level, maxBytes, keep }), warnings }
+  const limits = { level, maxBytes, keep }
+  return await readFile(toFile(paths), { logFile: paths.logFile, limits })
 }
 
 /** What is wrong with `conf/logback.xml`, one line a fault as logback prints it; none when nothing is set up yet. */

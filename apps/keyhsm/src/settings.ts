@@ -4,19 +4,14 @@
  */
 import { invalidInput } from '@keyhsm/core'
 import { wrappingKinds } from '@keyhsm/hsm'
-import { settingsSchema } from '@keyhsm/service'
+import { duration, integer, oneOf, parseAddress, settingsSchema, size } from '@keyhsm/service'
 import { firstName, firstNameSetting, parseBackendName } from './backend-names.js'
 import {
-  duration,
-  integer,
-  oneOf,
-  parseAddress,
   parseDomain,
   parseFingerprints,
   parseHosts,
   parsePath,
   parseVariable,
-  size,
   text,
   yesOrNo,
 } from './setting-values.js'

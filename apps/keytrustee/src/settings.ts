@@ -1,8 +1,18 @@
 /** The names of `keytrustee.properties` and what may stand behind them. */
-import { isIP } from 'node:net'
 import { isAbsolute, join } from 'node:path'
-import { invalidInput, parseBytes, parseDuration } from '@keyhsm/core'
-import { logLevels, parseSettings, type SettingsOf, settingsSchema } from '@keyhsm/service'
+import { invalidInput } from '@keyhsm/core'
+import {
+  duration,
+  integer,
+  logLevels,
+  oneOf,
+  parseAddress,
+  parseAnyPath,
+  parseSettings,
+  type SettingsOf,
+  settingsSchema,
+  size,
+} from '@keyhsm/service'
 import { readText } from './files.js'
 import type { Paths } from './paths.js'
 import type { Limits } from './trustee.js'
@@ -35,18 +45,18 @@ export const trusteeSchema = settingsSchema({
   certificate: {
     name: 'keytrustee.tls.certificate',
     default: '.ssl/ssl-cert-keytrustee.pem',
-    parse: parsePath,
+    parse: parseAnyPath,
     describe: 'certificate shown to clients, PEM; relative to the folder of this file',
   },
   key: {
     name: 'keytrustee.tls.key',
     default: '.ssl/ssl-cert-keytrustee-pk.pem',
-    parse: parsePath,
+    parse: parseAnyPath,
     describe: 'its private key, PEM',
   },
   keyPassphraseFile: {
     name: 'keytrustee.tls.key-passphrase-file',
-    parse: parsePath,
+    parse: parseAnyPath,
     describe: 'file (0600) with the passphrase of a password-protected private key',
   },
   externalAddresses: {
@@ -124,18 +134,18 @@ export const trusteeSchema = settingsSchema({
   },
   databasePasswordFile: {
     name: 'keytrustee.database.password-file',
-    parse: parsePath,
+    parse: parseAnyPath,
     describe: 'file (0600) with the password of the external database',
   },
   databaseAuthorityFile: {
     name: 'keytrustee.database.ca-file',
-    parse: parsePath,
+    parse: parseAnyPath,
     describe: 'PEM of the authority that signed the external database’s certificate',
   },
   backupDirectory: {
     name: 'keytrustee.backup.directory',
     default: 'backup',
-    parse: parsePath,
+    parse: parseAnyPath,
     describe: 'folder of backups; relative to the folder of this file',
   },
   backupRecipients: {
@@ -190,51 +200,6 @@ export function toLimits(settings: Settings): Limits {
 /** A path of the settings, which may be relative to the server's folder. */
 export function settingPath(paths: Pick<Paths, 'root'>, path: string): string {
   return isAbsolute(path) ? path : join(paths.root, path)
-}
-
-function integer(least: number, most: number) {
-  return (text: string, field: string): number => {
-    const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
-    if (!(value >= least && value <= most))
-      throw invalidInput(field, `must be a whole number from ${least} to ${most}`)
-    return value
-  }
-}
-
-function size(least: number, most: number) {
-  return (text: string, field: string): number => {
-    const bytes = parseBytes(text, field)
-    if (bytes < least || bytes > most)
-      throw invalidInput(field, `must be from ${least} to ${most} bytes`)
-    return bytes
-  }
-}
-
-function duration(leastMs: number, mostMs: number) {
-  return (text: string, field: string): number => {
-    const ms = parseDuration(text, field)
-    if (ms < leastMs || ms > mostMs)
-      throw invalidInput(field, `must be from ${leastMs / 1000} to ${mostMs / 1000} seconds`)
-    return ms
-  }
-}
-
-function oneOf<const Value extends string>(values: readonly Value[]) {
-  return (text: string, field: string): Value => {
-    const found = values.find((value) => value === text)
-    if (found === undefined) throw invalidInput(field, `must be one of ${values.join(', ')}`)
-    return found
-  }
-}
-
-function parseAddress(text: string, field: string): string {
-  if (isIP(text) === 0) throw invalidInput(field, 'must be an IP address')
-  return text
-}
-
-function parsePath(text: string, field: string): string {
-  if (text === '' || text.includes('\0')) throw invalidInput(field, 'must be a path')
-  return text
 }
 
 function notEmpty(text: string, field: string): string {

@@ -18,6 +18,8 @@ export interface Paths {
   readonly pidFile: string
   readonly log: string
   readonly logFile: string
+  /** How the log is written, in logback's form. */
+  readonly logback: string
   /** Lines in the old form, for parsers that exist. */
   readonly auditLog: string
 }
@@ -40,6 +42,7 @@ export function pathsIn(root: string): Paths {
     pidFile: join(run, 'keytrustee-kms.pid'),
     log,
     logFile: join(log, 'keytrustee-kms.log'),
+    logback: join(root, 'conf', 'logback.xml'),
     auditLog: join(log, 'kms-audit.log'),
   }
 }

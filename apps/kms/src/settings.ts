@@ -1,9 +1,19 @@
 /** The names of `kms.properties`: what concerns this program alone. What Hadoop has names for stands in `kms-site.xml`. */
-import { isIP } from 'node:net'
 import { isAbsolute, join } from 'node:path'
 import { readFile } from 'node:fs/promises'
-import { DomainError, invalidInput, parseBytes, parseDuration } from '@keyhsm/core'
-import { logLevels, parseSettings, type SettingsOf, settingsSchema } from '@keyhsm/service'
+import { DomainError } from '@keyhsm/core'
+import {
+  duration,
+  integer,
+  logLevels,
+  oneOf,
+  parseAddress,
+  parseAnyPath,
+  parseSettings,
+  type SettingsOf,
+  settingsSchema,
+  size,
+} from '@keyhsm/service'
 import type { Paths } from './paths.js'
 
 export const kmsSchema = settingsSchema({
@@ -34,19 +44,19 @@ export const kmsSchema = settingsSchema({
   certificate: {
     name: 'keytrustee-kms.tls.certificate',
     default: 'tls/kms.pem',
-    parse: parsePath,
+    parse: parseAnyPath,
     describe: 'certificate shown to clients, PEM; relative to the folder of this file',
   },
   key: {
     name: 'keytrustee-kms.tls.key',
     default: 'tls/kms.key',
-    parse: parsePath,
+    parse: parseAnyPath,
     describe: 'its private key, PEM',
   },
   configuration: {
     name: 'keytrustee-kms.conf',
     default: 'conf',
-    parse: parsePath,
+    parse: parseAnyPath,
     describe: 'folder of kms-site.xml, core-site.xml and kms-acls.xml',
   },
   cacheMs: {
@@ -100,21 +110,20 @@ export const kmsSchema = settingsSchema({
   },
   logLevel: {
     name: 'keytrustee-kms.log.level',
-    default: 'info',
     parse: oneOf(logLevels),
-    describe: 'least level that is logged',
+    describe: 'least level that is logged; absent: as conf/logback.xml says',
   },
   logBytes: {
     name: 'keytrustee-kms.log.size',
-    default: '10M',
     parse: size(64 * 1024, 2 ** 40),
-    describe: 'size at which a log file is rolled',
+    describe:
+      'size at which a log file is rolled; absent: as conf/logback.xml says, and 10M for kms-audit.log',
   },
   logFiles: {
     name: 'keytrustee-kms.log.keep',
-    default: '10',
     parse: integer(1, 1000),
-    describe: 'rolled log files that are kept',
+    describe:
+      'rolled log files that are kept; absent: as conf/logback.xml says, and 10 for kms-audit.log',
   },
 })
 
@@ -142,51 +151,6 @@ export function settingPath(paths: Pick<Paths, 'root'>, path: string): string {
   return isAbsolute(path) ? path : join(paths.root, path)
 }
 
-function integer(least: number, most: number) {
-  return (text: string, field: string): number => {
-    const value = /^\d{1,13}$/.test(text) ? Number(text) : Number.NaN
-    if (!(value >= least && value <= most))
-      throw invalidInput(field, `must be a whole number from ${least} to ${most}`)
-    return value
-  }
-}
-
-function size(least: number, most: number) {
-  return (text: string, field: string): number => {
-    const bytes = parseBytes(text, field)
-    if (bytes < least || bytes > most)
-      throw invalidInput(field, `must be from ${least} to ${most} bytes`)
-    return bytes
-  }
-}
-
-function duration(leastMs: number, mostMs: number) {
-  return (text: string, field: string): number => {
-    const ms = text === '0' ? 0 : parseDuration(text, field)
-    if (ms < leastMs || ms > mostMs)
-      throw invalidInput(field, `must be from ${leastMs / 1000} to ${mostMs / 1000} seconds`)
-    return ms
-  }
-}
-
-function oneOf<const Value extends string>(values: readonly Value[]) {
-  return (text: string, field: string): Value => {
-    const found = values.find((value) => value === text)
-    if (found === undefined) throw invalidInput(field, `must be one of ${values.join(', ')}`)
-    return found
-  }
-}
-
 function truth(text: string, field: string): boolean {
   return oneOf(['true', 'false'])(text, field) === 'true'
-}
-
-function parseAddress(text: string, field: string): string {
-  if (isIP(text) === 0) throw invalidInput(field, 'must be an IP address')
-  return text
-}
-
-function parsePath(text: string, field: string): string {
-  if (text === '' || text.includes('\0')) throw invalidInput(field, 'must be a path')
-  return text
 }

@@ -9,9 +9,11 @@ import {
   reloadDaemon,
   RollingFile,
   runInForeground,
+  simpleConfiguration,
   startDaemon,
   stopDaemon,
 } from '@keyhsm/service'
+import { readLogging } from '../logging.js'
 import { type Paths, pathsIn } from '../paths.js'
 import { readLiveSettings } from '../service/live-settings.js'
 import { startKms } from '../service/start-kms.js'
@@ -47,7 +49,8 @@ export const serviceCommands: readonly Command[] = [
       'read settings, configuration, ACLs and certificate anew; a faulty file changes nothing',
     async run(input) {
       const paths = pathsOf(input)
-      await readLiveSettings(paths)
+      const { settings } = await readLiveSettings(paths)
+      await readLogging(paths, settings)
       if (!reloadDaemon({ name, pidFile: paths.pidFile }))
         throw new DomainError('ERR_UNAVAILABLE', `${name} is not running`, {
           hints: [`start it with: ${name} start`],
@@ -61,7 +64,9 @@ export const serviceCommands: readonly Command[] = [
 async function startAway(input: Input): Promise<{ readonly pid: number; readonly text: string }> {
   const paths = pathsOf(input)
   // Checked here too: faults are told at once, with their lines.
-  await readLiveSettings(paths)
+  const { settings } = await readLiveSettings(paths)
+  const { configuration } = await readLogging(paths, settings)
+  await openLog({ name, configuration }).close()
   return startDaemon({
     name,
     entry: fileURLToPath(new URL('../main.js', import.meta.url)),
@@ -81,29 +86,37 @@ async function runHere(input: Input, io: Io): Promise<{ readonly exit: number }>
   const paths = pathsOf(input)
   const settings = await readSettings(paths)
   await mkdir(paths.log, { recursive: true, mode: 0o700 })
-  const rolling = { maxBytes: settings.logBytes, keep: settings.logFiles }
-  // A daemon logs to its file; in the foreground somebody, or a service manager, looks at standard error.
-  const log = openLog({
-    name,
-    level: settings.logLevel,
-    ...(process.send === undefined ? {} : { file: paths.logFile, ...rolling }),
-  })
+  // Whoever started it in the background talks to it until it is ready.
+  const daemon = process.send !== undefined
+  const { configuration, warnings } = await readServiceLogging(paths, settings, daemon)
+  const log = openLog({ name, configuration })
+  for (const warning of warnings) log.warn({}, warning)
   const auditLog = openAuditLog(paths, settings)
-  if (process.send === undefined) io.words('running in the foreground, stop with Ctrl-C')
+  if (!daemon) io.words('running in the foreground, stop with Ctrl-C')
   const exit = await runInForeground({
     name,
     pidFile: paths.pidFile,
     log,
     stopTimeoutMs,
-    start: () => startService(paths, { log, auditLog }),
+    start: () => startService(paths, { log, auditLog, daemon }),
   })
   auditLog.close()
   await log.close()
   return { exit }
 }
 
+/** A daemon logs as `conf/logback.xml` says; in the foreground somebody, or a service manager, looks at standard error. */
+async function readServiceLogging(paths: Paths, settings: Settings, daemon: boolean) {
+  const { configuration, warnings } = await readLogging(paths, settings)
+  if (daemon) return { configuration, warnings }
+  return { configuration: simpleConfiguration({ level: configuration.root.level }), warnings }
+}
+
 /** The lines in the old form: `kms-audit.log`, `kms-audit.log.1`, … */
-function openAuditLog({ auditLog }: Paths, { logBytes, logFiles }: Settings): RollingFile {
+function openAuditLog(
+  { auditLog }: Paths,
+  { logBytes = 10 * 1024 * 1024, logFiles = 10 }: Settings,
+): RollingFile {
   return new RollingFile({
     path: auditLog,
     window: {
@@ -116,7 +129,15 @@ function openAuditLog({ auditLog }: Paths, { logBytes, logFiles }: Settings): Ro
 
 async function startService(
   paths: Paths,
-  { log, auditLog }: { readonly log: ReturnType<typeof openLog>; readonly auditLog: RollingFile },
+  {
+    log,
+    auditLog,
+    daemon,
+  }: {
+    readonly log: ReturnType<typeof openLog>
+    readonly auditLog: RollingFile
+    readonly daemon: boolean
+  },
 ) {
   const kms = await startKms({ paths, log, writeAuditLine: (line) => auditLog.write(line) })
   const { host, port } = kms.address
@@ -125,10 +146,12 @@ async function startService(
     ready: `${name} is ready on ${kms.scheme}://${authority}/kms`,
     stop: (timeoutMs: number) => kms.stop(timeoutMs),
     async reload() {
+      const settings = await readSettings(paths)
+      const { configuration, warnings } = await readServiceLogging(paths, settings, daemon)
       await kms.reload()
-      log.reopen()
+      log.configure(configuration)
+      for (const warning of warnings) log.warn({}, warning)
       auditLog.reopen()
-      log.setLevel((await readSettings(paths)).logLevel)
     },
   }
 }

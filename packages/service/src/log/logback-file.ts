@@ -7,7 +7,12 @@ import { basename, dirname } from 'node:path'
 import { DomainError } from '@keyhsm/core'
 import { writeFileAtomically } from '../atomic-file.js'
 import { describeSystemError, systemCode } from '../file-errors.js'
-import { type LogConfiguration, manualPattern } from './configuration.js'
+import {
+  type LogConfiguration,
+  manualPattern,
+  type SimpleLog,
+  withLimits,
+} from './configuration.js'
 import { type LogThreshold } from './levels.js'
 import { formatLogProblem } from './logback/problems.js'
 import { type LogbackResult, readLogback } from './logback/read-logback.js'
@@ -72,9 +77,7 @@ export async function ensureLogback({ path }: LogbackFile, logging: DefaultLoggi
  * The configuration that the file asks for, and its warnings in the form of {@link reportLogback}.
  * @throws ERR_SETTINGS with every problem, its line and column, and how to go back to the default.
  */
-export async function readLogbackFile(
-  file: LogbackFile,
-): Promise<{ readonly configuration: LogConfiguration; readonly warnings: readonly string[] }> {
+export async function readLogbackFile(file: LogbackFile): Promise<Logging> {
   const { configuration, problems } = await readResult(file)
   const now = new Date()
   const lines = problems.map((problem) => formatLogProblem(problem, file.path, now))
@@ -88,6 +91,29 @@ export async function readLogbackFile(
     })),
     hints: [`correct ${file.path}, or go back to the default: cp ${file.path}.bkup ${file.path}`],
   })
+}
+
+/** A configuration, and what of it has no effect, one line each. */
+export interface Logging {
+  readonly configuration: LogConfiguration
+  /** In logback's form. */
+  readonly warnings: readonly string[]
+}
+
+/** Settings of a program that win over its `logback.xml`. */
+export type LogLimits = Omit<SimpleLog, 'file'>
+
+/**
+ * Makes `logback.xml` and its default copy where they are missing, and reads it.
+ * @throws as {@link readLogbackFile}
+ */
+export async function readLogging(
+  file: LogbackFile,
+  { logFile, limits }: { readonly logFile: string; readonly limits: LogLimits },
+): Promise<Logging> {
+  await ensureLogback(file, { file: logFile })
+  const { configuration, warnings } = await readLogbackFile(file)
+  return { configuration: withLimits(configuration, limits), warnings }
 }
 
 /**
