@@ -97,11 +97,13 @@ function reading(labels: Labels, value: number) {
   return { labels, value }
 }
 
+type ReadHealth = (health: BackendHealth, backend: Backend) => number | undefined
+
 function meterBackends(partitions: () => Partitions, meters: MonitorSources['meters']): void {
   const look = makeLook()
-  const fromHealth = (read: (health: BackendHealth) => number | undefined) => async () => {
+  const fromHealth = (read: ReadHealth) => async () => {
     const readings = partitions().backends.map(async (backend) => {
-      return toReadings(backend, read(await look(backend)))
+      return toReadings(backend, read(await look(backend), backend))
     })
     return (await Promise.all(readings)).flat()
   }
@@ -111,7 +113,10 @@ function meterBackends(partitions: () => Partitions, meters: MonitorSources['met
       .flatMap(({ backend, partition }) => toReadings(backend, read(partition)))
   const fromCapacity = (read: (state: CapacityState) => number | undefined) =>
     fromPartition(({ capacity }) => read(capacity.state()))
-  meters.ready.from(fromHealth(({ state }) => (state === 'ready' ? 1 : 0)))
+  // A look is some seconds old; that the partition is gone is known at once.
+  meters.ready.from(
+    fromHealth(({ state }, { partition }) => (state === 'ready' && partition?.visible ? 1 : 0)),
+  )
   meters.roundTrip.from(fromHealth(({ roundTripMs: ms }) => (ms === undefined ? ms : ms / 1000)))
   meters.sessions.from(fromHealth(({ sessions }) => sessions))
   meters.breaker.from(fromHealth(({ breaker }) => (breaker === 'open' ? 1 : 0)))
