@@ -2,13 +2,15 @@
 /**
  * `npm run commands:check`: every command and option that a `--help` shows, with the script or test that runs it; fails when
  * one has none. Scripts are `interop/scripts/*.script` and the programs in `interop/`, where a command line is read word by
- * word; tests are those of the program's own workspace, where the words of the command and the flag stand as literals.
+ * word; tests are those of the program's own workspace, where the words of the command and the flag stand as literals in one
+ * test, or in what that test names (`lib/test-scopes.mjs`).
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { commonOptions } from '@keyhsm/command-line'
 import { programs } from './lib/programs.mjs'
 import { report, root, sourceFiles } from './lib/sources.mjs'
+import { scopesOf } from './lib/test-scopes.mjs'
 
 /** Every program has these; one run of each option is enough for all its commands. */
 const common = [...commonOptions.map(({ flag }) => flag), 'help', 'version']
@@ -58,20 +60,20 @@ function readCommandLines() {
   const programsOfInterop = filesIn('interop', /\.mjs$/)
   return [...scripts, ...programsOfInterop].flatMap((path) => {
     const all = readFileSync(join(root, path), 'utf8')
-    // Programs put lines together: there a flag counts for every command of the file.
-    const more = path.endsWith('.mjs') ? flagsIn(all) : []
+    // Programs put lines together: there a flag counts for every command of its part.
+    const scopes = path.endsWith('.mjs') ? scopesOf(all) : [{ line: 0, flags: new Set() }]
     return all
       .split('\n')
-      .map((text, index) => ({ text, where: `${path}:${index + 1}` }))
+      .map((text, index) => ({
+        text,
+        where: `${path}:${index + 1}`,
+        more: scopes.findLast(({ line }) => line <= index).flags,
+      }))
       .filter(({ text }) => !/^\s*(#|\/\/|\*|\/\*\*|>|<)/.test(text))
-      .flatMap(({ text, where }) =>
+      .flatMap(({ text, where, more }) =>
         splitSubstitutions(text).map((part) => ({ text: part, where, more })),
       )
   })
-}
-
-function flagsIn(text) {
-  return [...text.matchAll(/['"`\s]--([a-z][a-z-]*)/g)].map((match) => match[1])
 }
 
 /** A line without what stands in `$( … )`, and each of these by itself. */
@@ -103,33 +105,36 @@ function runsInScripts(program) {
   )
 }
 
-/** Lists of literals in the tests; flags count for every command that the file runs, because lists are put together. */
+/** Lists of literals in the tests; flags count for every command that the same test runs, because lists are put together. */
 function runsInTests(program, workspace, callers) {
   return sourceFiles(`${workspace}/test`).flatMap((path) => {
-    const text = readFileSync(join(root, path), 'utf8')
-    if (callers && !callers.test(text)) return []
-    const flags = new Set([...text.matchAll(/['"`]--([a-z][a-z-]*)/g)].map((match) => match[1]))
-    const found = new Map()
-    for (const { 0: list, index } of text.matchAll(
-      /'[^'\n]*'(?:\s*,\s*(?:'[^'\n]*'|`[^`\n]*`|[\w.?()[\]]+))*/g,
-    )) {
-      const words = [...list.matchAll(/['`]([^'`]*)['`]/g)].map((match) => match[1])
-      // A helper is often called like the group: `db('bootstrap')`.
-      const helper = /(\w+)\(\s*$/.exec(text.slice(Math.max(0, index - 40), index))?.[1] ?? ''
-      const asHelper = parseWords(program, [helper, ...words])
-      const run = asHelper.command?.name ? asHelper : parseWords(program, words)
-      if (!run.command || (run.command.name === '' && words.length > 0)) continue
-      const before = found.get(run.command)
-      const more = list.split(',').length > run.command.name.split(' ').length
-      found.set(run.command, {
-        ...run,
-        flags,
-        where: path,
-        hasArguments: more || before?.hasArguments,
-      })
-    }
-    return [...found.values()]
+    const all = readFileSync(join(root, path), 'utf8')
+    if (callers && !callers.test(all)) return []
+    return scopesOf(all).flatMap((scope) => runsInTest(program, path, scope))
   })
+}
+
+function runsInTest(program, path, { text, flags }) {
+  const found = new Map()
+  for (const { 0: list, index } of text.matchAll(
+    /'[^'\n]*'(?:\s*,\s*(?:'[^'\n]*'|`[^`\n]*`|[\w.?()[\]]+))*/g,
+  )) {
+    const words = [...list.matchAll(/['`]([^'`]*)['`]/g)].map((match) => match[1])
+    // A helper is often called like the group: `db('bootstrap')`.
+    const helper = /(\w+)\(\s*$/.exec(text.slice(Math.max(0, index - 40), index))?.[1] ?? ''
+    const asHelper = parseWords(program, [helper, ...words])
+    const run = asHelper.command?.name ? asHelper : parseWords(program, words)
+    if (!run.command || (run.command.name === '' && words.length > 0)) continue
+    const before = found.get(run.command)
+    const more = list.split(',').length > run.command.name.split(' ').length
+    found.set(run.command, {
+      ...run,
+      flags,
+      where: path,
+      hasArguments: more || before?.hasArguments,
+    })
+  }
+  return [...found.values()]
 }
 
 /** The command that the first words name, its flags, and whether something else follows. */
