@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { homeIn, type Program } from '@keyhsm/command-line'
+import { backupCommands } from './commands/backup.js'
 import { getCommand } from './commands/get.js'
 import { listCommand } from './commands/list.js'
 import { pinCommand } from './commands/pin.js'
@@ -36,6 +37,7 @@ export const program: Program = {
     shareCommand,
     recoveryCommand,
     ...requestCommands,
+    ...backupCommands,
     purgeCommand,
     statusCommand,
   ],

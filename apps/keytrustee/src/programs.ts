@@ -17,6 +17,7 @@ import { orgCommands } from './commands/org.js'
 import { orgtoolCommands } from './commands/orgtool.js'
 import { policyCommands } from './commands/policy.js'
 import { serverCommands } from './commands/server.js'
+import { restoreCommands } from './commands/restore.js'
 import { settingsCommand } from './commands/settings.js'
 import { statusCommand } from './commands/status.js'
 import { version } from './version.js'
@@ -60,6 +61,7 @@ export const ktadmin: Program = {
     ...hsmKeyCommands,
     ...backupCommands,
     ...drillCommands,
+    ...restoreCommands,
     statusCommand(),
     logLevelCommand,
     settingsCommand,

@@ -1,6 +1,7 @@
 /** What every operation of the server is given: its surroundings as one record, so that tests can make their own. */
 import type { Clock } from '@keyhsm/core'
 import type { Audit } from '@keyhsm/service'
+import type { Holds } from './backup/holds.js'
 import type { DepositQueue } from './deposits/deposit-queue.js'
 import type { RevocationLog } from './deposits/revocation-log.js'
 import type { Grants } from './grants.js'
@@ -30,6 +31,7 @@ export interface Trustee {
   readonly sealing: Sealing
   readonly queue: DepositQueue
   readonly revocations: RevocationLog
+  readonly holds: Holds
   readonly clock: Clock
   readonly limits: Limits
 }

@@ -1,3 +1,4 @@
+export { backUpClient, restoreClient } from './identity/client-backup.js'
 export {
   type AuditLogHead,
   type HsmKeyEntry,

@@ -157,6 +157,8 @@ export const statusRoute = defineRoute({
     log: LogLevelField,
     /** Absent before the first `ktadmin hsm-backup-done`. */
     hsmBackup: Type.Optional(HsmBackupField),
+    /** What a restore left held: absent when it is nothing. */
+    held: Type.Optional(Type.Object({ clients: Type.Integer(), deposits: Type.Integer() })),
   }),
   summary: 'say how the server and everything it needs are doing',
 })

@@ -80,9 +80,43 @@ export const missingHsmKeysRoute = defineRoute({
   summary: 'list the deposits whose HSM key is not in the HSM',
 })
 
+const HeldField = Type.Object({
+  kind: Type.Enum(['client', 'deposit']),
+  uuid: UuidField,
+  /** Client's name or deposit's handle. */
+  name: Type.String(),
+})
+
+export const listHoldsRoute = defineRoute({
+  ...adminDefaults,
+  method: 'GET',
+  path: '/v1/admin/holds',
+  reply: Type.Object({ clients: Type.Array(HeldField), deposits: Type.Array(HeldField) }),
+  summary: 'list what is held since a restore',
+})
+
+export const releaseHoldsRoute = defineRoute({
+  ...adminDefaults,
+  method: 'POST',
+  path: '/v1/admin/holds/release',
+  body: Type.Object(
+    {
+      requestId: UuidField,
+      /** Of clients and deposits; absent with `all`. */
+      uuids: Type.Optional(Type.Array(UuidField, { maxItems: 5000 })),
+      all: Type.Optional(Type.Boolean()),
+    },
+    exact,
+  ),
+  reply: Type.Object({ released: Type.Integer() }),
+  summary: 'serve again what is held since a restore',
+})
+
 /** Routes of the control socket. */
 export const trusteeBackupRoutes: readonly RouteSpec[] = [
   recordRoute,
   hsmBackupRoute,
   missingHsmKeysRoute,
+  listHoldsRoute,
+  releaseHoldsRoute,
 ]

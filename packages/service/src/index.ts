@@ -23,6 +23,7 @@ export {
 export { openAudit } from './audit/open-audit.js'
 export { findSeenHeads } from './audit/seen-heads.js'
 export type * from './audit/report.js'
+export { readAuditEntries } from './audit/read-entries.js'
 export { verifyAudit } from './audit/verify-audit.js'
 export { describeSystemError, systemCode, toFileError } from './file-errors.js'
 export * from './lifecycle/notify-systemd.js'

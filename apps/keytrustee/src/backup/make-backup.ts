@@ -85,6 +85,7 @@ async function describeServer(
   return {
     madeAt: systemClock.now(),
     version,
+    folder: paths.root,
     serverFingerprint: await readServerFingerprint(paths),
     auditHead,
     join: joined && { realm: joined.realm, canary: joined.canary, domain: joined.domain },

@@ -11,6 +11,8 @@ export interface Manifest {
   readonly version: string
   /** Version of the database's schema. */
   readonly schema: number
+  /** The server's folder: what files name by their full path lies elsewhere on another host. */
+  readonly folder: string
   /** Of the server certificate: which installation this is. */
   readonly serverFingerprint: string
   /** Last entry of the server's audit before the snapshot: what a restore replays comes after it. */
@@ -50,6 +52,7 @@ export function parseManifest(header: PartHeader): Manifest {
       madeAt: instantOf(header['madeAt']),
       version: textOf(header['version']),
       schema: countOf(header['schema']),
+      folder: textOf(header['folder']),
       serverFingerprint: parseFingerprint(textOf(header['serverFingerprint']), 'serverFingerprint'),
       auditHead: { sequence: countOf(head['sequence']), hash: textOf(head['hash']) },
       join: join && {

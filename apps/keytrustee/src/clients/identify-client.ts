@@ -1,5 +1,6 @@
 import type { X509Certificate } from 'node:crypto'
 import { newUuid, type Uuid } from '@keyhsm/core'
+import { heldClient } from '../backup/holds.js'
 import { auditRefusal } from '../audited.js'
 import type { Caller, Trustee } from '../trustee.js'
 import type { ClientAuthority } from './client-authority.js'
@@ -7,7 +8,7 @@ import type { ClientAuthority } from './client-authority.js'
 /**
  * Who is calling, asked at every request: a certificate of our authority, a row, its grant, the same key, state active,
  * and the same of the organisation. Undefined is nobody. A row whose grant is not ours is audited as `integrity`.
- * @throws ERR_STORE_UNAVAILABLE
+ * @throws ERR_STORE_UNAVAILABLE; ERR_NOT_ALLOWED for a client that is held since a restore.
  */
 export async function identifyClient(
   trustee: Trustee,
@@ -25,7 +26,9 @@ export async function identifyClient(
   if (!organisation) return undefined
   if (!grants.believesOrganisation(organisation))
     return refuseRow(trustee, client.uuid, 'organisation')
-  return organisation.state === 'active' ? { client, organisation } : undefined
+  if (organisation.state !== 'active') return undefined
+  if (trustee.holds.client(client.uuid)) throw heldClient()
+  return { client, organisation }
 }
 
 async function refuseRow(

@@ -53,6 +53,8 @@ function printStatus(status: Status, io: Io): void {
       deposits: status.deposits,
       'puts under way': status.pendingPuts,
       'hsm backup': hsmBackupLine(status.hsmBackup),
+      'held since a restore':
+        status.held && `${status.held.clients} clients, ${status.held.deposits} deposits`,
       'log level': levelLine(status.log),
     },
     io,

@@ -1,3 +1,4 @@
+import { heldDeposit } from '../backup/holds.js'
 import { audited, auditRefusal } from '../audited.js'
 import { giveBackUse, takeUse } from '../policies/count-retrieval.js'
 import { decide, type Facts, noSuchDeposit, refusal } from '../policies/decide.js'
@@ -27,6 +28,10 @@ export async function retrieveDeposit(
 ): Promise<Retrieved> {
   const found = await findOwn(trustee, caller, { ...retrieval, operation: 'get' })
   const operation = operationOf(caller, retrieval, found)
+  if (trustee.holds.deposit(found.deposit.uuid)) {
+    await auditRefusal(trustee.audit, operation, 'refused', 'held')
+    throw heldDeposit()
+  }
   const approved = await findApproved(trustee, caller, { uuid: retrieval.request, found })
   const approvals = approved?.approvals.length ?? 0
   const facts = { ...(await readFacts(trustee, caller, retrieval, found)), approvals }

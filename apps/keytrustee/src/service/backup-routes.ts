@@ -1,6 +1,14 @@
 /** Routes of the control socket about backups, drills and restores. */
-import { hsmBackupRoute, missingHsmKeysRoute, recordRoute } from '@keyhsm/protocol'
+import type { Uuid } from '@keyhsm/core'
+import {
+  hsmBackupRoute,
+  listHoldsRoute,
+  missingHsmKeysRoute,
+  recordRoute,
+  releaseHoldsRoute,
+} from '@keyhsm/protocol'
 import { type BoundRoute, bindRoute } from '@keyhsm/service'
+import { describeHolds, releaseHolds } from '../backup/release-holds.js'
 import { reportHsmBackup } from '../backup/hsm-backup.js'
 import { findMissingKeys } from '../hsm-keys/find-missing-keys.js'
 import type { ListingLink } from '../hsm-keys/list-hsm-keys.js'
@@ -34,5 +42,10 @@ export function backupRoutes({ trustee, link, hsmBackup }: BackupRoutesOptions):
       return { at: body.at, newerRevisions: await store.countSealedAfter(at) }
     }),
     bindRoute(missingHsmKeysRoute, () => findMissingKeys(store, link())),
+    bindRoute(listHoldsRoute, () => describeHolds(trustee)),
+    bindRoute(releaseHoldsRoute, async ({ body: { uuids, all }, ...by }) => {
+      const wanted = { ...(uuids ? { uuids: uuids as Uuid[] } : {}), ...(all ? { all } : {}) }
+      return { released: await releaseHolds(trustee, { ...orderOf(by), ...wanted }) }
+    }),
   ]
 }

@@ -9,6 +9,7 @@ import {
   openAudit,
   type OpenLog,
 } from '@keyhsm/service'
+import { openHolds } from '../backup/holds.js'
 import { createDepositQueue } from '../deposits/deposit-queue.js'
 import { openRevocationLog } from '../deposits/revocation-log.js'
 import { sweepPendingPuts } from '../deposits/release-reservation.js'
@@ -78,6 +79,7 @@ export async function openTrustee(
     sealing,
     queue: createDepositQueue(),
     revocations: await openRevocationLog(paths.revocations, grants),
+    holds: await openHolds(paths.holds),
     clock,
     get limits() {
       return live().limits

@@ -43,6 +43,7 @@ export async function readStatus(o: StatusSources): Promise<ReplyOf<typeof statu
     parts,
     ...(await readCounts(o.opened)),
     ...(await readHsmBackupFigures(o)),
+    ...heldFigures(o.opened),
     auditHead: trustee.audit.head(),
     auditPublicKey,
     startedAt: o.startedAt.toISOString(),
@@ -60,6 +61,12 @@ async function readHsmBackupFigures({
   const newerRevisions = await opened.trustee.store.countSealedAfter(at).catch(() => undefined)
   const figures = { at: at.toISOString(), reportedBy }
   return { hsmBackup: newerRevisions === undefined ? figures : { ...figures, newerRevisions } }
+}
+
+function heldFigures({ trustee }: OpenTrustee): Pick<ReplyOf<typeof statusRoute>, 'held'> {
+  const { clients, deposits } = trustee.holds.list()
+  if (clients.length + deposits.length === 0) return {}
+  return { held: { clients: clients.length, deposits: deposits.length } }
 }
 
 async function readCounts({

@@ -43,6 +43,7 @@ async function write(o: { readonly signal?: AbortSignal; readonly madeAt?: Date 
   const manifest = {
     madeAt: o.madeAt ?? systemClock.now(),
     version: '0.1.0',
+    folder: '/nowhere',
     serverFingerprint: 'a'.repeat(64),
     auditHead: { sequence: 7, hash: 'b'.repeat(64) },
     join: undefined,

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { newUuid, SecretBytes, type Uuid } from '@keyhsm/core'
 import { type Audit, openAudit } from '@keyhsm/service'
 import { onTestFinished } from 'vitest'
+import { openHolds } from '../../src/backup/holds.js'
 import { createDepositQueue } from '../../src/deposits/deposit-queue.js'
 import { openRevocationLog } from '../../src/deposits/revocation-log.js'
 import { type Grants, openGrants } from '../../src/grants.js'
@@ -93,8 +94,9 @@ export async function makeSurroundings(options: SurroundingsOptions = {}): Promi
     sealing.join(createKeyHsmSealer(keyHsm, { canary }, 'deposit'))
   const queue = createDepositQueue()
   const revocations = await openRevocationLog(join(directory, 'revocations.log'), grants)
+  const holds = await openHolds(join(directory, 'holds.json'))
   const all = { ...limits, ...options.limits }
-  const trustee = { store, grants, audit, sealing, queue, revocations, clock, limits: all }
+  const trustee = { store, grants, audit, sealing, queue, revocations, holds, clock, limits: all }
   const auditLines = () => readAudit(join(directory, 'audit', 'audit.log'))
   return { trustee, store, grants, clock, keyHsm, directory, auditLines }
 }

@@ -10,7 +10,7 @@ export async function writePrivateFile(path: string, data: string | Uint8Array):
 }
 
 /** As {@link writePrivateFile}, but an existing file stays as it is. @returns whether it was written. */
-export async function createPrivateFile(path: string, data: string): Promise<boolean> {
+export async function createPrivateFile(path: string, data: string | Uint8Array): Promise<boolean> {
   let made = true
   await viaTemporaryFile(path, data, async (temporary) => {
     try {

@@ -11,6 +11,8 @@ export interface EntryLine {
   readonly operation: string
   readonly requestId: string
   readonly actor: string
+  /** Of an `outcome`. */
+  readonly outcome?: string
   readonly subject: AuditEntry['subject']
   /** False when the text does not have the hash it says it has. */
   readonly unchanged: boolean
@@ -79,6 +81,7 @@ function toEntry(text: string, fields: Fields): EntryLine | undefined {
     operation: fields.operation as string,
     requestId: fields.requestId as string,
     actor: fields.actor as string,
+    ...(typeof fields.outcome === 'string' ? { outcome: fields.outcome } : {}),
     subject: fields.subject as AuditEntry['subject'],
     unchanged: sha256Hex(`${text.slice(0, tail.index)}}`) === head.hash,
   }

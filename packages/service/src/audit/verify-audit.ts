@@ -33,7 +33,8 @@ async function closedBefore(directory: string, current: FileHandle | undefined):
   return before
 }
 
-async function findSources(
+/** The files in their order, each with the header it begins with. */
+export async function findSources(
   directory: string,
   current: FileHandle | undefined,
 ): Promise<LogSource[]> {
