@@ -65,7 +65,7 @@ describe('the log of the service', () => {
     const home = await makeHome()
     const service = await startService(home)
     expect(logOf(home)).toMatch(
-      /^\d{4}-\d\d-\d\d [\d:]{8},\d{3} INFO keyhsm\.audit: start note sequence=\d+ requestId=[\w-]{36} actor=service version=\S+ profile=soft-token domain=\w+ pid=\d+$/m,
+      /^\d{4}-\d\d-\d\d [\d:]{8},\d{3} INFO keyhsm\.audit: start note sequence=\d+ requestId=[\w-]{36} actor=service version=\S+ backend=default profile=soft-token domain=\w+ backends=1 pid=\d+$/m,
     )
     await service.stop(1000)
     expect(logOf(home)).toMatch(/ INFO keyhsm\.audit: stop note sequence=/)

@@ -34,7 +34,7 @@ it('another certificate of the appliance is taken over by a reload', async () =>
   const options = { ...setUpOptions(home, { hardware: 'keysecure', pin: password }), changes }
   await setUp(options)
   const service = await startService(home)
-  const state = async () => (await service.partition.hsm.probe()).state
+  const state = async () => (await service.partitions().named().hsm.probe()).state
   expect(await state()).toBe('ready')
   await server.present(after)
   expect(await state()).toBe('unavailable')
