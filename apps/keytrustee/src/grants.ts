@@ -28,6 +28,7 @@ export type MacPurpose =
   | 'report'
   | 'revocation'
   | 'count'
+  | 'former'
 
 export interface Grants {
   organisation(columns: OrganisationColumns): Organisation
@@ -58,6 +59,7 @@ const purposes: readonly MacPurpose[] = [
   'report',
   'revocation',
   'count',
+  'former',
 ]
 
 /** Takes the bytes of `grant.key` for the life of the process. */

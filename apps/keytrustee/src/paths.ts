@@ -18,6 +18,8 @@ export interface Paths {
   readonly auditKey: string
   readonly auditPublicKey: string
   readonly join: string
+  /** What a migration under way is ordered to do. */
+  readonly migration: string
   /** Deposits that must stay unreadable, whatever the database says. */
   readonly revocations: string
   /** When the HSM was backed up last, as an administrator reported. */
@@ -54,6 +56,7 @@ export function pathsIn(root: string): Paths {
     auditKey: join(root, 'audit.key'),
     auditPublicKey: join(root, 'audit.pub'),
     join: join(root, 'join.json'),
+    migration: join(root, 'migration.json'),
     revocations: join(root, 'revocations.log'),
     hsmBackup: join(root, 'hsm-backup.json'),
     holds: join(root, 'holds.json'),

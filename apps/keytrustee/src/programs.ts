@@ -13,6 +13,7 @@ import { hsmKeyCommands } from './commands/hsm-keys.js'
 import { initCommand } from './commands/init.js'
 import { keyHsmCommand } from './commands/keyhsm.js'
 import { logLevelCommand } from './commands/log-level.js'
+import { migrateCommands } from './commands/migrate.js'
 import { orgCommands } from './commands/org.js'
 import { orgtoolCommands } from './commands/orgtool.js'
 import { policyCommands } from './commands/policy.js'
@@ -56,6 +57,7 @@ export const ktadmin: Program = {
     ...clientCommands,
     ...groupCommands,
     keyHsmCommand,
+    ...migrateCommands,
     ...depositCommands,
     ...policyCommands,
     ...hsmKeyCommands,

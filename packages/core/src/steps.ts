@@ -22,7 +22,22 @@ export const depositSteps = [
 /** Every named step of a purge, in order. */
 export const purgeSteps = ['purge:begun', 'purge:revoked'] as const
 
-export type DepositStep = (typeof depositSteps)[number] | (typeof purgeSteps)[number]
+/** Every named step of moving deposits, in order; the last two belong to its end. */
+export const migrationSteps = [
+  'migrate:ordered',
+  'migrate:intent-audited',
+  'migrate:resealed',
+  'migrate:swapped',
+  'migrate:outcome-audited',
+  'migrate:moved',
+  'migrate:revoked',
+  'migrate:dropped',
+] as const
+
+export type DepositStep =
+  | (typeof depositSteps)[number]
+  | (typeof purgeSteps)[number]
+  | (typeof migrationSteps)[number]
 
 const steps = channel('keyhsm:step')
 

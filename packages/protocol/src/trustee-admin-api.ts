@@ -18,43 +18,10 @@ import { adminDefaults, exact } from './trustee-admin-defaults.js'
 import { DepositField, PurgedField } from './trustee-api.js'
 import { HsmBackupField, trusteeBackupRoutes } from './trustee-backup-api.js'
 import { trusteeHsmKeyRoutes } from './trustee-hsm-keys-api.js'
+import { joinRoute, leaveRoute, planJoinRoute } from './trustee-join-api.js'
+import { trusteeMigrationRoutes } from './trustee-migrations-api.js'
 import { trusteeOrganisationRoutes } from './trustee-organisations-api.js'
 import { DepositRef, trusteePolicyRoutes } from './trustee-policies-api.js'
-
-export const joinRoute = defineRoute({
-  ...adminDefaults,
-  method: 'POST',
-  path: '/v1/admin/keyhsm',
-  body: Type.Object(
-    {
-      url: Type.String({ pattern: '^https://', maxLength: 512 }),
-      /** PEM of the Key HSM's certificate, as the administrator accepted it. */
-      serverCertificate: Type.String({ maxLength: 32_768 }),
-      /** PEM pair this server shows to Key HSM. Absent: the pair made by `ktadmin init`. */
-      clientCertificate: Type.Optional(Type.String({ maxLength: 32_768 })),
-      clientKey: Type.Optional(Type.String({ maxLength: 32_768 })),
-      passphrase: Type.Optional(Type.String({ maxLength: 1024 })),
-    },
-    exact,
-  ),
-  reply: Type.Object({
-    url: Type.String(),
-    realm: NameField,
-    canary: FingerprintField,
-    domain: Type.String(),
-    device: Type.String(),
-    profile: Type.String(),
-    scope: Type.String(),
-    kind: Type.String(),
-    hardware: Type.Boolean(),
-    durableKeys: Type.Boolean(),
-    joinedAt: InstantField,
-    /** True when the pair is the server's own HTTPS certificate, as the old product did it. */
-    sharesServerCertificate: Type.Boolean(),
-  }),
-  deadlineMs: 120_000,
-  summary: 'check the whole way to a Key HSM, then join it',
-})
 
 export const listAllDepositsRoute = defineRoute({
   ...adminDefaults,
@@ -151,6 +118,8 @@ export const statusRoute = defineRoute({
     parts: Type.Object({ database: PartHealth, audit: PartHealth, keyHsm: PartHealth }),
     deposits: Type.Optional(Type.Integer()),
     pendingPuts: Type.Optional(Type.Integer()),
+    /** Under way, in one line. */
+    migration: Type.Optional(Type.String()),
     auditHead: Type.Object({ sequence: Type.Integer(), hash: Type.String() }),
     auditPublicKey: Type.String(),
     startedAt: InstantField,
@@ -206,7 +175,9 @@ export const trusteePages: readonly RouteSpec[] = [fingerprintRoute, testHsmRout
 /** Every route of the control socket. */
 export const trusteeAdminRoutes: readonly RouteSpec[] = [
   ...trusteeOrganisationRoutes,
+  planJoinRoute,
   joinRoute,
+  leaveRoute,
   listAllDepositsRoute,
   undeleteAnyDepositRoute,
   purgeAnyDepositRoute,
@@ -214,6 +185,7 @@ export const trusteeAdminRoutes: readonly RouteSpec[] = [
   ...trusteeHsmKeyRoutes,
   ...trusteePolicyRoutes,
   ...trusteeBackupRoutes,
+  ...trusteeMigrationRoutes,
   statusRoute,
   logLevelRoute,
 ]

@@ -1,4 +1,4 @@
-/** `ktadmin keyhsm`: joins the running server to a Key HSM. */
+/** `ktadmin keyhsm`: joins the running server to a Key HSM, moves what is stored unsealed, and parts from it again. */
 import type { X509Certificate } from 'node:crypto'
 import { fetchServerCertificate, fingerprintOf } from '@keyhsm/client'
 import {
@@ -11,18 +11,31 @@ import {
   printFields,
   requiredText,
 } from '@keyhsm/command-line'
-import { DomainError, type Fingerprint, invalidInput, parseFingerprint } from '@keyhsm/core'
-import { joinRoute, type ReplyOf } from '@keyhsm/protocol'
+import {
+  DomainError,
+  type Fingerprint,
+  invalidInput,
+  newUuid,
+  parseFingerprint,
+} from '@keyhsm/core'
+import { type BodyOf, joinRoute, leaveRoute, planJoinRoute, type ReplyOf } from '@keyhsm/protocol'
+import { confirmFinal } from './confirm-final.js'
 import { asOption, callServer } from './control.js'
+import { printMigration } from './migrate.js'
+import { printPlan } from './plan-words.js'
+import { watchMigration } from './watch-migration.js'
 
 type Joined = ReplyOf<typeof joinRoute>
+type Planned = ReplyOf<typeof planJoinRoute>
+type Plan = NonNullable<Planned['plan']>
+type Left = ReplyOf<typeof leaveRoute>
 
 export const keyHsmCommand: Command = {
   name: 'keyhsm',
   summary:
     'join the running server to a Key HSM; the whole way is checked before anything is saved',
   options: [
-    { flag: 'server', value: 'URL', required: true, describe: 'https://host:port of the Key HSM' },
+    { flag: 'server', value: 'URL', describe: 'https://host:port of the Key HSM' },
     {
       flag: 'client-certfile',
       value: 'F',
@@ -48,28 +61,92 @@ export const keyHsmCommand: Command = {
       describe: 'SHA-256 fingerprint it must have (keyhsm status shows it)',
       check: (text) => parseFingerprint(text, '--fingerprint'),
     },
-    { flag: 'yes', short: 'y', describe: 'with --trust: do not ask' },
+    {
+      flag: 'yes',
+      short: 'y',
+      describe: 'do not ask: with --trust about the certificate; about moving deposits',
+    },
+    {
+      flag: 'dry-run',
+      describe: 'check the way and say which deposits would be moved; change nothing',
+    },
+    {
+      flag: 'keep-former',
+      describe: 'keep the unsealed deposits until ktadmin migrate finish or rollback',
+    },
+    {
+      flag: 'leave',
+      describe: 'part from Key HSM, once ktadmin migrate --to pass-through is finished',
+    },
     asOption,
   ],
-  async run(input, io): Promise<Joined> {
-    const url = requiredText(input, 'server')
-    const certificate = await fetchServerCertificate(url)
-    await acceptCertificate(certificate, input, io)
-    const passphrase = await readPassphrase(input, io)
-    const body = {
-      url,
-      serverCertificate: certificate.toString(),
-      ...textOf(input, 'client-certfile', 'clientCertificate'),
-      ...textOf(input, 'client-keyfile', 'clientKey'),
-      ...(passphrase === undefined ? {} : { passphrase }),
+  async run(input, io): Promise<Joined | Planned | Left> {
+    if (optionGiven(input, 'leave'))
+      return callServer(input, leaveRoute, { body: { requestId: newUuid() } })
+    const body = await readWay(input, io)
+    const planned = await callServer(input, planJoinRoute, { body })
+    if (optionGiven(input, 'dry-run')) return planned
+    if (planned.plan) await askToMigrate(planned.plan, input, io)
+    const how = {
+      ...(planned.plan ? { migrate: true } : {}),
+      ...(optionGiven(input, 'keep-former') ? { keepFormer: true } : {}),
     }
-    return callServer(input, joinRoute, { body })
+    const joined = await callServer(input, joinRoute, { body: { ...body, ...how } })
+    if (!joined.migration) return joined
+    say(io, 'Migrating hsm deposits...')
+    const migration = await watchMigration(input, io, joined.migration.uuid)
+    if (migration.failed === 0) say(io, 'Migration Complete!')
+    return { ...joined, migration }
   },
-  print(joined: Joined, io: Io) {
-    const { url, realm, device, scope, kind, joinedAt } = joined
-    printFields({ url, realm, device, scope, kind, joined: joinedAt }, io)
-    for (const warning of warningsOf(joined)) io.words(`warning: ${warning}`)
+  print(result: Joined | Planned | Left, io: Io) {
+    if ('sealing' in result) printFields({ sealing: result.sealing }, io)
+    else if ('url' in result) printJoined(result, io)
+    else if (result.plan) printPlan(result.plan, io)
+    else io.words('no deposit would have to be moved')
   },
+}
+
+function printJoined(joined: Joined, io: Io): void {
+  const { url, realm, device, scope, kind, joinedAt, migration } = joined
+  printFields({ url, realm, device, scope, kind, joined: joinedAt }, io)
+  for (const warning of warningsOf(joined)) io.words(`warning: ${warning}`)
+  if (migration) printMigration(migration, io)
+}
+
+/** The address, once its certificate is accepted. */
+async function readWay(input: Input, io: Io): Promise<BodyOf<typeof planJoinRoute>> {
+  const url = requiredText(input, 'server')
+  const certificate = await fetchServerCertificate(url)
+  await acceptCertificate(certificate, input, io)
+  const passphrase = await readPassphrase(input, io)
+  return {
+    url,
+    serverCertificate: certificate.toString(),
+    ...textOf(input, 'client-certfile', 'clientCertificate'),
+    ...textOf(input, 'client-keyfile', 'clientKey'),
+    ...(passphrase === undefined ? {} : { passphrase }),
+  }
+}
+
+/** The words of the manual. @see Key HSM manual, "Integrating Key HSM with Key Trustee Server" */
+const found = [
+  'Some deposits were found that will need to be moved to the HSM.',
+  'Note that although this operation can be interrupted, once complete,',
+  'items stored in the HSM must remain there!',
+]
+
+/** @throws ERR_NOT_ALLOWED after a no, ERR_INVALID_INPUT where nobody can be asked: nothing was changed */
+async function askToMigrate(plan: Plan, input: Input, io: Io): Promise<void> {
+  for (const line of found) say(io, line)
+  io.hint('here there is a way back all the same: ktadmin migrate --to pass-through')
+  if (plan.offending > 0) printPlan(plan, { ...io, stdout: io.stderr })
+  const question = 'Do you want to perform this migration now? [y/N]: '
+  await confirmFinal(question, optionGiven(input, 'yes'), io)
+}
+
+/** As the old product printed it: without a program's name before it. */
+function say(io: Io, line: string): void {
+  io.stderr.write(`${line}\n`)
 }
 
 function warningsOf({ sharesServerCertificate, hardware, durableKeys }: Joined): string[] {

@@ -56,6 +56,7 @@ function printStatus(status: Status, io: Io): void {
       'held since a restore':
         status.held && `${status.held.clients} clients, ${status.held.deposits} deposits`,
       'log level': levelLine(status.log),
+      migration: status.migration,
     },
     io,
   )

@@ -95,6 +95,7 @@ async function storePut(
     sealing: o.sealing,
     contentBytes: put.order.content.length,
     createdAt: now,
+    sealedAt: now,
     ...sealed,
   }
   const policy = policyAfter(put)

@@ -8,7 +8,7 @@ import { noSuchDeposit } from '../policies/decide.js'
 import type { Deposit, Reader, RevisionMeta } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
 import { type DepositReply, toDepositReply } from './deposit-field.js'
-import { readSealedKeys, type SealedKeys } from './sealed-keys.js'
+import { formerKey, readSealedKeys, type SealedKeys } from './sealed-keys.js'
 
 export interface PurgeOrder {
   readonly requestId: Uuid
@@ -62,7 +62,7 @@ export async function resumePurges(trustee: Trustee): Promise<{ done: number; le
   const outcome = { done: 0, left: 0 }
   for (const deposit of await trustee.store.listPurging()) {
     if (!trustee.grants.believesDeposit(deposit)) continue
-    const finished = await readPurging(trustee.store, deposit)
+    const finished = await readPurging(trustee, trustee.store, deposit)
       .then((purging) => finishPurge(trustee, order, purging))
       .then(({ state }) => state === 'purged')
       .catch(() => false)
@@ -91,12 +91,14 @@ function beginPurge(trustee: Trustee, order: PurgeOrder, found: Deposit): Promis
     await transaction.deletePendingPutsOf(found.uuid)
     const before = (await transaction.findDepositByUuid(found.uuid))?.deposit
     if (!before || !grants.believesDeposit(before)) throw noSuchDeposit()
-    const purging = await readPurging(transaction, before)
-    if (before.state === 'purging' || before.state === 'purged') return purging
+    if (before.state === 'purging' || before.state === 'purged')
+      return readPurging(trustee, transaction, before)
     const now = clock.now()
     const row = { ...before, state: 'purging', updatedAt: now, undeleteUntil: undefined } as const
     const deposit = grants.deposit(row)
     await transaction.updateDeposit(deposit)
+    // After that change, which a migration of this deposit waits for: none of its copies is missed.
+    const purging = await readPurging(trustee, transaction, deposit)
     const { hsmKeyIds, sharedRevisions } = purging
     const { uuid, organisation, handle } = deposit
     await transaction.saveRevocation({
@@ -109,18 +111,25 @@ function beginPurge(trustee: Trustee, order: PurgeOrder, found: Deposit): Promis
       orderedAt: now,
       doneAt: undefined,
     })
-    return { ...purging, deposit }
+    return purging
   })
 }
 
+/** What has to go: every revision, also in the form it had before it was moved. */
 async function readPurging(
-  reader: Pick<Reader, 'listRevisions' | 'findRevision'>,
+  { grants }: Pick<Trustee, 'grants'>,
+  reader: Pick<Reader, 'listRevisions' | 'findRevision' | 'listFormer'>,
   deposit: Deposit,
 ): Promise<Purging> {
   const revisions = await reader.listRevisions(deposit.uuid)
   const latest = revisions.at(-1)
   if (!latest) throw new DomainError('ERR_INTERNAL', 'internal error')
-  return { deposit, latest, ...(await readSealedKeys(reader, deposit.uuid, revisions)) }
+  const present = await readSealedKeys(reader, deposit.uuid, revisions)
+  const former = await reader.listFormer({ deposit: deposit.uuid })
+  const keys = [...present.keys, ...former.flatMap((row) => formerKey(grants, row) ?? [])]
+  const hsmKeyIds = [...new Set(keys.map(({ id }) => id))]
+  const sharedRevisions = revisions.length + former.length - keys.length
+  return { deposit, latest, keys, hsmKeyIds, sharedRevisions }
 }
 
 /** @throws what kept it from its end; the deposit then stays in `purging`. */
@@ -141,9 +150,9 @@ async function finishPurge(
   })
   const operation = operationOf('purge-keys', order, deposit)
   return audited(trustee.audit, operation, 'revoked', async () => {
-    if (purging.hsmKeyIds.length > 0) {
+    if (purging.keys.length > 0) {
       const sealer = trustee.sealing.forRetrieval('hsm')
-      for (const key of purging.hsmKeyIds) await sealer?.revoke(requestId, key)
+      for (const key of purging.keys) await sealer?.revoke(requestId, key, 'purge')
     }
     reached('purge:revoked')
     return commitPurged(trustee, purging)
@@ -151,7 +160,7 @@ async function finishPurge(
 }
 
 function commitPurged(trustee: Trustee, purging: Purging): Promise<Deposit> {
-  const { deposit: before, latest: _, ...keys } = purging
+  const { deposit: before, hsmKeyIds, sharedRevisions } = purging
   const now = trustee.clock.now()
   const deposit = trustee.grants.deposit({ ...before, state: 'purged', updatedAt: now })
   return trustee.store.withTransaction(async (transaction) => {
@@ -163,7 +172,8 @@ function commitPurged(trustee: Trustee, purging: Purging): Promise<Deposit> {
       deposit: uuid,
       organisation,
       handle,
-      ...keys,
+      hsmKeyIds,
+      sharedRevisions,
       orderedBy: known?.orderedBy ?? 'service',
       orderedAt: known?.orderedAt ?? now,
       doneAt: now,

@@ -1,3 +1,4 @@
+import { hasCode } from '@keyhsm/core'
 import { heldDeposit } from '../backup/holds.js'
 import { audited, auditRefusal } from '../audited.js'
 import { giveBackUse, takeUse } from '../policies/count-retrieval.js'
@@ -5,6 +6,7 @@ import { decide, type Facts, noSuchDeposit, refusal } from '../policies/decide.j
 import { type Approved, findApproved, toApproval } from '../requests/find-approved.js'
 import type { OpenOrder, Sealer } from '../sealing/sealer.js'
 import { releasedNothing } from '../sealing/released-nothing.js'
+import type { Revision } from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
 import { type DepositReply, toDepositReply } from './deposit-field.js'
 import { findOwn, type Found } from './find-own.js'
@@ -47,7 +49,7 @@ export async function retrieveDeposit(
   }
   const content = await audited(trustee.audit, operation, 'released', () =>
     approved === undefined && found.deposit.policy?.maxRetrievals === undefined
-      ? openFound(sealer, retrieval, found)
+      ? openFound(trustee, sealer, retrieval, { found })
       : openOnce(trustee, sealer, retrieval, { found, facts, approved }),
   )
   const latest = await latestOf(trustee, found)
@@ -63,22 +65,36 @@ async function openOnce(
   const { found, facts, approved } = o
   await takeUse(trustee, facts, approved?.request)
   const approval = approved && toApproval(approved)
-  const once = { once: true, ...(approval ? { approval } : {}) } as const
-  return openFound(sealer, retrieval, found, once).catch(async (error: unknown) => {
+  const once = { found, once: true, ...(approval ? { approval } : {}) } as const
+  return openFound(trustee, sealer, retrieval, once).catch(async (error: unknown) => {
     if (releasedNothing(error)) await giveBackUse(trustee, found.deposit, approved?.request)
     throw error
   })
 }
 
-function openFound(
+/**
+ * A deposit that was moved after it was found has its HSM key revoked as soon as the move is final: then its new form is
+ * opened, which is the same content.
+ */
+async function openFound(
+  { store, sealing }: Trustee,
   sealer: Sealer,
   { requestId }: Retrieval,
-  { deposit, revision }: Found,
-  how: Pick<OpenOrder, 'once' | 'approval'> = {},
+  { found, ...how }: Pick<OpenOrder, 'once' | 'approval'> & { readonly found: Found },
 ): Promise<Buffer> {
+  const { deposit, revision } = found
   const { uuid, organisation, handle } = deposit
   const context = { organisation, deposit: uuid, handle, revision: revision.revision }
-  return sealer.open({ requestId, context, stored: revision.stored, ...how })
+  const open = (by: Sealer, { stored, canary }: Revision) =>
+    by.open({ requestId, context, stored, canary, ...how })
+  return open(sealer, revision).catch(async (error: unknown) => {
+    if (!hasCode(error, 'ERR_IRRETRIEVABLE')) throw error
+    const now = await store.findRevision(uuid, revision.revision)
+    const moved = now !== undefined && now.hsmKeyId !== revision.hsmKeyId
+    const by = moved ? sealing.forRetrieval(now.sealing) : undefined
+    if (!moved || !by || now.stored.length === 0) throw error
+    return open(by, now)
+  })
 }
 
 function operationOf(caller: Caller, { requestId }: Retrieval, { deposit, revision }: Found) {

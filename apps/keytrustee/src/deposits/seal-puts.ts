@@ -52,9 +52,11 @@ export async function discardKeys(
   puts: readonly SealedPut[],
 ): Promise<void> {
   const keys = puts.flatMap(({ sealed }) =>
-    sealed.newKey && sealed.hsmKeyId !== undefined ? [sealed.hsmKeyId] : [],
+    sealed.newKey && sealed.hsmKeyId !== undefined
+      ? [{ id: sealed.hsmKeyId, canary: sealed.canary }]
+      : [],
   )
-  await Promise.allSettled(keys.map((key) => sealer.discard(requestId, key)))
+  await Promise.allSettled(keys.map((key) => sealer.revoke(requestId, key, 'discard')))
 }
 
 export function contextOf(

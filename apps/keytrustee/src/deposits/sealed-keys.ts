@@ -4,9 +4,13 @@
  */
 import type { HsmKeyId, Uuid } from '@keyhsm/core'
 import { parseSealed } from '@keyhsm/envelope'
-import type { Reader, Revision, RevisionMeta } from '../store/store.js'
+import { type Grants, macText, sameText } from '../grants.js'
+import type { HeldKey } from '../sealing/sealer.js'
+import type { FormerRevision, Reader, Revision, RevisionMeta } from '../store/store.js'
 
 export interface SealedKeys {
+  /** With the partitions that hold them. */
+  readonly keys: readonly HeldKey[]
   /** HSM keys of this deposit alone. */
   readonly hsmKeyIds: readonly HsmKeyId[]
   /** Revisions whose HSM key serves other deposits too, or that have none. */
@@ -21,21 +25,41 @@ export async function readSealedKeys(
   deposit: Uuid,
   revisions: readonly RevisionMeta[],
 ): Promise<SealedKeys> {
-  const own: HsmKeyId[] = []
+  const own: HeldKey[] = []
   for (const meta of revisions) {
     const revision = await reader.findRevision(deposit, meta.revision)
     const { scope, hsmKeyId } = keyOf(revision ?? { ...meta, stored: Buffer.alloc(0) })
-    if (scope === 'deposit' && hsmKeyId !== undefined) own.push(hsmKeyId)
+    if (scope === 'deposit' && hsmKeyId !== undefined)
+      own.push({ id: hsmKeyId, canary: meta.canary })
   }
-  return { hsmKeyIds: [...new Set(own)], sharedRevisions: revisions.length - own.length }
+  return {
+    keys: own,
+    hsmKeyIds: [...new Set(own.map(({ id }) => id))],
+    sharedRevisions: revisions.length - own.length,
+  }
 }
 
 /** The header's key; the row's where there are no sealed bytes, or none that can be read. */
-function keyOf(revision: Revision): Key {
+export function keyOf(revision: Pick<Revision, 'sealing' | 'stored' | 'scope' | 'hsmKeyId'>): Key {
   if (revision.sealing !== 'hsm') return { scope: undefined, hsmKeyId: undefined }
   try {
     return parseSealed(revision.stored).header
   } catch {
     return revision
   }
+}
+
+/** The own key of a former form; undefined when it has none, or when somebody else wrote which one it is. */
+export function formerKey(grants: Pick<Grants, 'mac'>, row: FormerRevision): HeldKey | undefined {
+  const { hsmKeyId: id, canary, scope } = row
+  if (id === undefined || scope !== 'deposit') return undefined
+  return sameText(row.grant, formerGrant(grants, row)) ? { id, canary } : undefined
+}
+
+/** What a migration knows of a form when it exchanges it: Key HSM has opened it under exactly this key. */
+export function formerGrant(
+  grants: Pick<Grants, 'mac'>,
+  { uuid, hsmKeyId, scope, canary }: Pick<FormerRevision, 'uuid' | 'hsmKeyId' | 'scope' | 'canary'>,
+): string {
+  return macText(grants.mac('former', [uuid, hsmKeyId, scope, canary]))
 }

@@ -9,6 +9,7 @@ import {
   type Parts as MonitoredParts,
   startMonitoring,
 } from '@keyhsm/service'
+import type { MigrationDesk } from '../migration/migration-desk.js'
 import type { Parts } from '../service/health.js'
 import type { LiveState } from '../service/live-state.js'
 
@@ -25,6 +26,17 @@ export const trusteeMeters = meterTable({
     name: 'requests_in_flight',
     help: 'Requests of clients that are not answered yet',
   },
+  migrationRevisions: {
+    kind: 'gauge',
+    name: 'migration_revisions',
+    help: 'Revisions of the migration under way: total, moved, overtaken by other changes; absent when there is none',
+    labels: ['what'],
+  },
+  migrationWaits: {
+    kind: 'gauge',
+    name: 'migration_waits',
+    help: '1 while the migration under way cannot go on, else 0',
+  },
 })
 
 export interface MonitoredServer {
@@ -35,6 +47,7 @@ export interface MonitoredServer {
   /** Looks at every part now. */
   readonly readParts: () => Promise<Parts>
   readonly inFlight: () => number
+  readonly migration: Pick<MigrationDesk, 'order' | 'progress'>
   readonly onError: MonitoringOptions['onError']
 }
 
@@ -48,6 +61,8 @@ export async function openMonitoring(o: MonitoredServer): Promise<HttpServer | u
   })
   const meters = metrics.meters(trusteeMeters)
   meters.inFlight.from(o.inFlight)
+  meters.migrationWaits.from(() => Number(isWaiting(o.migration)))
+  meters.migrationRevisions.from(() => migrationValues(o.migration))
   meters.parts.from(async () =>
     Object.entries(await o.readParts()).map(([part, { healthy }]) => ({
       labels: { part },
@@ -61,6 +76,18 @@ export async function openMonitoring(o: MonitoredServer): Promise<HttpServer | u
     listen: { host, port },
     ready: () => ({ audit: toState(o.auditHealthy(), 'not writable') }),
     deep: async () => toStates(await o.readParts()),
+  })
+}
+
+function isWaiting({ order, progress }: MonitoredServer['migration']): boolean {
+  return order !== undefined && order.state !== 'paused' && progress?.note !== undefined
+}
+
+function migrationValues({ order, progress }: MonitoredServer['migration']) {
+  if (!order || !progress) return []
+  const { total, moved, overtaken } = progress
+  return Object.entries({ total, moved, overtaken }).map(([what, value]) => {
+    return { labels: { what }, value }
   })
 }
 

@@ -2,17 +2,23 @@
  * How this server is joined to a Key HSM: one file outside the database (0600), so that a database administrator can
  * neither redirect nor end it. The database holds a copy of the public part, to notice one that belongs elsewhere.
  */
+import { rm } from 'node:fs/promises'
 import { DomainError, parseFingerprint } from '@keyhsm/core'
 import { writeFileAtomically } from '@keyhsm/service'
 import { readOptionalText, readPrivateText } from '../files.js'
 import type { Paths } from '../paths.js'
 import type { Join } from '../store/store.js'
+import type { SealTarget } from './key-hsm-sealer.js'
 import type { Scope } from './sealer.js'
 
 /** Everything needed to talk to the joined Key HSM. */
 export interface Joined extends Join {
   /** Scope of its settings when it was joined; only the quota on new HSM keys depends on it. */
   readonly scope: Scope
+  /** How new deposits are sealed, where a migration has changed that. */
+  readonly target?: SealTarget
+  /** New deposits pass through unsealed: they were moved out, and the server may leave Key HSM. */
+  readonly passThrough?: true
   /** PEM: the one certificate that Key HSM must show. */
   readonly serverCertificate: string
   /** PEM of the one that follows, as Key HSM announced it: accepted besides. */
@@ -73,6 +79,8 @@ function parseJoin(fields: Record<string, unknown>): Joined {
     domain: text('domain'),
     joinedAt: new Date(text('joinedAt')),
     scope: parseScope(text('scope')),
+    ...(fields['target'] === undefined ? {} : { target: fields['target'] as SealTarget }),
+    ...(fields['passThrough'] === true ? { passThrough: true } : {}),
     serverCertificate: text('serverCertificate'),
     ...(fields['nextServerCertificate'] === undefined
       ? {}
@@ -81,6 +89,14 @@ function parseJoin(fields: Record<string, unknown>): Joined {
     clientKey: text('clientKey'),
     passphrase: fields['passphrase'] === undefined ? undefined : text('passphrase'),
   }
+}
+
+/** Removes what {@link writeJoinFile} wrote. */
+export async function removeJoinFile(
+  paths: Pick<Paths, 'join' | 'keyHsmCertificate'>,
+): Promise<void> {
+  await rm(paths.join, { force: true })
+  await rm(paths.keyHsmCertificate, { force: true })
 }
 
 function parseScope(text: string): Scope {

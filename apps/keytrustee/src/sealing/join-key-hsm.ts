@@ -7,7 +7,16 @@ import { mayHaveBeenProcessed, type PartitionDescription } from '@keyhsm/client'
 import { DomainError, type Fingerprint, invalidInput, toDomainError, type Uuid } from '@keyhsm/core'
 import { audited } from '../audited.js'
 import { readText } from '../files.js'
+import type { MigrationDesk } from '../migration/migration-desk.js'
+import {
+  type MigrationPlan,
+  type Planned,
+  planJoining,
+  requireFeasible,
+} from '../migration/plan-migration.js'
+import { toRecords } from '../migration/start-migration.js'
 import type { Paths } from '../paths.js'
+import type { MigrationProgress } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
 import { type Joined, writeJoinFile } from './join-file.js'
 import { connectKeyHsm, type KeyHsmAddress, type KeyHsmLink, openLink } from './key-hsm-link.js'
@@ -23,9 +32,13 @@ export interface JoinOrder {
   readonly clientCertificate?: string
   readonly clientKey?: string
   readonly passphrase?: string
+  /** Deposits that are stored unsealed are moved into the HSM. */
+  readonly migrate?: boolean
+  readonly keepFormer?: boolean
 }
 
 export interface JoinDesk {
+  readonly migration: MigrationDesk
   readonly trustee: Trustee
   readonly sealing: SealingState
   readonly paths: Paths
@@ -38,6 +51,20 @@ export interface JoinDesk {
 export interface JoinResult {
   readonly joined: Joined
   readonly partition: PartitionDescription
+  /** Begun with it. */
+  readonly migration: MigrationProgress | undefined
+}
+
+/** Checks the whole way, changes nothing, and says what joining would move; undefined: nothing. @throws as {@link joinKeyHsm} */
+export async function planJoin(
+  desk: JoinDesk,
+  order: JoinOrder,
+): Promise<MigrationPlan | undefined> {
+  const address = await toAddress(desk.paths, order)
+  const partition = await provePartition(desk.trustee, address, order.requestId)
+  await requireSamePartition(desk, partition)
+  if (!(await keepsUnsealed(desk))) return undefined
+  return (await planJoining(desk.trustee, partition)).plan
 }
 
 /**
@@ -49,19 +76,27 @@ export async function joinKeyHsm(desk: JoinDesk, order: JoinOrder): Promise<Join
   const release = desk.sealing.holdPassThrough()
   try {
     if (!desk.current()) await desk.trustee.queue.settled()
-    await requireNoPassThrough(desk)
+    const unsealed = await keepsUnsealed(desk)
+    if (unsealed && !order.migrate) throw await unsealedThere(desk.trustee)
     const address = await toAddress(desk.paths, order)
     const partition = await provePartition(desk.trustee, address, order.requestId)
     await requireSamePartition(desk, partition)
-    const joined = toJoined(desk.trustee, address, partition)
+    const joined = { ...keptOf(desk.current()), ...toJoined(desk.trustee, address, partition) }
     const operation = {
       operation: 'join',
       requestId: order.requestId,
       actor: order.actor,
       subjects: [{ url: joined.url, realm: joined.realm, canary: joined.canary }],
     }
-    await audited(desk.trustee.audit, operation, 'done', () => save(desk, joined))
-    return { joined, partition }
+    const planned = unsealed ? await planJoining(desk.trustee, partition) : undefined
+    if (planned) requireFeasible(planned.plan)
+    await audited(desk.trustee.audit, operation, 'done', async () => {
+      if (planned) await beginMoving(desk, order, { joined, planned })
+      await save(desk, joined)
+      await desk.migration.joined()
+    })
+    const migration = desk.migration.order && desk.migration.progress
+    return { joined, partition, migration }
   } finally {
     release()
   }
@@ -79,20 +114,33 @@ async function save(desk: JoinDesk, joined: Joined): Promise<void> {
   desk.sealing.join(link.sealer)
 }
 
-/** Deposits from before joining are not sealed, and nothing here can seal them yet. */
-async function requireNoPassThrough(desk: JoinDesk): Promise<void> {
-  if (desk.current() || (await desk.trustee.store.findJoin())) return
-  const { deposits } = await desk.trustee.store.listDeposits({ limit: 1 })
-  if (deposits.length === 0) return
-  const count = await desk.trustee.store.countDeposits()
-  throw new DomainError(
+/** The order is there before the join: a crash between them leaves a server that must join again, and then goes on. */
+async function beginMoving(
+  { migration }: JoinDesk,
+  { actor, keepFormer }: JoinOrder,
+  { joined, planned }: { readonly joined: Joined; readonly planned: Planned },
+): Promise<void> {
+  if (migration.order) return
+  const { canary, domain } = joined
+  const before = { canary, domain, passThrough: true } as const
+  const how = { actor, finishesItself: keepFormer !== true, before }
+  const { order, progress } = toRecords(migration, planned, how)
+  await migration.begin(order, progress)
+}
+
+/** Whether deposits from before joining are there, which are not sealed. */
+async function keepsUnsealed(desk: JoinDesk): Promise<boolean> {
+  if (desk.current() || (await desk.trustee.store.findJoin())) return false
+  const selection = { from: { sealing: 'pass-through' }, to: { sealing: 'hsm' } } as const
+  return (await desk.trustee.store.countToMove(selection)).revisions > 0
+}
+
+async function unsealedThere({ store }: Trustee): Promise<DomainError> {
+  const count = await store.countDeposits()
+  return new DomainError(
     'ERR_CONFLICT',
-    `${count} active deposits are stored without an HSM, and migrating them is not there yet: nothing was changed`,
-    {
-      hints: [
-        'join a Key HSM before the first deposit, or retrieve and store them anew on a joined server',
-      ],
-    },
+    `${count} active deposits are stored without an HSM and would have to be moved: nothing was changed`,
+    { hints: ['move them: ktadmin keyhsm --yes', 'see what that means: ktadmin keyhsm --dry-run'] },
   )
 }
 
@@ -102,11 +150,10 @@ async function requireSamePartition(
   partition: PartitionDescription,
 ): Promise<void> {
   const before = await trustee.store.findJoin()
-  const same =
-    !before ||
-    (before.canary === partition.canary &&
-      before.domain === partition.domain &&
-      before.realm === partition.realm)
+  const here = partition.backends.some(
+    ({ canary, domain }) => canary === before?.canary && domain === before?.domain,
+  )
+  const same = !before || (here && before.realm === partition.realm)
   if (same) return
   const { deposits } = await trustee.store.listDeposits({ limit: 1 })
   if (deposits.length > 0)
@@ -162,6 +209,15 @@ function explain(thrown: unknown): DomainError {
     `${error.message}; if it does not know this server, run keyhsm trust there with this server’s client certificate`,
     { cause: error },
   )
+}
+
+/** How new deposits are kept does not change by joining again. */
+function keptOf(link: KeyHsmLink | undefined): Pick<Joined, 'target' | 'passThrough'> {
+  const { target, passThrough } = link?.joined ?? {}
+  return {
+    ...(target === undefined ? {} : { target }),
+    ...(passThrough === undefined ? {} : { passThrough }),
+  }
 }
 
 function toJoined(

@@ -1,6 +1,7 @@
 /** Sealing through the joined Key HSM. What Key HSM answers is passed on; what only this server can mend is not. */
 import type { KeyHsmClient } from '@keyhsm/client'
 import { DomainError, type ErrorCode, type HsmKeyId, toDomainError } from '@keyhsm/core'
+import type { BodyOf, sealRoute } from '@keyhsm/protocol'
 import type { Trustees } from '../policies/trustees.js'
 import type { Join } from '../store/store.js'
 import type { Scope, Sealer } from './sealer.js'
@@ -22,22 +23,36 @@ const passedOn: ReadonlySet<ErrorCode> = new Set([
 /** For ever, or not with these approvals: the caller hears it from Key HSM itself. */
 const openingCodes: ReadonlySet<ErrorCode> = new Set(['ERR_IRRETRIEVABLE', 'ERR_NOT_ALLOWED'])
 
+/** How new deposits are sealed, where that is not Key HSM's own setting. */
+export interface SealTarget {
+  readonly scope?: Scope
+  readonly kind?: HsmKeyKind
+  /** While deposits are moved: what a client asks for itself would have to be moved again. */
+  readonly fixed?: true
+}
+
+export type HsmKeyKind = NonNullable<BodyOf<typeof sealRoute>['kind']>
+
 export function createKeyHsmSealer(
   calls: SealingCalls,
-  join: Pick<Join, 'canary'>,
+  join: Pick<Join, 'canary'> & { readonly target?: SealTarget },
   defaultScope: Scope,
 ): Sealer {
-  const { canary } = join
+  const { canary, target = {} } = join
+  const scopeOf = (asked: Scope | undefined) =>
+    target.fixed ? (target.scope ?? asked) : (asked ?? target.scope)
   return {
     sealing: 'hsm',
-    makesKey: (scope) => (scope ?? defaultScope) === 'deposit',
-    async seal({ requestId, context, scope, content, trustees }) {
+    makesKey: (scope) => (scopeOf(scope) ?? defaultScope) === 'deposit',
+    async seal({ requestId, context, scope: asked, content, trustees }) {
+      const scope = scopeOf(asked)
       const order = {
         requestId,
         context,
         content,
         canary,
         ...(scope === undefined ? {} : { scope }),
+        ...(target.kind === undefined ? {} : { kind: target.kind }),
         ...(trustees === undefined ? {} : { trustees: toKeys(trustees) }),
       }
       const reply = await calls.seal(order).catch(translate)
@@ -47,26 +62,33 @@ export function createKeyHsmSealer(
         hsmKeyLabel: reply.hsmKeyLabel,
         scope: reply.scope,
         kind: reply.kind,
+        canary,
         newKey: reply.newKey,
       }
     },
-    open: ({ requestId, context, stored, once, approval }) =>
+    open: ({ requestId, context, stored, canary: holder = canary, once, approval }) =>
       calls
         .open(
-          { requestId, context, sealed: stored, canary, ...(approval ? { approval } : {}) },
+          {
+            requestId,
+            context,
+            sealed: stored,
+            canary: holder,
+            ...(approval ? { approval } : {}),
+          },
           { once },
         )
-        .catch((error: unknown) => {
-          if (error instanceof DomainError && openingCodes.has(error.code)) throw error
-          return translate(error)
-        }),
-    async discard(requestId, hsmKeyId) {
-      await calls.revoke({ requestId, hsmKeyId, canary, reason: 'discard' }).catch(translate)
-    },
-    async revoke(requestId, hsmKeyId) {
-      await calls.revoke({ requestId, hsmKeyId, canary, reason: 'purge' }).catch(translate)
+        .catch(translateOpening),
+    async revoke(requestId, { id: hsmKeyId, canary: holder = canary }, reason) {
+      await calls.revoke({ requestId, hsmKeyId, canary: holder, reason }).catch(translate)
     },
   }
+}
+
+/** As {@link translate}, but what is true of the deposit for ever is passed on. */
+export function translateOpening(error: unknown): never {
+  if (error instanceof DomainError && openingCodes.has(error.code)) throw error
+  return translate(error)
 }
 
 function toKeys({ required, trustees }: Trustees) {

@@ -28,6 +28,7 @@ export function createPassThroughSealer(grants: Grants): Sealer {
         hsmKeyLabel: undefined,
         scope: undefined,
         kind: undefined,
+        canary: undefined,
         newKey: false,
       }
     },
@@ -39,7 +40,6 @@ export function createPassThroughSealer(grants: Grants): Sealer {
       if (!timingSafeEqual(mac, macOf(context, content))) throw irretrievable()
       return content
     },
-    discard: () => Promise.resolve(),
     revoke: () => Promise.resolve(),
   }
 }

@@ -8,14 +8,21 @@ import {
   parseHandle,
   type Uuid,
 } from '@keyhsm/core'
-import type { SealingCalls } from './key-hsm-sealer.js'
+import type { HsmKeyKind, SealingCalls } from './key-hsm-sealer.js'
 
 /** @throws what Key HSM answers; ERR_HSM_UNAVAILABLE when the content comes back changed. */
 export async function proveSample(
   calls: SealingCalls,
-  o: { readonly canary: Fingerprint; readonly handle: string; readonly requestId: Uuid },
+  o: {
+    readonly canary: Fingerprint
+    readonly handle: string
+    readonly requestId: Uuid
+    /** Of the HSM key; absent: Key HSM's setting. */
+    readonly kind?: HsmKeyKind
+  },
 ): Promise<void> {
   const { canary, requestId } = o
+  const kind = o.kind === undefined ? {} : { kind: o.kind }
   const content = randomBytes(32)
   const context = {
     organisation: newUuid(),
@@ -23,7 +30,14 @@ export async function proveSample(
     handle: parseHandle(o.handle),
     revision: 1,
   }
-  const sealed = await calls.seal({ requestId, context, scope: 'deposit', content, canary })
+  const sealed = await calls.seal({
+    ...kind,
+    requestId,
+    context,
+    scope: 'deposit',
+    content,
+    canary,
+  })
   try {
     const opened = await calls.open({ requestId, context, sealed: sealed.sealed, canary })
     if (!opened.equals(content))

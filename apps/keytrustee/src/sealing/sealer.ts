@@ -1,5 +1,5 @@
 /** What the Trustee Server knows of sealing: bytes in, bytes out. It never holds a key that opens a deposit. */
-import type { Handle, HsmKeyId, Uuid } from '@keyhsm/core'
+import type { Fingerprint, Handle, HsmKeyId, Uuid } from '@keyhsm/core'
 import type { BodyOf, openRoute } from '@keyhsm/protocol'
 import type { Trustees } from '../policies/trustees.js'
 
@@ -30,6 +30,8 @@ export interface SealedContent {
   readonly hsmKeyLabel: string | undefined
   readonly scope: Scope | undefined
   readonly kind: string | undefined
+  /** Names the HSM partition that holds the key. */
+  readonly canary: Fingerprint | undefined
   /** True when sealing made this HSM key: it is removed again if the deposit is certainly not stored. */
   readonly newKey: boolean
 }
@@ -38,11 +40,23 @@ export interface OpenOrder {
   readonly requestId: Uuid
   readonly context: SealContext
   readonly stored: Buffer
+  /** Names the HSM partition that holds the key; undefined: the joined one. */
+  readonly canary: Fingerprint | undefined
   /** Asked exactly once: whether something was released must be known afterwards. */
   readonly once?: true
   /** What trustees have signed. */
   readonly approval?: NonNullable<BodyOf<typeof openRoute>['approval']>
 }
+
+/** An HSM key, and the partition that holds it. */
+export interface HeldKey {
+  readonly id: HsmKeyId
+  /** Undefined: the joined one. */
+  readonly canary: Fingerprint | undefined
+}
+
+/** Why a key that serves one deposit alone is made unusable. */
+export type RevokeReason = 'discard' | 'purge' | 'migrate'
 
 export interface Sealer {
   readonly sealing: 'hsm' | 'pass-through'
@@ -52,14 +66,17 @@ export interface Sealer {
   seal(order: SealOrder): Promise<SealedContent>
   /** @throws ERR_IRRETRIEVABLE for every way of not opening; the codes of {@link seal} for being unable to ask. */
   open(order: OpenOrder): Promise<Buffer>
-  /** Revokes a key just made for a deposit that was certainly not stored. */
-  discard(requestId: Uuid, key: HsmKeyId): Promise<void>
-  /** Makes the key of a purged deposit unusable for ever; one that is gone is. @throws as {@link seal}; ERR_HSM_REFUSED. */
-  revoke(requestId: Uuid, key: HsmKeyId): Promise<void>
+  /**
+   * Makes the key of one deposit alone unusable for ever; one that is gone is. `discard`: it was just made for bytes that are
+   * certainly not stored. @throws as {@link seal}; ERR_HSM_REFUSED.
+   */
+  revoke(requestId: Uuid, key: HeldKey, reason: RevokeReason): Promise<void>
 }
 
 export interface Sealing {
   readonly state: 'hsm' | 'pass-through' | 'none'
+  /** Frames the client's bytes, whatever is in use: for those who move deposits. */
+  readonly passThrough: Sealer
   /** The sealer for new deposits. @throws ERR_NOT_JOINED before `ktadmin keyhsm`, unless pass-through is set. */
   forPut(): Sealer
   /**

@@ -2,12 +2,29 @@
 import { DomainError } from '@keyhsm/core'
 import type { Sealer, Sealing } from './sealer.js'
 
+/** What a joined server does with bytes that are not sealed. */
+export interface UnsealedRule {
+  /** New deposits pass through: they were moved out of the HSM by a person's order. */
+  readonly puts: boolean
+  /** Deposits that are not sealed are opened: such are moved in or out, or were moved out. */
+  readonly opens: boolean
+}
+
 export interface SealingState extends Sealing {
+  /** `keytrustee.sealing=pass-through` */
+  readonly passThroughAllowed: boolean
   /** Seals through this Key HSM from now on. */
   join(sealer: Sealer): void
+  /** Counts once joined. */
+  ruleUnsealed(rule: UnsealedRule): void
+  /** Knows no Key HSM any more, and never was joined. */
+  leave(): void
   /** Nothing passes through until the returned function is called: joining must not race with unsealed deposits. */
   holdPassThrough(): () => void
 }
+
+/** Of a joined server that moves nothing. */
+export const nothingUnsealed: UnsealedRule = { puts: false, opens: false }
 
 /**
  * @param o.passThroughAllowed `keytrustee.sealing=pass-through`
@@ -19,26 +36,39 @@ export function createSealingState(o: {
   readonly wasJoined: boolean
 }): SealingState {
   let hsm: Sealer | undefined
+  let wasJoined = o.wasJoined
+  let rule = nothingUnsealed
   let held = false
-  const passesThrough = () => hsm === undefined && !o.wasJoined
+  const putsUnsealed = () => (hsm ? rule.puts : !wasJoined)
+  const opensUnsealed = () => (hsm ? rule.opens : !wasJoined)
   return {
     get state() {
-      if (hsm) return 'hsm'
-      return passesThrough() && o.passThroughAllowed ? 'pass-through' : 'none'
+      if (putsUnsealed()) return o.passThroughAllowed ? 'pass-through' : 'none'
+      return hsm ? 'hsm' : 'none'
     },
+    passThrough: o.passThrough,
+    passThroughAllowed: o.passThroughAllowed,
     forPut() {
-      if (hsm) return hsm
+      if (hsm && !putsUnsealed()) return hsm
       if (held) throw new DomainError('ERR_BUSY', 'the server is being joined to a Key HSM')
-      if (passesThrough() && o.passThroughAllowed) return o.passThrough
+      if (putsUnsealed() && o.passThroughAllowed) return o.passThrough
       throw notJoined()
     },
     forRetrieval(stored) {
-      if (stored === 'pass-through') return passesThrough() ? o.passThrough : undefined
+      if (stored === 'pass-through') return opensUnsealed() ? o.passThrough : undefined
       if (hsm) return hsm
       throw notJoined()
     },
     join(sealer) {
       hsm = sealer
+    },
+    ruleUnsealed(next) {
+      rule = next
+    },
+    leave() {
+      hsm = undefined
+      wasJoined = false
+      rule = nothingUnsealed
     },
     holdPassThrough() {
       held = true

@@ -5,6 +5,7 @@ import {
   listAllDepositsRoute,
   listHsmKeyUsesRoute,
   listRevocationsRoute,
+  planJoinRoute,
   pruneConfirmRoute,
   pruneReportRoute,
   purgeAnyDepositRoute,
@@ -22,7 +23,7 @@ import { listHsmKeys } from '../hsm-keys/list-hsm-keys.js'
 import { pruneReported, reportOrphans } from '../hsm-keys/prune-hsm-keys.js'
 import { revokeHsmKey } from '../hsm-keys/revoke-hsm-key.js'
 import { readOrganisation } from '../organisations/change-organisation.js'
-import { type JoinDesk, type JoinResult, joinKeyHsm } from '../sealing/join-key-hsm.js'
+import { type JoinDesk, type JoinResult, joinKeyHsm, planJoin } from '../sealing/join-key-hsm.js'
 import type { KeyHsmLink } from '../sealing/key-hsm-link.js'
 import { notJoined } from '../sealing/sealing-state.js'
 import type { Revocation } from '../store/store.js'
@@ -30,6 +31,7 @@ import type { Trustee } from '../trustee.js'
 import { backupRoutes } from './backup-routes.js'
 import { orderOf } from './identify.js'
 import { enrolledRoutes, organisationRoutes } from './organisation-routes.js'
+import { migrationRoutes, toMigrationReply } from './migration-routes.js'
 import { policyRoutes } from './policy-routes.js'
 import { toPurgeReply } from './purge-reply.js'
 
@@ -54,6 +56,7 @@ export function adminRoutes(o: AdminRoutesOptions): readonly BoundRoute[] {
     ...hsmKeyRoutes(o),
     ...policyRoutes(o.trustee),
     ...backupRoutes({ ...o, link: () => requireLink(o.join) }),
+    ...migrationRoutes(o.join.migration),
     bindRoute(statusRoute, () => o.status()),
     bindLogLevel(o.log),
   ]
@@ -93,9 +96,18 @@ function depositRoutes({ trustee }: AdminRoutesOptions): BoundRoute[] {
 
 function sealingRoutes(o: AdminRoutesOptions): BoundRoute[] {
   return [
+    bindRoute(planJoinRoute, async ({ body, ...by }) => {
+      const plan = await planJoin(o.join, { ...orderOf(by), ...body })
+      return plan === undefined ? {} : { plan }
+    }),
     bindRoute(joinRoute, async ({ body, ...by }) => {
       const result = await joinKeyHsm(o.join, { ...orderOf(by), ...body })
-      return toJoinReply(result, o.sharesServerCertificate(result.joined.clientCertificate))
+      const { migration: desk } = o.join
+      const begun = result.migration && (await toMigrationReply(desk, result.migration))
+      return {
+        ...toJoinReply(result, o.sharesServerCertificate(result.joined.clientCertificate)),
+        ...(begun === undefined ? {} : { migration: begun }),
+      }
     }),
   ]
 }

@@ -73,11 +73,12 @@ async function readKeyHsm(sources: HealthSources): Promise<PartHealth> {
   }
   try {
     const partition = await joined.calls.describe(AbortSignal.timeout(2_000), pinsOf(joined.joined))
-    if (partition.canary !== joined.joined.canary)
+    const own = partition.backends.find(({ canary }) => canary === joined.joined.canary)
+    if (!own)
       return { healthy: false, detail: 'wrong partition: it shows another canary than at joining' }
     await sources.onDescribed?.(joined, partition)
-    const detail = `${partition.device}, scope ${partition.scope}, ${partition.kind}`
-    return { healthy: partition.state === 'ready', detail: `${partition.state}: ${detail}` }
+    const detail = `${own.device ?? own.name}, scope ${partition.scope}, ${partition.kind}`
+    return { healthy: own.state === 'ready', detail: `${own.state}: ${detail}` }
   } catch (error) {
     const { message, hints } = toDomainError(error)
     return { healthy: false, detail: [message, ...hints].join('; ') }

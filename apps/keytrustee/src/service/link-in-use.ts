@@ -32,6 +32,13 @@ export class LinkInUse {
     setTimeout(close, overlapMs).unref()
   }
 
+  /** Nothing is in use any more. */
+  async leave(): Promise<void> {
+    const before = this.#link
+    this.#link = undefined
+    await before?.calls.close().catch(() => undefined)
+  }
+
   async close(): Promise<void> {
     const links = [...this.#before, ...(this.#link ? [this.#link] : [])]
     await Promise.all(links.map((link) => link.calls.close()))

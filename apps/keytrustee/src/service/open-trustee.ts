@@ -16,6 +16,7 @@ import { sweepPendingPuts } from '../deposits/release-reservation.js'
 import { readPrivateText } from '../files.js'
 import { parseGrantKey } from '../grant-key.js'
 import type { Grants } from '../grants.js'
+import { MigrationDesk } from '../migration/migration-desk.js'
 import type { Paths } from '../paths.js'
 import { readJoinFile } from '../sealing/join-file.js'
 import { openLink } from '../sealing/key-hsm-link.js'
@@ -40,6 +41,7 @@ export interface TrusteeOptions {
 export interface OpenTrustee {
   readonly trustee: Trustee & { readonly sealing: SealingState; readonly audit: Audit }
   readonly link: LinkInUse
+  readonly migration: MigrationDesk
   readonly auditPublicKey: string
 }
 
@@ -88,8 +90,11 @@ export async function openTrustee(
   // Whoever reserved before this process began is gone, or finds its reservation gone when it commits.
   const left = await sweepPendingPuts(trustee, new Date(clock.now().getTime() + 1))
   if (left.length > 0) log.warn({ count: left.length }, 'reservations of puts cut off are removed')
+  const migration = new MigrationDesk({ trustee, sealing, paths, link, log })
+  await migration.open()
+  closers.add(() => migration.close())
   await noteStart(audit, sealing)
-  return { trustee, link, auditPublicKey: signer.publicKey }
+  return { trustee, link, migration, auditPublicKey: signer.publicKey }
 }
 
 interface SealingParts {

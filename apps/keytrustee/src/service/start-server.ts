@@ -92,16 +92,9 @@ async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeS
     })
   const control = await openControlSocket(running, status)
   closers.add(() => control.close())
-  const monitoring = await openMonitoring({
-    metrics,
-    log: o.log,
-    live: () => live,
-    auditHealthy: () => trustee.audit.state().healthy,
-    readParts: () => readParts(health),
-    inFlight: () => clients.inFlight(),
-    onError: (error, context) => logError(o.log, error, context),
-  })
+  const monitoring = await openMonitors(running, clients)
   closers.add(() => monitoring?.close())
+  opened.migration.resume()
   const heads = new HeadExchange(trustee.audit, () => link.current())
   closers.add(
     startHousekeeping({
@@ -127,6 +120,22 @@ async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeS
       live = next
     },
   }
+}
+
+function openMonitors(
+  { o, opened, live, health, metrics }: Running,
+  clients: HttpServer,
+): ReturnType<typeof openMonitoring> {
+  return openMonitoring({
+    metrics,
+    log: o.log,
+    live,
+    auditHealthy: () => opened.trustee.audit.state().healthy,
+    readParts: () => readParts(health),
+    inFlight: () => clients.inFlight(),
+    migration: opened.migration,
+    onError: (error, context) => logError(o.log, error, context),
+  })
 }
 
 /** Takes over what Key HSM says of its certificate, while requests under way go on over the link before. */
@@ -173,11 +182,12 @@ function openControlSocket(
   { o, opened, live }: Running,
   status: Parameters<typeof adminRoutes>[0]['status'],
 ): Promise<HttpServer> {
-  const { trustee, link } = opened
+  const { trustee, link, migration } = opened
   const { paths, clock, log } = o
   const check = new AdministratorCheck(clock)
   const join = {
     trustee,
+    migration,
     sealing: trustee.sealing,
     paths,
     current: () => link.current(),

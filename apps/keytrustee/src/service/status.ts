@@ -4,6 +4,7 @@ import { certificateFingerprint, levelInUse, type OpenLog } from '@keyhsm/servic
 import { readHsmBackup } from '../backup/hsm-backup.js'
 import { version } from '../version.js'
 import { isHealthy, readParts, type HealthSources } from './health.js'
+import { describeMigration } from './migration-routes.js'
 import type { LiveState } from './live-state.js'
 import type { OpenTrustee } from './open-trustee.js'
 
@@ -23,6 +24,7 @@ export async function readStatus(o: StatusSources): Promise<ReplyOf<typeof statu
   const { trustee, link, auditPublicKey } = o.opened
   const parts = await readParts(o.health)
   const joined = link.current()?.joined
+  const migration = describeMigration(o.opened.migration)
   return {
     version,
     pid: process.pid,
@@ -44,6 +46,7 @@ export async function readStatus(o: StatusSources): Promise<ReplyOf<typeof statu
     ...(await readCounts(o.opened)),
     ...(await readHsmBackupFigures(o)),
     ...heldFigures(o.opened),
+    ...(migration === undefined ? {} : { migration }),
     auditHead: trustee.audit.head(),
     auditPublicKey,
     startedAt: o.startedAt.toISOString(),

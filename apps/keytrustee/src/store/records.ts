@@ -18,18 +18,26 @@ export interface Deposit extends Granted {
   readonly policy?: Policy | undefined
 }
 
-export interface Revision {
-  readonly uuid: Uuid
-  readonly deposit: Uuid
-  readonly revision: number
+/** How the bytes of a revision are kept: all that a migration exchanges. */
+export interface StoredForm {
   readonly sealing: 'hsm' | 'pass-through'
   /** Sealed bytes (hsm) or the client's bytes (pass-through). */
   readonly stored: Buffer
-  readonly contentBytes: number
   readonly hsmKeyId: HsmKeyId | undefined
   readonly hsmKeyLabel: string | undefined
   readonly scope: 'deposit' | 'organisation' | 'service' | undefined
   readonly kind: string | undefined
+  /** Names the HSM partition that holds the key; undefined: the joined one. */
+  readonly canary: Fingerprint | undefined
+  /** When the bytes got this form. */
+  readonly sealedAt: Date
+}
+
+export interface Revision extends StoredForm {
+  readonly uuid: Uuid
+  readonly deposit: Uuid
+  readonly revision: number
+  readonly contentBytes: number
   readonly createdAt: Date
 }
 

@@ -8,6 +8,16 @@
 import { DomainError, type Fingerprint, type Handle, type HsmKeyId, type Uuid } from '@keyhsm/core'
 import type { Client, Group, Organisation } from './identity-records.js'
 import type {
+  Cursor,
+  FormerRevision,
+  FormGrants,
+  MigrationFault,
+  MigrationProgress,
+  MoveCounts,
+  Selection,
+  ToMove,
+} from './migration-records.js'
+import type {
   Deposit,
   DepositPage,
   HsmKeyUse,
@@ -17,11 +27,13 @@ import type {
   Revision,
   RevisionMeta,
   Revocation,
+  StoredForm,
   Usage,
 } from './records.js'
 import type { RetrievalCount, RetrievalRequest, Verdict } from './retrieval-records.js'
 
 export type * from './identity-records.js'
+export type * from './migration-records.js'
 export type * from './records.js'
 export type * from './retrieval-records.js'
 
@@ -119,8 +131,8 @@ export interface Reader {
   /** Active ones. */
   countDeposits(): Promise<number>
   /**
-   * Which of these HSM keys some revision of some deposit that is not purged needs, with its deposits: all of them, or at most `usesPerKey`
-   * (a key of scope `service` may be needed by millions).
+   * Which of these HSM keys some revision of some deposit that is not purged needs, in its present or its former form, with its deposits:
+   * all of them, or at most `usesPerKey` (a key of scope `service` may be needed by millions).
    */
   findHsmKeyUses(
     ids: readonly HsmKeyId[],
@@ -136,6 +148,21 @@ export interface Reader {
   listPendingPuts(): Promise<readonly PendingPut[]>
   findRequest(requestId: Uuid, client: Uuid): Promise<RequestResult | undefined>
   findJoin(): Promise<Join | undefined>
+  findMigration(uuid: Uuid): Promise<MigrationProgress | undefined>
+  /** Newest first. */
+  listMigrations(limit: number): Promise<readonly MigrationProgress[]>
+  countToMove(selection: Selection): Promise<MoveCounts>
+  /** After `cursor` in its order, with their bytes: at most `limit`, and no more after `maxBytes` of content. */
+  listToMove(
+    selection: Selection,
+    o: { readonly after?: Cursor; readonly limit: number; readonly maxBytes: number },
+  ): Promise<readonly ToMove[]>
+  countMigrationFaults(migration: Uuid): Promise<number>
+  listMigrationFaults(migration: Uuid, limit: number): Promise<readonly MigrationFault[]>
+  /** Former forms: of one deposit, or those not yet swapped back that can be, or any. */
+  listFormer(
+    filter: { readonly deposit: Uuid } | { readonly swappable: boolean; readonly limit: number },
+  ): Promise<readonly FormerRevision[]>
   /** Quota figures of a client or an organisation; `since` opens the window for HSM keys, which are counted by minute. */
   readUsage(
     of: { readonly client: Uuid } | { readonly organisation: Uuid },
@@ -205,7 +232,7 @@ export interface Transaction extends Reader {
   deleteVerdict(request: Uuid, trustee: Uuid): Promise<void>
   /** Removes what puts under way have reserved for this deposit: they can no longer commit. */
   deletePendingPutsOf(deposit: Uuid): Promise<void>
-  /** Empties the stored bytes of every revision. */
+  /** Empties the stored bytes of every revision and forgets their former forms. */
   dropStored(deposit: Uuid): Promise<void>
   /** Inserts or replaces; an end once written stays. */
   saveRevocation(revocation: Revocation): Promise<void>
@@ -213,6 +240,22 @@ export interface Transaction extends Reader {
   insertRequest(result: RequestResult): Promise<void>
   deleteRequestsBefore(instant: Date): Promise<number>
   saveJoin(join: Join): Promise<void>
+  deleteJoin(): Promise<void>
+  /** Inserts, or changes all but who began it and when. */
+  saveMigration(progress: MigrationProgress): Promise<void>
+  /**
+   * Gives a revision another form and keeps the one before as its former form. Compare-and-swap.
+   * @returns false, with nothing changed, when the revision has another form than `before` meanwhile, or its deposit is
+   * purged or about to be
+   */
+  swapForm(before: Revision, next: StoredForm, grants: FormGrants): Promise<boolean>
+  /** Exchanges a revision's form with its former one, once. @returns false when it was, or its deposit is about to be purged */
+  swapBack(revision: Uuid): Promise<boolean>
+  deleteFormer(revisions: readonly Uuid[]): Promise<void>
+  saveMigrationFault(fault: MigrationFault): Promise<void>
+  deleteMigrationFaults(migration: Uuid): Promise<void>
+  /** Changes handle and grant. @throws ERR_ALREADY_EXISTS when the owner has this handle. */
+  renameDeposit(deposit: Deposit): Promise<void>
 }
 
 export interface StoreHealth {

@@ -1,8 +1,10 @@
+import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { HsmKeyId } from '@keyhsm/core'
+import { type Fingerprint, type HsmKeyId, newUuid, SecretBytes } from '@keyhsm/core'
 import { parseSealed } from '@keyhsm/envelope'
 import { describe, expect, test } from 'vitest'
-import { readSealedKeys } from '../../src/deposits/sealed-keys.js'
+import { formerGrant, formerKey, readSealedKeys } from '../../src/deposits/sealed-keys.js'
+import { openGrants } from '../../src/grants.js'
 import type { Revision } from '../../src/store/store.js'
 import {
   clientRow,
@@ -32,15 +34,15 @@ describe('readSealedKeys', () => {
 
   test('believes the sealed header, not the columns beside it', async () => {
     const forged = { stored: own, hsmKeyId: foreign, scope: 'deposit' } as const
-    expect(await keysOf(forged)).toEqual({ hsmKeyIds: [id], sharedRevisions: 0 })
+    expect(await keysOf(forged)).toMatchObject({ hsmKeyIds: [id], sharedRevisions: 0 })
     const hidden = { stored: own, hsmKeyId: foreign, scope: 'service' } as const
-    expect(await keysOf(hidden)).toEqual({ hsmKeyIds: [id], sharedRevisions: 0 })
+    expect(await keysOf(hidden)).toMatchObject({ hsmKeyIds: [id], sharedRevisions: 0 })
   })
 
   test('counts what shares its key, or has none, and takes each key once', async () => {
     const shared = { stored: sealed('scope service'), scope: 'deposit' } as const
     const plain = { sealing: 'pass-through', hsmKeyId: undefined, scope: undefined } as const
-    expect(await keysOf({ stored: own }, shared, plain, { stored: own })).toEqual({
+    expect(await keysOf({ stored: own }, shared, plain, { stored: own })).toMatchObject({
       hsmKeyIds: [id],
       sharedRevisions: 2,
     })
@@ -52,4 +54,27 @@ describe('readSealedKeys', () => {
     const torn = { ...dropped, stored: own.subarray(0, 40) }
     expect((await keysOf(dropped, torn)).hsmKeyIds).toEqual([hsmKeyId])
   })
+})
+
+test('whose key a former form has is believed with its MAC alone', () => {
+  const grants = openGrants(SecretBytes.own(randomBytes(32)))
+  const held = {
+    uuid: newUuid(),
+    hsmKeyId: newHsmKeyId(),
+    scope: 'deposit' as const,
+    canary: 'ca'.repeat(32) as Fingerprint,
+  }
+  const row = {
+    ...held,
+    deposit: newUuid(),
+    revision: 1,
+    hsmKeyLabel: 'a',
+    swappedBack: false,
+    grant: formerGrant(grants, held),
+  }
+  expect(formerKey(grants, row)).toEqual({ id: held.hsmKeyId, canary: held.canary })
+  for (const forged of [{ hsmKeyId: newHsmKeyId() }, { uuid: newUuid() }, { grant: 'ab' }])
+    expect(formerKey(grants, { ...row, ...forged })).toBeUndefined()
+  const shared = { ...row, scope: 'service' as const }
+  expect(formerKey(grants, { ...shared, grant: formerGrant(grants, shared) })).toBeUndefined()
 })

@@ -146,7 +146,7 @@ describe('joining a real Key HSM', { timeout: patienceMs }, () => {
     const error = await failure(joinHere(at))
     expect([error.code, error.message]).toEqual([
       'ERR_CONFLICT',
-      expect.stringContaining('migrating them is not there yet'),
+      expect.stringContaining('would have to be moved'),
     ])
     expect(await at.store.findJoin()).toBeUndefined()
     expect((await client.put({ handle: 'b', content: Buffer.from('x') })).sealing).toBe(

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe } from 'vitest'
 import type { Store } from '../../src/store/store.js'
 import { describeDeposits } from './contract/deposits.js'
 import { describeIdentities } from './contract/identities.js'
+import { describeMigrations } from './contract/migrations.js'
 import { describePolicies } from './contract/policies.js'
 import { describePurges } from './contract/purges.js'
 import { describePuts } from './contract/puts.js'
@@ -23,6 +24,7 @@ export function describeStore(name: string, open: () => Promise<Store>): void {
       describeDeposits,
       describePuts,
       describePurges,
+      describeMigrations,
       describePolicies,
       describeRequests,
       describeQuotas,

@@ -91,6 +91,8 @@ export function revisionRow(deposit: Deposit, some: Partial<Revision> = {}): Rev
     scope: 'deposit',
     kind: 'ec-p256',
     createdAt: noon,
+    canary: fingerprintOf('canary'),
+    sealedAt: noon,
     ...some,
   }
 }

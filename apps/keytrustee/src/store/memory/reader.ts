@@ -5,6 +5,8 @@ import type {
   DepositPage,
   Group,
   Join,
+  MigrationFault,
+  MigrationProgress,
   Organisation,
   PendingPut,
   Reader,
@@ -17,9 +19,16 @@ import type {
   Usage,
   Verdict,
 } from '../store.js'
+import {
+  countToMove,
+  findHsmKeyUses,
+  listFormer,
+  listMigrationFaults,
+  listMigrations,
+  listToMove,
+} from './moves.js'
+import { readUsage } from './usage.js'
 import { detached, type HsmKeyUses, requestKey, type Tables } from './tables.js'
-
-const minuteMs = 60_000
 
 function compareText(left: string, right: string): number {
   if (left === right) return 0
@@ -251,19 +260,7 @@ export class MemoryReader implements Reader {
   }
 
   async findHsmKeyUses(ids: readonly HsmKeyId[], usesPerKey = Infinity): Promise<HsmKeyUses> {
-    const { deposits, revisions } = this.current()
-    const wanted = new Set(ids)
-    const uses: HsmKeyUses = new Map()
-    for (const { hsmKeyId, deposit, revision } of revisions.values()) {
-      if (hsmKeyId === undefined || !wanted.has(hsmKeyId)) continue
-      const row = deposits.get(deposit)
-      if (!row || row.state === 'purged') continue
-      const { handle } = row
-      const known = uses.get(hsmKeyId) ?? []
-      if (known.length < usesPerKey) known.push({ deposit, handle, revision })
-      uses.set(hsmKeyId, known)
-    }
-    return uses
+    return findHsmKeyUses(this.current(), ids, usesPerKey)
   }
 
   async listHsmKeyIds(o: {
@@ -299,24 +296,36 @@ export class MemoryReader implements Reader {
     return this.current().join[0]
   }
 
-  async readUsage(
-    of: { readonly client: Uuid } | { readonly organisation: Uuid },
-    since: Date,
-  ): Promise<Usage> {
-    const { deposits, pendingPuts, hsmKeyCounts } = this.current()
-    const counted = (row: { readonly client: Uuid; readonly organisation: Uuid }) =>
-      'client' in of ? row.client === of.client : row.organisation === of.organisation
-    const active = [...deposits.values()].filter(
-      ({ state, owner: client, organisation }) =>
-        state === 'active' && counted({ client, organisation }),
-    )
-    const coming = [...pendingPuts.values()].filter((put) => put.revision === 1 && counted(put))
-    const from = toMinute(since)
-    const keys = hsmKeyCounts.filter((row) => row.minuteAt >= from && counted(row))
-    return {
-      deposits: active.length + coming.length,
-      hsmKeys: keys.reduce((sum, { count }) => sum + count, 0),
-    }
+  async findMigration(uuid: Uuid): Promise<MigrationProgress | undefined> {
+    return this.current().migrations.get(uuid)
+  }
+
+  async listMigrations(limit: number): Promise<readonly MigrationProgress[]> {
+    return listMigrations(this.current(), limit)
+  }
+
+  async countToMove(selection: Parameters<Reader['countToMove']>[0]) {
+    return countToMove(this.current(), selection)
+  }
+
+  async listToMove(...given: Parameters<Reader['listToMove']>) {
+    return listToMove(this.current(), ...given)
+  }
+
+  async countMigrationFaults(migration: Uuid): Promise<number> {
+    return (await this.listMigrationFaults(migration, Infinity)).length
+  }
+
+  async listMigrationFaults(migration: Uuid, limit: number): Promise<readonly MigrationFault[]> {
+    return listMigrationFaults(this.current(), migration, limit)
+  }
+
+  async listFormer(filter: Parameters<Reader['listFormer']>[0]) {
+    return listFormer(this.current(), filter)
+  }
+
+  async readUsage(...given: Parameters<Reader['readUsage']>): Promise<Usage> {
+    return readUsage(this.current(), ...given)
   }
 
   private revisionOf(deposit: Uuid, number: number): Revision | undefined {
@@ -329,9 +338,4 @@ export class MemoryReader implements Reader {
     const revision = this.revisionOf(deposit.uuid, deposit.revision)
     return revision ? [{ ...deposit, latest: toMeta(revision) }] : []
   }
-}
-
-/** Start of the minute, in ms since the epoch: HSM keys are counted by minute. */
-export function toMinute(instant: Date): number {
-  return Math.floor(instant.getTime() / minuteMs) * minuteMs
 }

@@ -3,9 +3,12 @@ import type { HsmKeyId, Uuid } from '@keyhsm/core'
 import type {
   Client,
   Deposit,
+  FormGrants,
   Group,
   HsmKeyUse,
   Join,
+  MigrationFault,
+  MigrationProgress,
   Organisation,
   PendingPut,
   RequestResult,
@@ -40,6 +43,17 @@ export interface Tables {
   readonly revocations: Map<Uuid, Revocation>
   readonly hsmKeyCounts: HsmKeyCount[]
   readonly join: Join[]
+  readonly migrations: Map<Uuid, MigrationProgress>
+  /** By migration and revision. */
+  readonly migrationFaults: Map<string, MigrationFault>
+  /** By revision. */
+  readonly former: Map<Uuid, Former>
+}
+
+/** A revision in its former form. */
+export type Former = Revision & {
+  readonly grants: FormGrants
+  readonly swappedBack: boolean
 }
 
 export function emptyTables(): Tables {
@@ -58,6 +72,9 @@ export function emptyTables(): Tables {
     revocations: new Map(),
     hsmKeyCounts: [],
     join: [],
+    migrations: new Map(),
+    migrationFaults: new Map(),
+    former: new Map(),
   }
 }
 
@@ -78,6 +95,9 @@ export function copyTables(tables: Tables): Tables {
     revocations: new Map(tables.revocations),
     hsmKeyCounts: [...tables.hsmKeyCounts],
     join: [...tables.join],
+    migrations: new Map(tables.migrations),
+    migrationFaults: new Map(tables.migrationFaults),
+    former: new Map(tables.former),
   }
 }
 

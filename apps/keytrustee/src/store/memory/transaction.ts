@@ -2,8 +2,11 @@ import { DomainError, type Handle, type Uuid } from '@keyhsm/core'
 import type {
   Client,
   Deposit,
+  FormGrants,
   Group,
   Join,
+  MigrationFault,
+  MigrationProgress,
   Organisation,
   PendingPut,
   RequestResult,
@@ -11,10 +14,13 @@ import type {
   RetrievalRequest,
   Revision,
   Revocation,
+  StoredForm,
   Transaction,
   Verdict,
 } from '../store.js'
-import { MemoryReader, toMinute } from './reader.js'
+import { swapForm, swapFormBack } from './moves.js'
+import { MemoryReader } from './reader.js'
+import { toMinute } from './usage.js'
 import { detached, pendingPutKey, removeOrganisation, requestKey, type Tables } from './tables.js'
 
 /** Writes into its own copy of the tables; the store swaps that copy in when the transaction commits. */
@@ -174,6 +180,8 @@ export class MemoryTransaction extends MemoryReader implements Transaction {
     for (const [uuid, row] of this.tables.revisions)
       if (row.deposit === deposit)
         this.tables.revisions.set(uuid, { ...row, stored: Buffer.alloc(0) })
+    for (const [uuid, row] of this.tables.former)
+      if (row.deposit === deposit) this.tables.former.delete(uuid)
   }
 
   async saveRevocation(revocation: Revocation): Promise<void> {
@@ -194,6 +202,44 @@ export class MemoryTransaction extends MemoryReader implements Transaction {
 
   async saveJoin(join: Join): Promise<void> {
     this.tables.join[0] = join
+  }
+
+  async deleteJoin(): Promise<void> {
+    this.tables.join.length = 0
+  }
+
+  async saveMigration(progress: MigrationProgress): Promise<void> {
+    const { startedBy, startedAt } = this.tables.migrations.get(progress.uuid) ?? progress
+    this.tables.migrations.set(progress.uuid, { ...progress, startedBy, startedAt })
+  }
+
+  async swapForm(before: Revision, next: StoredForm, grants: FormGrants): Promise<boolean> {
+    return swapForm(this.tables, before, next, grants)
+  }
+
+  async swapBack(revision: Uuid): Promise<boolean> {
+    return swapFormBack(this.tables, revision)
+  }
+
+  async deleteFormer(revisions: readonly Uuid[]): Promise<void> {
+    for (const uuid of revisions) this.tables.former.delete(uuid)
+  }
+
+  async saveMigrationFault(fault: MigrationFault): Promise<void> {
+    this.tables.migrationFaults.set(`${fault.migration} ${fault.revisionUuid}`, fault)
+  }
+
+  async deleteMigrationFaults(migration: Uuid): Promise<void> {
+    for (const [key, fault] of this.tables.migrationFaults)
+      if (fault.migration === migration) this.tables.migrationFaults.delete(key)
+  }
+
+  async renameDeposit({ uuid, handle, grant }: Deposit): Promise<void> {
+    const before = this.tables.deposits.get(uuid)
+    if (!before) return
+    const holder = await this.findDeposit({ owner: before.owner, handle })
+    if (holder && holder.uuid !== uuid) throw taken('deposit')
+    this.tables.deposits.set(uuid, { ...before, handle, grant })
   }
 
   private requireClient(client: Uuid, organisation: Uuid): void {

@@ -62,7 +62,7 @@ const insert = {
       insert into deposits (${names.join(', ')}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     )
     insert into revisions (${revisionColumns})
-    values ($12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
+    values ($12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`,
 }
 const append = {
   name: 'deposits_append',
@@ -77,7 +77,7 @@ const append = {
     ), next as (
       insert into revisions (${revisionColumns})
       select $8::uuid, $9::uuid, $10::integer, $11, $12::integer, $13, $14, $15, $16,
-        $17::timestamptz, $18::bytea from before
+        $17::timestamptz, $18, $19::timestamptz, $20::bytea from before
     )
     select organisation, owner, state from before`,
 }
@@ -94,6 +94,10 @@ const update = {
       from before where deposits.uuid = before.uuid
     )
     select organisation, owner, state from before`,
+}
+const rename = {
+  name: 'deposits_rename',
+  text: `update deposits set handle = $2, grant_mac = $3 where uuid = $1`,
 }
 
 export const states = ['active', 'disabled', 'purging', 'purged'] as const
@@ -177,6 +181,10 @@ export function appendRevision(
 ): Promise<DepositBefore> {
   const values = [row.uuid, next.revision, ...changeable(row), ...revisionValues(next)]
   return changeDeposit(queries, append, values)
+}
+
+export async function renameDeposit(queries: Queries, row: Deposit): Promise<void> {
+  await queries.run(rename, [row.uuid, row.handle, row.grant])
 }
 
 /** @throws ERR_CONFLICT */

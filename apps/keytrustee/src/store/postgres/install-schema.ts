@@ -100,7 +100,7 @@ async function refuseNewer(client: pg.Client, known: readonly Migration[]): Prom
 async function grantTo(client: pg.Client, role: string): Promise<void> {
   const to = pg.escapeIdentifier(role)
   const writable =
-    'organisations, clients, groups, deposits, deposit_readers, revisions, revocations, retrieval_counts, retrieval_requests, verdicts, pending_puts, requests, joins, usages, hsm_key_counts'
+    'organisations, clients, groups, deposits, deposit_readers, revisions, revocations, retrieval_counts, retrieval_requests, verdicts, pending_puts, requests, joins, usages, hsm_key_counts, migrations, migration_faults, former_revisions'
   await inTransaction(client, async () => {
     await client.query('select pg_advisory_xact_lock($1)', [installLock])
     await client.query('set local search_path = keytrustee, pg_temp')
@@ -108,7 +108,7 @@ async function grantTo(client: pg.Client, role: string): Promise<void> {
     await client.query(`grant select on schema_migrations to ${to}`)
     await client.query(`grant select, insert, update on ${writable} to ${to}`)
     await client.query(
-      `grant delete on pending_puts, requests, hsm_key_counts, groups, deposit_readers, retrieval_requests, verdicts to ${to}`,
+      `grant delete on pending_puts, requests, hsm_key_counts, groups, deposit_readers, retrieval_requests, verdicts, joins, migration_faults, former_revisions to ${to}`,
     )
     await client.query(`grant execute on function delete_organisation to ${to}`)
   })

@@ -11,6 +11,7 @@ const save = {
     on conflict (singleton) do update set url = excluded.url, realm = excluded.realm,
       canary = excluded.canary, domain = excluded.domain, joined_at = excluded.joined_at`,
 }
+const remove = { name: 'joins_delete', text: 'delete from joins' }
 
 function toJoin(row: Columns): Join {
   return {
@@ -28,4 +29,8 @@ export function findJoin(queries: Queries): Promise<Join | undefined> {
 
 export async function saveJoin(queries: Queries, row: Join): Promise<void> {
   await queries.run(save, [row.url, row.realm, row.canary, row.domain, row.joinedAt])
+}
+
+export async function deleteJoin(queries: Queries): Promise<void> {
+  await queries.run(remove, [])
 }

@@ -7,6 +7,13 @@ import { listByHandle, listDeposits, listPurging } from './deposit-lists.js'
 import { findGroup, listGroups, listGroupsOf } from './groups.js'
 import { findJoin } from './joins.js'
 import { findOrganisation, listOrganisations } from './organisations.js'
+import {
+  countMigrationFaults,
+  findMigration,
+  listMigrationFaults,
+  listMigrations,
+} from './migration-progress.js'
+import { countToMove, listFormer, listToMove } from './moves.js'
 import { listPendingPuts } from './pending-puts.js'
 import type { Queries } from './queries.js'
 import { findRequest } from './requests.js'
@@ -148,6 +155,34 @@ export class PostgresReader implements Reader {
 
   findJoin() {
     return findJoin(this.queries)
+  }
+
+  findMigration(uuid: Uuid) {
+    return findMigration(this.queries, uuid)
+  }
+
+  listMigrations(limit: number) {
+    return listMigrations(this.queries, limit)
+  }
+
+  countToMove(selection: Filter<'countToMove'>) {
+    return countToMove(this.queries, selection)
+  }
+
+  listToMove(selection: Filter<'listToMove'>, o: Parameters<Reader['listToMove']>[1]) {
+    return listToMove(this.queries, selection, o)
+  }
+
+  countMigrationFaults(migration: Uuid) {
+    return countMigrationFaults(this.queries, migration)
+  }
+
+  listMigrationFaults(migration: Uuid, limit: number) {
+    return listMigrationFaults(this.queries, migration, limit)
+  }
+
+  listFormer(filter: Filter<'listFormer'>) {
+    return listFormer(this.queries, filter)
   }
 
   readUsage(of: Filter<'readUsage'>, since: Date): Promise<Usage> {

@@ -1,4 +1,4 @@
-import type { Handle, HsmKeyId, Uuid } from '@keyhsm/core'
+import type { Fingerprint, Handle, HsmKeyId, Uuid } from '@keyhsm/core'
 import type { HsmKeyUse, Revision, RevisionMeta } from '../store.js'
 import { type Columns, change, findAll, findOne, type Queries, type Value } from './queries.js'
 
@@ -13,6 +13,8 @@ const metaNames = [
   'scope',
   'kind',
   'created_at',
+  'canary',
+  'sealed_at',
 ]
 
 /** Columns of a revision in a join, each as `revision_…`, without the stored bytes. */
@@ -38,6 +40,8 @@ export function revisionValues(row: Revision): readonly Value[] {
     row.scope ?? null,
     row.kind ?? null,
     row.createdAt,
+    row.canary ?? null,
+    row.sealedAt,
     row.stored,
   ]
 }
@@ -56,7 +60,8 @@ const all = {
 }
 const drop = {
   name: 'revisions_drop_stored',
-  text: `update revisions set stored = '' where deposit = $1 and stored <> ''`,
+  text: `with former as (delete from former_revisions where deposit = $1)
+    update revisions set stored = '' where deposit = $1 and stored <> ''`,
 }
 /** The lateral part stops at its limit: a key of scope `service` may have millions of uses. */
 const hsmKeyUses = {
@@ -64,9 +69,13 @@ const hsmKeyUses = {
   text: `select use.*
     from unnest($1::text[]) as wanted (hsm_key_id)
     cross join lateral (
-      select revisions.hsm_key_id, revisions.deposit, deposits.handle, revisions.revision
-      from revisions join deposits on deposits.uuid = revisions.deposit
-      where revisions.hsm_key_id = wanted.hsm_key_id and deposits.state <> 'purged' limit $2
+      select kept.hsm_key_id, kept.deposit, deposits.handle, kept.revision
+      from (
+        select hsm_key_id, deposit, revision from revisions
+        union all select hsm_key_id, deposit, revision from former_revisions
+      ) as kept
+      join deposits on deposits.uuid = kept.deposit
+      where kept.hsm_key_id = wanted.hsm_key_id and deposits.state <> 'purged' limit $2
     ) as use`,
 }
 
@@ -82,6 +91,8 @@ export function toRevisionMeta(row: Columns): RevisionMeta {
     scope: row.optionalWord('revision_scope', ['deposit', 'organisation', 'service']),
     kind: row.optionalText('revision_kind'),
     createdAt: row.instant('revision_created_at'),
+    canary: row.optionalText('revision_canary') as Fingerprint | undefined,
+    sealedAt: row.instant('revision_sealed_at'),
   }
 }
 

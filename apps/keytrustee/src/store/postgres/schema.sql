@@ -66,6 +66,24 @@ CREATE TABLE keytrustee.deposits (
     CONSTRAINT deposits_state_check CHECK ((state = ANY (ARRAY['active'::text, 'disabled'::text, 'purging'::text, 'purged'::text])))
 )
 WITH (fillfactor='90');
+CREATE TABLE keytrustee.former_revisions (
+    uuid uuid NOT NULL,
+    deposit uuid NOT NULL,
+    revision integer NOT NULL,
+    sealing text NOT NULL,
+    hsm_key_id keytrustee.hsm_key_id,
+    hsm_key_label text,
+    scope text,
+    kind text,
+    canary keytrustee.fingerprint,
+    sealed_at timestamp with time zone NOT NULL,
+    stored bytea NOT NULL,
+    grant_mac text NOT NULL,
+    other_grant_mac text NOT NULL,
+    swapped_back boolean DEFAULT false NOT NULL,
+    CONSTRAINT former_revisions_sealing_check CHECK ((sealing = ANY (ARRAY['hsm'::text, 'pass-through'::text])))
+);
+ALTER TABLE ONLY keytrustee.former_revisions ALTER COLUMN stored SET STORAGE EXTERNAL;
 CREATE TABLE keytrustee.groups (
     uuid uuid NOT NULL,
     organisation uuid NOT NULL,
@@ -90,6 +108,35 @@ CREATE TABLE keytrustee.joins (
     joined_at timestamp with time zone NOT NULL,
     CONSTRAINT joins_singleton_check CHECK (singleton)
 );
+CREATE TABLE keytrustee.migration_faults (
+    migration uuid NOT NULL,
+    revision_uuid uuid NOT NULL,
+    deposit uuid NOT NULL,
+    handle keytrustee.handle NOT NULL,
+    revision integer NOT NULL,
+    code text NOT NULL
+);
+CREATE TABLE keytrustee.migrations (
+    uuid uuid NOT NULL,
+    state text NOT NULL,
+    source text NOT NULL,
+    target text NOT NULL,
+    started_by text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    total bigint NOT NULL,
+    moved bigint NOT NULL,
+    overtaken bigint NOT NULL,
+    cursor_deposit uuid,
+    cursor_revision integer,
+    note text,
+    CONSTRAINT migrations_moved_check CHECK ((moved >= 0)),
+    CONSTRAINT migrations_overtaken_check CHECK ((overtaken >= 0)),
+    CONSTRAINT migrations_state_check CHECK ((state = ANY (ARRAY['running'::text, 'paused'::text, 'moved'::text, 'finishing'::text, 'rolling-back'::text, 'finished'::text, 'rolled-back'::text]))),
+    CONSTRAINT migrations_total_check CHECK ((total >= 0))
+)
+WITH (fillfactor='50');
 CREATE TABLE keytrustee.organisations (
     uuid uuid NOT NULL,
     name keytrustee.short_name NOT NULL,
@@ -158,6 +205,8 @@ CREATE TABLE keytrustee.revisions (
     kind text,
     created_at timestamp with time zone NOT NULL,
     stored bytea NOT NULL,
+    canary keytrustee.fingerprint,
+    sealed_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT revisions_check CHECK (((sealing = 'hsm'::text) = (hsm_key_id IS NOT NULL))),
     CONSTRAINT revisions_content_bytes_check CHECK ((content_bytes >= 0)),
     CONSTRAINT revisions_revision_check CHECK ((revision >= 1)),
@@ -207,6 +256,8 @@ ALTER TABLE ONLY keytrustee.deposit_readers
     ADD CONSTRAINT deposit_readers_pkey PRIMARY KEY (reader, deposit);
 ALTER TABLE ONLY keytrustee.deposits
     ADD CONSTRAINT deposits_pkey PRIMARY KEY (uuid);
+ALTER TABLE ONLY keytrustee.former_revisions
+    ADD CONSTRAINT former_revisions_pkey PRIMARY KEY (uuid);
 ALTER TABLE ONLY keytrustee.groups
     ADD CONSTRAINT groups_organisation_name_key UNIQUE (organisation, name);
 ALTER TABLE ONLY keytrustee.groups
@@ -215,6 +266,10 @@ ALTER TABLE ONLY keytrustee.hsm_key_counts
     ADD CONSTRAINT hsm_key_counts_pkey PRIMARY KEY (subject, minute_at);
 ALTER TABLE ONLY keytrustee.joins
     ADD CONSTRAINT joins_pkey PRIMARY KEY (singleton);
+ALTER TABLE ONLY keytrustee.migration_faults
+    ADD CONSTRAINT migration_faults_pkey PRIMARY KEY (migration, revision_uuid);
+ALTER TABLE ONLY keytrustee.migrations
+    ADD CONSTRAINT migrations_pkey PRIMARY KEY (uuid);
 ALTER TABLE ONLY keytrustee.organisations
     ADD CONSTRAINT organisations_name_key UNIQUE (name);
 ALTER TABLE ONLY keytrustee.organisations
@@ -244,8 +299,11 @@ CREATE INDEX deposits_by_handle ON keytrustee.deposits USING btree (handle);
 CREATE INDEX deposits_by_organisation ON keytrustee.deposits USING btree (organisation, handle);
 CREATE UNIQUE INDEX deposits_owner_handle ON keytrustee.deposits USING btree (owner, handle) WHERE (state <> 'purged'::text);
 CREATE INDEX deposits_purging ON keytrustee.deposits USING btree (uuid) WHERE (state = 'purging'::text);
+CREATE INDEX former_revisions_by_deposit ON keytrustee.former_revisions USING btree (deposit);
+CREATE INDEX former_revisions_by_hsm_key ON keytrustee.former_revisions USING btree (hsm_key_id) WHERE (hsm_key_id IS NOT NULL);
 CREATE INDEX groups_by_member ON keytrustee.groups USING gin (members);
 CREATE INDEX hsm_key_counts_by_minute ON keytrustee.hsm_key_counts USING btree (minute_at);
+CREATE INDEX migrations_by_start ON keytrustee.migrations USING btree (started_at);
 CREATE INDEX requests_by_creation ON keytrustee.requests USING btree (created_at);
 CREATE INDEX retrieval_requests_by_deposit ON keytrustee.retrieval_requests USING btree (deposit);
 CREATE INDEX retrieval_requests_by_expiry ON keytrustee.retrieval_requests USING btree (organisation, expires_at);
@@ -257,8 +315,16 @@ ALTER TABLE ONLY keytrustee.deposit_readers
     ADD CONSTRAINT deposit_readers_deposit_fkey FOREIGN KEY (deposit) REFERENCES keytrustee.deposits(uuid);
 ALTER TABLE ONLY keytrustee.deposits
     ADD CONSTRAINT deposits_owner_organisation_fkey FOREIGN KEY (owner, organisation) REFERENCES keytrustee.clients(uuid, organisation);
+ALTER TABLE ONLY keytrustee.former_revisions
+    ADD CONSTRAINT former_revisions_deposit_fkey FOREIGN KEY (deposit) REFERENCES keytrustee.deposits(uuid);
+ALTER TABLE ONLY keytrustee.former_revisions
+    ADD CONSTRAINT former_revisions_uuid_fkey FOREIGN KEY (uuid) REFERENCES keytrustee.revisions(uuid);
 ALTER TABLE ONLY keytrustee.groups
     ADD CONSTRAINT groups_organisation_fkey FOREIGN KEY (organisation) REFERENCES keytrustee.organisations(uuid);
+ALTER TABLE ONLY keytrustee.migration_faults
+    ADD CONSTRAINT migration_faults_migration_fkey FOREIGN KEY (migration) REFERENCES keytrustee.migrations(uuid);
+ALTER TABLE ONLY keytrustee.migration_faults
+    ADD CONSTRAINT migration_faults_revision_uuid_fkey FOREIGN KEY (revision_uuid) REFERENCES keytrustee.revisions(uuid);
 ALTER TABLE ONLY keytrustee.pending_puts
     ADD CONSTRAINT pending_puts_client_organisation_fkey FOREIGN KEY (client, organisation) REFERENCES keytrustee.clients(uuid, organisation);
 ALTER TABLE ONLY keytrustee.retrieval_counts

@@ -2,8 +2,11 @@ import type { Handle, Uuid } from '@keyhsm/core'
 import type {
   Client,
   Deposit,
+  FormGrants,
   Group,
   Join,
+  MigrationFault,
+  MigrationProgress,
   Organisation,
   PendingPut,
   RequestResult,
@@ -11,15 +14,24 @@ import type {
   RetrievalRequest,
   Revision,
   Revocation,
+  StoredForm,
   Transaction,
   Usage,
   Verdict,
 } from '../store.js'
 import { insertClient, updateClient } from './clients.js'
-import { appendRevision, type DepositBefore, insertDeposit, updateDeposit } from './deposits.js'
+import {
+  appendRevision,
+  type DepositBefore,
+  insertDeposit,
+  renameDeposit,
+  updateDeposit,
+} from './deposits.js'
 import { saveReaders } from './deposit-readers.js'
 import { deleteGroup, saveGroup } from './groups.js'
-import { saveJoin } from './joins.js'
+import { deleteJoin, saveJoin } from './joins.js'
+import { deleteMigrationFaults, saveMigration, saveMigrationFault } from './migration-progress.js'
+import { deleteFormer, swapForm, swapFormBack } from './moves.js'
 import {
   deleteOrganisation,
   insertOrganisation,
@@ -191,6 +203,38 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
 
   async saveJoin(join: Join): Promise<void> {
     this.sendUnchecked(saveJoin(this.queries, join))
+  }
+
+  async deleteJoin(): Promise<void> {
+    this.sendUnchecked(deleteJoin(this.queries))
+  }
+
+  async saveMigration(progress: MigrationProgress): Promise<void> {
+    this.sendUnchecked(saveMigration(this.queries, progress))
+  }
+
+  swapForm(before: Revision, next: StoredForm, grants: FormGrants) {
+    return swapForm(this.queries, before, next, grants)
+  }
+
+  swapBack(revision: Uuid) {
+    return swapFormBack(this.queries, revision)
+  }
+
+  async deleteFormer(revisions: readonly Uuid[]): Promise<void> {
+    this.sendUnchecked(deleteFormer(this.queries, revisions))
+  }
+
+  async saveMigrationFault(fault: MigrationFault): Promise<void> {
+    this.sendUnchecked(saveMigrationFault(this.queries, fault))
+  }
+
+  async deleteMigrationFaults(migration: Uuid): Promise<void> {
+    this.sendUnchecked(deleteMigrationFaults(this.queries, migration))
+  }
+
+  async renameDeposit(deposit: Deposit): Promise<void> {
+    this.sendUnchecked(renameDeposit(this.queries, deposit))
   }
 
   override async readUsage(

@@ -3,6 +3,7 @@ import { purges } from './0002-purges.js'
 import { policies } from './0003-policies.js'
 import { trustees } from './0004-trustees.js'
 import { organisations } from './0005-organisations.js'
+import { migrationTables } from './0006-migrations.js'
 import type { Migration } from './migration.js'
 
 export type { Migration } from './migration.js'
@@ -14,4 +15,5 @@ export const migrations: readonly Migration[] = [
   policies,
   trustees,
   organisations,
+  migrationTables,
 ]

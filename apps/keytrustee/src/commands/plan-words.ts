@@ -1,0 +1,26 @@
+import { type Io, printFields, printTable } from '@keyhsm/command-line'
+import type { planMigrationRoute, ReplyOf } from '@keyhsm/protocol'
+
+type Plan = ReplyOf<typeof planMigrationRoute>
+
+/** A dry run for people: counts, room in the HSM, what is in the way, warnings. */
+export function printPlan(plan: Plan, io: Io): void {
+  const { source, target, deposits, revisions, contentBytes, hsmKeys, capacity, fits } = plan
+  printFields(
+    {
+      from: source,
+      to: target,
+      deposits,
+      revisions,
+      'content bytes': contentBytes,
+      'HSM keys needed': hsmKeys,
+      'HSM keys there': `${capacity.used} of ${capacity.limit ?? 'an unknown number'}`,
+      room: fits ? 'enough' : 'NOT ENOUGH',
+      'cannot be moved': plan.offending,
+    },
+    io,
+  )
+  if (plan.offenders.length > 0)
+    printTable(plan.offenders, ['handle', 'reason', 'suggestion', 'deposit'], io)
+  for (const warning of plan.warnings) io.words(`warning: ${warning}`)
+}

@@ -1,0 +1,231 @@
+/** Some revisions at once: intents → new forms → one commit that swaps them in → outcomes. */
+import {
+  DomainError,
+  type ErrorCode,
+  newUuid,
+  reached,
+  toDomainError,
+  type Uuid,
+} from '@keyhsm/core'
+import type { AuditEntry } from '@keyhsm/service'
+import { outcomeOf } from '../audited.js'
+import { formerGrant, keyOf } from '../deposits/sealed-keys.js'
+import { discardMoved } from './discard-moved.js'
+import {
+  CommitUnknown,
+  type MigrationProgress,
+  type ToMove,
+  type Transaction,
+} from '../store/store.js'
+import type { Trustee } from '../trustee.js'
+import type { MigrationOrder } from './migration-order.js'
+import { type Moved, moveRevision, type MoveWays } from './move-revision.js'
+
+export interface BatchDesk {
+  readonly trustee: Pick<Trustee, 'store' | 'grants' | 'audit' | 'clock'>
+  readonly ways: MoveWays
+}
+
+/** What became of one revision. */
+interface Fate extends ToMove {
+  readonly moved?: Moved
+  /** Why not. */
+  readonly error?: DomainError
+  swapped?: boolean
+}
+
+/** Calls of one batch that run at once; Key HSM's queue is for everybody. */
+const concurrentMoves = 16
+
+/** What is true of the deposit and will not change by waiting. */
+const ofTheDeposit: ReadonlySet<ErrorCode> = new Set([
+  'ERR_IRRETRIEVABLE',
+  'ERR_INTEGRITY',
+  'ERR_NOT_ALLOWED',
+  'ERR_TOO_LARGE',
+  'ERR_NOT_JOINED',
+])
+
+/**
+ * Moves a batch, of which everything that could be moved is committed when it resolves or throws.
+ * @returns the progress after it
+ * @throws what keeps deposits from being moved now; those that it stopped are found again
+ */
+export async function moveBatch(
+  desk: BatchDesk,
+  order: Pick<MigrationOrder, 'uuid' | 'to' | 'startedBy' | 'sealedBefore'>,
+  batch: readonly ToMove[],
+  progress: MigrationProgress,
+): Promise<MigrationProgress> {
+  const requestId = newUuid()
+  await appendAll(
+    desk,
+    order,
+    requestId,
+    batch.map((one) => ({ ...one, event: 'intent' }) as const),
+  )
+  reached('migrate:intent-audited')
+  const fates = await moveAll(desk, order, requestId, batch)
+  reached('migrate:resealed')
+  const after = await commit(desk, order, fates, progress).catch(async (error: unknown) => {
+    const unknown = error instanceof CommitUnknown
+    // After an unknown commit the rows may need these keys: they are left to prune.
+    if (!unknown)
+      await discardMoved(
+        desk.ways,
+        requestId,
+        fates.flatMap(({ moved }) => moved ?? []),
+      )
+    const failed = batch.map((one) => ({ ...one, error: toDomainError(error) }))
+    await appendOutcomes(desk, order, requestId, failed).catch(() => undefined)
+    throw error
+  })
+  reached('migrate:swapped')
+  const overtaken = fates.flatMap(({ moved, swapped }) => (moved && !swapped ? [moved] : []))
+  await discardMoved(desk.ways, requestId, overtaken)
+  await appendOutcomes(desk, order, requestId, fates)
+  reached('migrate:outcome-audited')
+  const trouble = fates.find(({ error }) => error && !ofTheDeposit.has(error.code))?.error
+  if (trouble) throw trouble
+  return after
+}
+
+async function moveAll(
+  { trustee: { grants }, ways }: BatchDesk,
+  { to, sealedBefore }: Pick<MigrationOrder, 'to' | 'sealedBefore'>,
+  requestId: Uuid,
+  batch: readonly ToMove[],
+): Promise<readonly Fate[]> {
+  const waiting = [...batch.entries()]
+  const fates: Fate[] = []
+  let troubled: DomainError | undefined
+  const worker = async (): Promise<void> => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      const [index, one] = next
+      const { deposit, revision } = one
+      const ours =
+        grants.believesDeposit(deposit) &&
+        revision.uuid === grants.revisionUuid(deposit.uuid, revision.revision)
+      if (!ours) fates[index] = { ...one, error: notOurs() }
+      else if (troubled) fates[index] = { ...one, error: troubled }
+      else {
+        const move = { ...one, requestId, to, otherKey: sealedBefore !== undefined }
+        fates[index] = await moveRevision(ways, move).then(
+          (moved) => ({ ...one, moved }),
+          (thrown: unknown) => {
+            const error = toDomainError(thrown)
+            if (!ofTheDeposit.has(error.code)) troubled = error
+            return { ...one, error }
+          },
+        )
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: concurrentMoves }, worker))
+  return fates
+}
+
+function commit(
+  { trustee: { store, clock, grants } }: BatchDesk,
+  order: Pick<MigrationOrder, 'uuid'>,
+  fates: readonly Fate[],
+  progress: MigrationProgress,
+): Promise<MigrationProgress> {
+  const sealedAt = clock.now()
+  return store.withTransaction(async (transaction) => {
+    await Promise.all(
+      fates.map(async (fate) => {
+        if (fate.moved) {
+          const { newKey: _, ...form } = fate.moved
+          const { revision } = fate
+          // The key that the sealed bytes name, under which they were just opened, and not the column beside them.
+          const held = { ...keyOf(revision), uuid: revision.uuid, canary: revision.canary }
+          const macs = {
+            before: formerGrant(grants, held),
+            next: formerGrant(grants, { ...form, uuid: revision.uuid }),
+          }
+          fate.swapped = await transaction.swapForm(revision, { ...form, sealedAt }, macs)
+        } else if (fate.error && ofTheDeposit.has(fate.error.code))
+          await saveFault(transaction, order.uuid, fate, fate.error.code)
+      }),
+    )
+    const after = progressAfter(progress, fates, sealedAt)
+    await transaction.saveMigration(after)
+    return after
+  })
+}
+
+function progressAfter(
+  progress: MigrationProgress,
+  fates: readonly Fate[],
+  updatedAt: Date,
+): MigrationProgress {
+  const swapped = fates.filter((fate) => fate.swapped).length
+  const tried = fates.filter(({ moved }) => moved).length
+  const waits = fates.some(({ error }) => error && !ofTheDeposit.has(error.code))
+  const last = fates.at(-1)?.revision
+  const cursor = last && { deposit: last.deposit, revision: last.revision }
+  return {
+    ...progress,
+    updatedAt,
+    moved: progress.moved + swapped,
+    overtaken: progress.overtaken + tried - swapped,
+    note: undefined,
+    // A batch that was stopped in its midst is looked at again from its begin.
+    cursor: waits ? progress.cursor : (cursor ?? progress.cursor),
+  }
+}
+
+function saveFault(
+  transaction: Transaction,
+  migration: Uuid,
+  { deposit, revision }: ToMove,
+  code: string,
+): Promise<void> {
+  const { uuid: revisionUuid, revision: number } = revision
+  const of = { deposit: deposit.uuid, handle: deposit.handle, revision: number }
+  return transaction.saveMigrationFault({ migration, revisionUuid, ...of, code })
+}
+
+function appendOutcomes(
+  desk: BatchDesk,
+  order: Pick<MigrationOrder, 'uuid' | 'startedBy'>,
+  requestId: Uuid,
+  fates: readonly Fate[],
+): Promise<void> {
+  const entries = fates.map((fate) => ({ ...fate, event: 'outcome' as const, ...verdictOf(fate) }))
+  return appendAll(desk, order, requestId, entries)
+}
+
+function verdictOf({ moved, error, swapped }: Fate): Pick<AuditEntry, 'outcome' | 'reason'> {
+  if (error) return { outcome: outcomeOf(error), reason: error.code }
+  if (moved && !swapped) return { outcome: 'refused', reason: 'changed meanwhile' }
+  return { outcome: 'done' }
+}
+
+async function appendAll(
+  { trustee: { audit } }: BatchDesk,
+  { uuid: migration, startedBy: actor }: Pick<MigrationOrder, 'uuid' | 'startedBy'>,
+  requestId: Uuid,
+  entries: readonly (ToMove & Pick<AuditEntry, 'event' | 'outcome' | 'reason'>)[],
+): Promise<void> {
+  await Promise.all(
+    entries.map(({ deposit, revision, event, outcome, reason }) => {
+      const { organisation, uuid, handle } = deposit
+      const of = { organisation, deposit: uuid, handle, revision: revision.revision }
+      return audit.append({
+        event,
+        operation: 'migrate',
+        requestId,
+        actor,
+        subject: { migration, ...of },
+        ...(outcome === undefined ? {} : { outcome }),
+        ...(reason === undefined ? {} : { reason }),
+      })
+    }),
+  )
+}
+
+function notOurs(): DomainError {
+  return new DomainError('ERR_INTEGRITY', 'the row is not as this server wrote it')
+}

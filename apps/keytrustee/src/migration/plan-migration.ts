@@ -1,0 +1,260 @@
+/** What a migration would do, and what is in its way; nothing is changed. */
+import type { KeyHsmClient, PartitionDescription } from '@keyhsm/client'
+import { DomainError, type Fingerprint, invalidInput } from '@keyhsm/core'
+import type { BodyOf, planMigrationRoute, ReplyOf } from '@keyhsm/protocol'
+import { pinsOf } from '../sealing/follow-certificate.js'
+import type { Joined } from '../sealing/join-file.js'
+import { notJoined } from '../sealing/sealing-state.js'
+import type { Deposit, FormPattern, RevisionMeta } from '../store/store.js'
+import type { Trustee } from '../trustee.js'
+import { isAllowedName, suggestName } from './names.js'
+import type { MigrationDesk } from './migration-desk.js'
+import { type Form, type MigrationOrder, selectionOf } from './migration-order.js'
+
+export type MigrationWish = BodyOf<typeof planMigrationRoute>
+export type MigrationPlan = ReplyOf<typeof planMigrationRoute>
+export type Offender = MigrationPlan['offenders'][number]
+
+/** What of an order a plan settles. */
+export type PlannedOrder = Pick<MigrationOrder, 'from' | 'to' | 'sealedBefore'>
+
+export interface Planned {
+  readonly order: PlannedOrder
+  readonly plan: MigrationPlan
+}
+
+/** Offenders shown; all are counted. */
+const offendersShown = 100
+const pageSize = 1000
+const dayMs = 86400_000
+
+/**
+ * @throws ERR_NOT_JOINED; ERR_INVALID_INPUT for a backend that Key HSM has not, or a wish that moves nothing anywhere; the
+ * HSM's own
+ */
+export async function planMigration(
+  desk: Pick<MigrationDesk, 'trustee' | 'link'>,
+  wish: MigrationWish,
+): Promise<Planned> {
+  const link = desk.link.current()
+  if (!link) throw notJoined()
+  const partition = await link.calls.describe(undefined, pinsOf(link.joined))
+  const now = desk.trustee.clock.now()
+  const order = toOrder(wish, { joined: link.joined, partition, now })
+  const target = await describeTarget(link.calls, order.to, partition)
+  return { order, plan: await makePlan(desk.trustee, order, target) }
+}
+
+/** The plan of a server that is not joined yet, and would be to this partition. */
+export async function planJoining(
+  trustee: Trustee,
+  partition: PartitionDescription,
+): Promise<Planned> {
+  const { domain } = partition
+  const canary = partition.canary as Fingerprint
+  const order: PlannedOrder = {
+    from: { sealing: 'pass-through' },
+    to: { sealing: 'hsm', canary, domain },
+  }
+  return { order, plan: await makePlan(trustee, order, partition) }
+}
+
+/** In words, for people: `partition ca12… scope service`. */
+export function describeForm(
+  form: FormPattern,
+  { backends }: Pick<PartitionDescription, 'backends'> = { backends: [] },
+): string {
+  if (form.sealing === 'pass-through') return 'pass-through'
+  const { canary, scope, kind } = form
+  const name = backends.find((backend) => backend.canary === canary)?.name ?? canary?.slice(0, 12)
+  return [
+    name === undefined ? 'hsm' : `hsm ${name}`,
+    ...(scope === undefined ? [] : [`scope ${scope}`]),
+    ...(kind === undefined ? [] : [`kind ${kind}`]),
+  ].join(' ')
+}
+
+function toOrder(
+  wish: MigrationWish,
+  o: { readonly joined: Joined; readonly partition: PartitionDescription; readonly now: Date },
+): PlannedOrder {
+  const { from, to, reseal, olderThanDays = 0 } = wish
+  const here = o.joined.passThrough ? undefined : nameOf(o.joined.canary, o.partition)
+  const target = toForm(to ?? here, wish, o.partition)
+  const source = from === undefined ? ({ sealing: 'hsm' } as const) : toSource(from, o.partition)
+  if (reseal) {
+    const sealedBefore = new Date(o.now.getTime() - olderThanDays * dayMs)
+    return { from: source, to: target, sealedBefore }
+  }
+  requireMove(wish, source, target)
+  return { from: source, to: target }
+}
+
+function requireMove({ to, scope, kind }: MigrationWish, source: FormPattern, target: Form): void {
+  const nothing = to === undefined && scope === undefined && kind === undefined
+  if (nothing || (source.sealing === 'pass-through' && target.sealing === 'pass-through'))
+    throw invalidInput('to', 'must be another place than from, or scope or kind must be given')
+}
+
+function toForm(
+  name: string | undefined,
+  { scope, kind }: MigrationWish,
+  partition: PartitionDescription,
+): Form {
+  if (name === 'pass-through') {
+    if (scope === undefined && kind === undefined) return { sealing: 'pass-through' }
+    throw invalidInput('scope', 'and kind are of HSM keys: out of the HSM there are none')
+  }
+  const { canary, domain } = findBackend('to', name ?? '', partition)
+  return {
+    sealing: 'hsm',
+    canary: canary as Fingerprint,
+    domain,
+    ...(scope === undefined ? {} : { scope }),
+    ...(kind === undefined ? {} : { kind }),
+  }
+}
+
+function toSource(name: string, partition: PartitionDescription): FormPattern {
+  if (name === 'pass-through') return { sealing: 'pass-through' }
+  return { sealing: 'hsm', canary: findBackend('from', name, partition).canary as Fingerprint }
+}
+
+function findBackend(field: string, name: string, { backends }: PartitionDescription) {
+  const found = backends.find((backend) => backend.name === name)
+  if (found?.canary !== undefined && found.domain !== undefined)
+    return { canary: found.canary, domain: found.domain }
+  const names = backends.map((backend) => backend.name).join(', ')
+  throw invalidInput(field, `must be pass-through or a connected backend of Key HSM: ${names}`)
+}
+
+function nameOf(canary: Fingerprint, { backends }: PartitionDescription): string | undefined {
+  return backends.find((backend) => backend.canary === canary)?.name
+}
+
+async function describeTarget(
+  calls: Pick<KeyHsmClient, 'describe'>,
+  to: Form,
+  partition: PartitionDescription,
+): Promise<PartitionDescription> {
+  if (to.sealing === 'pass-through' || to.canary === partition.canary) return partition
+  const name = nameOf(to.canary, partition)
+  return calls.describe(undefined, [], name)
+}
+
+async function makePlan(
+  trustee: Trustee,
+  order: PlannedOrder,
+  target: PartitionDescription,
+): Promise<MigrationPlan> {
+  // No migration has this uuid: what failed in another is tried again.
+  const { unfailedIn: _, ...selection } = selectionOf({ ...order } as MigrationOrder)
+  const counts = await trustee.store.countToMove(selection)
+  const { offenders, offending } = await findOffenders(trustee, order)
+  const scope = order.to.sealing === 'hsm' ? (order.to.scope ?? target.scope) : undefined
+  const hsmKeys = scope === 'deposit' ? counts.revisions : Number(scope !== undefined)
+  const { used, limit } = target.capacity
+  const fits = limit === undefined || used + hsmKeys <= limit
+  return {
+    source: describeForm(order.from, target),
+    target: describeForm(order.to, target),
+    ...counts,
+    hsmKeys,
+    capacity: target.capacity,
+    fits,
+    offending,
+    offenders,
+    warnings: warningsOf(order, counts.revisions, scope),
+  }
+}
+
+async function findOffenders(
+  trustee: Trustee,
+  order: PlannedOrder,
+): Promise<{ readonly offenders: Offender[]; readonly offending: number }> {
+  const offenders: Offender[] = []
+  let offending = 0
+  let after: Deposit['handle'] | undefined
+  do {
+    const page = await trustee.store.listDeposits({
+      limit: pageSize,
+      ...(after === undefined ? {} : { after }),
+    })
+    for (const deposit of page.deposits) {
+      const why = findOffence(trustee, order, deposit)
+      if (why === undefined) continue
+      offending += 1
+      if (offenders.length < offendersShown) offenders.push(toOffender(deposit, why))
+    }
+    after = page.next
+  } while (after !== undefined)
+  return { offenders, offending }
+}
+
+function findOffence(
+  { grants }: Trustee,
+  { to, from }: PlannedOrder,
+  deposit: Deposit & { readonly latest: RevisionMeta },
+): string | undefined {
+  if (deposit.state !== 'active' && deposit.state !== 'disabled') return undefined
+  if (!grants.believesDeposit(deposit)) return 'its row is not as this server wrote it'
+  if (to.sealing === 'pass-through' && deposit.policy?.trustees)
+    return 'its trustees must approve whoever opens it'
+  if (from.sealing === 'pass-through' && !isAllowedName(deposit.handle))
+    return 'its name may have letters, digits, hyphens, periods and underscores, and begin with a letter or digit'
+  return undefined
+}
+
+function toOffender({ uuid, handle, owner }: Deposit, reason: string): Offender {
+  const suggestion = isAllowedName(handle) ? undefined : suggestName(handle)
+  return {
+    deposit: uuid,
+    handle,
+    owner,
+    reason,
+    ...(suggestion === undefined ? {} : { suggestion }),
+  }
+}
+
+function warningsOf(
+  { to, sealedBefore }: PlannedOrder,
+  revisions: number,
+  scope: string | undefined,
+): string[] {
+  if (revisions === 0) return []
+  if (to.sealing === 'pass-through')
+    return [
+      'deposits out of the HSM are protected by their clients’ sealing alone',
+      'backups of the database made from now on open without any HSM; older ones only with HSM keys that finish revokes',
+    ]
+  return [
+    'once it is finished, older backups of the database open only where their HSM keys are left: those of scope deposit are revoked',
+    ...(scope === 'deposit' || sealedBefore
+      ? []
+      : ['purging a deposit of a shared scope leaves copies in older backups that still open']),
+  ]
+}
+
+/** @throws ERR_CONFLICT when the plan cannot be carried out, with what is in its way */
+export function requireFeasible({ offending, offenders, fits, hsmKeys, capacity }: MigrationPlan) {
+  if (offending > 0)
+    throw new DomainError(
+      'ERR_CONFLICT',
+      `${offending} deposits cannot be moved: nothing was changed`,
+      {
+        hints: offenders
+          .slice(0, 20)
+          .map(({ handle, deposit, reason }) => `${handle} (${deposit}): ${reason}`),
+      },
+    )
+  if (!fits)
+    throw new DomainError(
+      'ERR_HSM_FULL',
+      `${hsmKeys} HSM keys are needed, ${capacity.used} of ${capacity.limit ?? 'any number'} are there: nothing was changed`,
+      {
+        hints: [
+          'scope organisation or service needs one HSM key for many deposits: --scope service',
+        ],
+      },
+    )
+}

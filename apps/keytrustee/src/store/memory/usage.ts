@@ -1,0 +1,32 @@
+/** What quotas count, on the rows in memory. */
+import type { Uuid } from '@keyhsm/core'
+import type { Reader, Usage } from '../store.js'
+import type { Tables } from './tables.js'
+
+const minuteMs = 60_000
+
+export function readUsage(
+  tables: Tables,
+  of: Parameters<Reader['readUsage']>[0],
+  since: Date,
+): Usage {
+  const { deposits, pendingPuts, hsmKeyCounts } = tables
+  const counted = (row: { readonly client: Uuid; readonly organisation: Uuid }) =>
+    'client' in of ? row.client === of.client : row.organisation === of.organisation
+  const active = [...deposits.values()].filter(
+    ({ state, owner: client, organisation }) =>
+      state === 'active' && counted({ client, organisation }),
+  )
+  const coming = [...pendingPuts.values()].filter((put) => put.revision === 1 && counted(put))
+  const from = toMinute(since)
+  const keys = hsmKeyCounts.filter((row) => row.minuteAt >= from && counted(row))
+  return {
+    deposits: active.length + coming.length,
+    hsmKeys: keys.reduce((sum, { count }) => sum + count, 0),
+  }
+}
+
+/** Start of the minute, in ms since the epoch: HSM keys are counted by minute. */
+export function toMinute(instant: Date): number {
+  return Math.floor(instant.getTime() / minuteMs) * minuteMs
+}

@@ -1,0 +1,204 @@
+/** Revisions chosen for a migration, and their exchange against another form. */
+import { createHash } from 'node:crypto'
+import type {
+  Cursor,
+  FormerRevision,
+  FormGrants,
+  FormPattern,
+  MoveCounts,
+  Revision,
+  Selection,
+  StoredForm,
+  ToMove,
+} from '../store.js'
+import type { Fingerprint, HsmKeyId, Uuid } from '@keyhsm/core'
+import { columns, toDeposit } from './deposits.js'
+import { change, type Columns, findAll, findOne, type Queries, type Value } from './queries.js'
+import { joinedColumns, toRevision } from './revisions.js'
+
+const form = [
+  'sealing',
+  'hsm_key_id',
+  'hsm_key_label',
+  'scope',
+  'kind',
+  'canary',
+  'sealed_at',
+  'stored',
+]
+const formColumns = form.join(', ')
+const nobodyPurges = `deposits.state in ('active', 'disabled')`
+
+/** `$at`: sealing, canary, scope, kind; null fits all. */
+function fits(at: number): string {
+  return `(revisions.sealing = $${at} and ($${at + 1}::text is null or revisions.canary = $${at + 1})
+    and ($${at + 2}::text is null or revisions.scope = $${at + 2})
+    and ($${at + 3}::text is null or revisions.kind = $${at + 3}))`
+}
+
+/** Values: those of {@link selectionValues}. */
+const chosen = `revisions join deposits on deposits.uuid = revisions.deposit
+  where ${nobodyPurges} and ${fits(1)}
+    and case when $9::timestamptz is null then not ${fits(5)} else revisions.sealed_at < $9 end
+    and ($10::uuid is null or not exists (
+      select from migration_faults where migration = $10 and revision_uuid = revisions.uuid))`
+
+const count = {
+  name: 'moves_count',
+  text: `select count(distinct revisions.deposit) as deposits, count(*) as revisions,
+    coalesce(sum(content_bytes), 0)::text as content_bytes from ${chosen}`,
+}
+/** The first row always comes, however large it is. */
+const list = {
+  name: 'moves_list',
+  text: `select ${columns}, ${joinedColumns} from (
+      select * from (
+        select revisions.uuid as chosen,
+          sum(content_bytes) over (order by revisions.deposit, revisions.revision) - content_bytes as before
+        from ${chosen} and (revisions.deposit, revisions.revision) > ($11::uuid, $12::integer)
+        order by revisions.deposit, revisions.revision limit $13
+      ) as counted where before <= $14
+    ) as page
+    join revisions on revisions.uuid = page.chosen
+    join deposits on deposits.uuid = revisions.deposit
+    order by revisions.deposit, revisions.revision`,
+}
+/** The deposit is locked against a purge, which lists the keys to revoke after its own change of it. */
+const swap = {
+  name: 'moves_swap',
+  text: `with present as (
+      select revisions.* from revisions join deposits on deposits.uuid = revisions.deposit
+      where revisions.uuid = $1 and ${nobodyPurges} and revisions.sealing = $2
+        and revisions.hsm_key_id is not distinct from $3 and sha256(revisions.stored) = $4
+      for update of revisions for share of deposits
+    ), kept as (
+      insert into former_revisions (uuid, deposit, revision, grant_mac, other_grant_mac, ${formColumns})
+      select uuid, deposit, revision, $13, $14, ${formColumns} from present
+    )
+    update revisions set sealing = $5, hsm_key_id = $6, hsm_key_label = $7, scope = $8, kind = $9,
+      canary = $10, sealed_at = $11, stored = $12
+    from present where revisions.uuid = present.uuid`,
+}
+const swapBack = {
+  name: 'moves_swap_back',
+  text: `with present as (
+      select revisions.* from revisions join deposits on deposits.uuid = revisions.deposit
+      where revisions.uuid = $1 and ${nobodyPurges}
+      for update of revisions for share of deposits
+    ), before as (
+      select former_revisions.* from former_revisions join present using (uuid) where not swapped_back
+      for update of former_revisions
+    ), exchanged as (
+      update former_revisions set (${formColumns}) = (select ${formColumns} from present),
+        grant_mac = before.other_grant_mac, other_grant_mac = before.grant_mac, swapped_back = true
+      from before where former_revisions.uuid = before.uuid
+    )
+    update revisions set (${formColumns}) = (select ${formColumns} from before)
+    from before where revisions.uuid = before.uuid`,
+}
+
+const formerColumns = `former_revisions.uuid, former_revisions.deposit, former_revisions.revision,
+  hsm_key_id, hsm_key_label, scope, canary, former_revisions.grant_mac, swapped_back::text`
+const formerOf = {
+  name: 'former_of_deposit',
+  text: `select ${formerColumns} from former_revisions where deposit = $1 order by revision`,
+}
+const formerAny = {
+  name: 'former_any',
+  text: `select ${formerColumns} from former_revisions order by uuid limit $1`,
+}
+const formerSwappable = {
+  name: 'former_swappable',
+  text: `select ${formerColumns} from former_revisions
+    join deposits on deposits.uuid = former_revisions.deposit
+    where not swapped_back and ${nobodyPurges} order by former_revisions.uuid limit $1`,
+}
+const deleteSome = {
+  name: 'former_delete',
+  text: 'delete from former_revisions where uuid = any($1::uuid[])',
+}
+
+const firstUuid = '00000000-0000-0000-0000-000000000000'
+
+export async function countToMove(queries: Queries, selection: Selection): Promise<MoveCounts> {
+  const found = await findOne(queries, count, selectionValues(selection), (row) => ({
+    deposits: row.count('deposits'),
+    revisions: row.count('revisions'),
+    contentBytes: row.count('content_bytes'),
+  }))
+  return found ?? { deposits: 0, revisions: 0, contentBytes: 0 }
+}
+
+export function listToMove(
+  queries: Queries,
+  selection: Selection,
+  o: { readonly after?: Cursor; readonly limit: number; readonly maxBytes: number },
+): Promise<readonly ToMove[]> {
+  const { deposit, revision } = o.after ?? { deposit: firstUuid, revision: 0 }
+  const values = [...selectionValues(selection), deposit, revision, o.limit, o.maxBytes]
+  return findAll(queries, list, values, (row) => ({
+    deposit: toDeposit(row),
+    revision: toRevision(row),
+  }))
+}
+
+export async function swapForm(
+  queries: Queries,
+  before: Revision,
+  next: StoredForm,
+  grants: FormGrants,
+): Promise<boolean> {
+  const hash = createHash('sha256').update(before.stored).digest()
+  const expected = [before.uuid, before.sealing, before.hsmKeyId ?? null, hash]
+  const { hsmKeyId, hsmKeyLabel, scope, kind, canary } = next
+  const key = [hsmKeyId, hsmKeyLabel, scope, kind, canary].map((value) => value ?? null)
+  const values = [
+    ...expected,
+    next.sealing,
+    ...key,
+    next.sealedAt,
+    next.stored,
+    grants.before,
+    grants.next,
+  ]
+  return (await change(queries, swap, values)) === 1
+}
+
+export async function swapFormBack(queries: Queries, revision: Uuid): Promise<boolean> {
+  return (await change(queries, swapBack, [revision])) === 1
+}
+
+export function listFormer(
+  queries: Queries,
+  filter: { readonly deposit: Uuid } | { readonly swappable: boolean; readonly limit: number },
+): Promise<readonly FormerRevision[]> {
+  if ('deposit' in filter) return findAll(queries, formerOf, [filter.deposit], toFormer)
+  const statement = filter.swappable ? formerSwappable : formerAny
+  return findAll(queries, statement, [filter.limit], toFormer)
+}
+
+export async function deleteFormer(queries: Queries, revisions: readonly Uuid[]): Promise<void> {
+  await change(queries, deleteSome, [revisions])
+}
+
+function selectionValues({ from, to, sealedBefore, unfailedIn }: Selection): readonly Value[] {
+  return [...patternValues(from), ...patternValues(to), sealedBefore ?? null, unfailedIn ?? null]
+}
+
+function patternValues({ sealing, canary, scope, kind }: FormPattern): readonly Value[] {
+  return [sealing, canary ?? null, scope ?? null, kind ?? null]
+}
+
+function toFormer(row: Columns): FormerRevision {
+  return {
+    uuid: row.uuid('uuid'),
+    deposit: row.uuid('deposit'),
+    revision: row.integer('revision'),
+    hsmKeyId: row.optionalText('hsm_key_id') as HsmKeyId | undefined,
+    hsmKeyLabel: row.optionalText('hsm_key_label'),
+    scope: row.optionalWord('scope', ['deposit', 'organisation', 'service']),
+    canary: row.optionalText('canary') as Fingerprint | undefined,
+    grant: row.text('grant_mac'),
+    swappedBack: row.text('swapped_back') === 'true',
+  }
+}

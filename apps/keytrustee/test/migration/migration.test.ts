@@ -1,0 +1,271 @@
+import { copyFile, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { TrusteeClient } from '@keyhsm/client'
+import { newUuid, type Uuid } from '@keyhsm/core'
+import {
+  joinRoute,
+  leaveRoute,
+  listHsmKeyUsesRoute,
+  listMigrationsRoute,
+  orderMigrationRoute,
+  planJoinRoute,
+  planMigrationRoute,
+  startMigrationRoute,
+  statusRoute,
+} from '@keyhsm/protocol'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { initialise } from '../../src/initialise.js'
+import { type Paths, pathsIn } from '../../src/paths.js'
+import { openMemoryStore } from '../../src/store/memory-store.js'
+import type { Store } from '../../src/store/store.js'
+import { type RealKeyHsm, startKeyHsm } from '../support/real-key-hsm.js'
+import {
+  addTestOrganisation,
+  enrolTestClient,
+  makeHome,
+  type RunningServer,
+  startIn,
+} from '../support/running-server.js'
+
+const patienceMs = 120_000
+const settings = ['keytrustee.sealing=pass-through']
+
+let keyHsm: RealKeyHsm
+let trusted: Paths
+beforeAll(async () => {
+  keyHsm = await startKeyHsm()
+  trusted = pathsIn(await mkdtemp(join(tmpdir(), 'kt-trusted-')))
+  await initialise(trusted, { externalAddresses: [] })
+  await keyHsm.trust(trusted.keyHsmClientCertificate)
+}, patienceMs)
+afterAll(async () => {
+  await keyHsm.remove()
+  await rm(trusted.root, { recursive: true, force: true })
+}, patienceMs)
+
+interface Site {
+  readonly at: RunningServer
+  readonly store: Store
+  readonly paths: Paths
+  readonly client: TrusteeClient
+}
+
+/** A pass-through server with one client; every site has the same pair for Key HSM, and so the same realm. */
+async function openSite(): Promise<Site> {
+  const store = openMemoryStore()
+  const paths = await makeHome(settings)
+  for (const name of ['keyHsmClientCertificate', 'keyHsmClientKey'] as const)
+    await copyFile(trusted[name], paths[name])
+  const at = await startIn(paths, { store })
+  const { auth } = await addTestOrganisation(at)
+  const { client } = await enrolTestClient(at, { organisation: 'PROD', auth })
+  return { at, store, paths, client }
+}
+
+function joinBody(more: object = {}) {
+  return { url: keyHsm.url, serverCertificate: keyHsm.certificate, ...more }
+}
+
+async function fill({ client }: Site, handles: readonly string[]): Promise<void> {
+  for (const handle of handles) await client.put({ handle, content: Buffer.from(`of ${handle}`) })
+}
+
+async function expectContent({ client }: Site, handles: readonly string[]): Promise<void> {
+  for (const handle of handles)
+    expect((await client.get(handle)).content.toString()).toBe(`of ${handle}`)
+}
+
+async function reaches(at: RunningServer, state: string) {
+  for (let left = 1000; left > 0; left -= 1) {
+    const [newest] = (await at.admin(listMigrationsRoute)).migrations
+    if (newest?.state === state) return newest
+    await pause(20)
+  }
+  return expect.fail(`never ${state}: ${JSON.stringify(await at.admin(listMigrationsRoute))}`)
+}
+
+async function keysOf({ at }: Site): Promise<readonly string[]> {
+  const { keys } = await at.admin(listHsmKeyUsesRoute)
+  return keys.filter(({ uses }) => uses.length > 0).map(({ id }) => id)
+}
+
+function act(at: RunningServer, what: 'pause' | 'resume' | 'finish' | 'rollback') {
+  return at.admin(orderMigrationRoute, { body: { requestId: newUuid(), act: what } })
+}
+
+function migrate(at: RunningServer, wish: object) {
+  return at.admin(startMigrationRoute, { body: { requestId: newUuid(), ...wish } })
+}
+
+const refusal = (code: string) => ({ code })
+
+describe('moving deposits', { timeout: patienceMs }, () => {
+  test('into the HSM with joining, between scopes with a way back, out of it again, and parting', async () => {
+    const site = await openSite()
+    const { at, store, client, paths } = site
+    const handles = ['a', 'b', 'c', 'd']
+    await fill(site, handles)
+    await client.put({ handle: 'a', content: Buffer.from('of a') })
+    await client.remove('d')
+
+    await expect(at.admin(joinRoute, { body: joinBody() })).rejects.toMatchObject({
+      code: 'ERR_CONFLICT',
+      message: expect.stringContaining('3 active deposits') as string,
+    })
+    const { plan } = await at.admin(planJoinRoute, { body: joinBody() })
+    expect(plan).toMatchObject({ deposits: 4, revisions: 5, hsmKeys: 5, fits: true, offending: 0 })
+    expect(await store.findJoin()).toBeUndefined()
+
+    const joined = await at.admin(joinRoute, { body: joinBody({ migrate: true }) })
+    expect(joined.migration).toMatchObject({ total: 5, source: 'pass-through' })
+    expect(await reaches(at, 'finished')).toMatchObject({ moved: 5, failed: 0, overtaken: 0 })
+    await expect(stat(paths.migration)).rejects.toMatchObject({ code: 'ENOENT' })
+    await expectContent(site, ['a', 'b', 'c'])
+    await client.undelete('d')
+    await expectContent(site, handles)
+    const inside = { from: { sealing: 'pass-through' }, to: { sealing: 'hsm' } } as const
+    expect((await store.countToMove(inside)).revisions).toBe(0)
+    expect(await store.listFormer({ swappable: false, limit: 9 })).toEqual([])
+    const owned = await keysOf(site)
+    expect(owned).toHaveLength(5)
+
+    const wish = { scope: 'service', kind: 'aes-256' } as const
+    expect(await at.admin(planMigrationRoute, { body: wish })).toMatchObject({ hsmKeys: 1 })
+    await migrate(at, wish)
+    await expect(migrate(at, wish)).rejects.toMatchObject(refusal('ERR_CONFLICT'))
+    expect(await reaches(at, 'moved')).toMatchObject({
+      moved: 5,
+      target: expect.stringContaining('scope service kind aes-256') as string,
+    })
+    await expectContent(site, handles)
+    // Both forms are needed until one is dropped; what is put now goes to the new one at once.
+    await client.put({ handle: 'e', content: Buffer.from('of e') })
+    expect(await keysOf(site)).toHaveLength(6)
+    await act(at, 'rollback')
+    await reaches(at, 'rolled-back')
+    await expectContent(site, [...handles, 'e'])
+    expect((await keysOf(site)).filter((key) => owned.includes(key))).toHaveLength(5)
+
+    await migrate(at, wish)
+    await reaches(at, 'moved')
+    await act(at, 'finish')
+    await reaches(at, 'finished')
+    await expectContent(site, [...handles, 'e'])
+    expect(await keysOf(site)).toHaveLength(1)
+
+    const out = { to: 'pass-through' }
+    await expect(migrate(at, out)).rejects.toMatchObject(refusal('ERR_NOT_ALLOWED'))
+    await expect(at.admin(leaveRoute, { body: { requestId: newUuid() } })).rejects.toMatchObject(
+      refusal('ERR_CONFLICT'),
+    )
+    await migrate(at, { ...out, understood: true, finish: true })
+    await reaches(at, 'finished')
+    await fill(site, ['f'])
+    expect((await client.get('f')).deposit.sealing).toBe('pass-through')
+    expect(await at.admin(leaveRoute, { body: { requestId: newUuid() } })).toEqual({
+      sealing: 'pass-through',
+    })
+    await expect(stat(paths.join)).rejects.toMatchObject({ code: 'ENOENT' })
+    await at.server.stop(1_000)
+    const later = await startIn(paths, { store })
+    expect(await later.admin(statusRoute)).toMatchObject({ healthy: true, sealing: 'pass-through' })
+    const lines = (await later.auditLines()).filter(({ event }) => event === 'outcome')
+    const done = new Set(lines.map(({ operation, outcome }) => `${operation} ${outcome}`))
+    for (const expected of [
+      'migrate-start done',
+      'migrate done',
+      'migrate-drop revoked',
+      'leave done',
+    ])
+      expect(done).toContain(expected)
+  })
+
+  test('goes on after a restart, waits for a Key HSM that is away, and serves meanwhile', async () => {
+    const site = await openSite()
+    const handles = Array.from({ length: 12 }, (_, index) => `handle-${index}`)
+    await fill(site, handles)
+    await site.at.admin(joinRoute, { body: joinBody() }).catch(() => undefined)
+    const body = joinBody({ migrate: true, keepFormer: true })
+    await site.at.admin(joinRoute, { body })
+    await act(site.at, 'pause')
+    const at = await reaches(site.at, 'paused')
+    expect(at.moved).toBeLessThanOrEqual(12)
+    await expectContent(site, handles)
+    await keyHsm.stop()
+    await act(site.at, 'resume')
+    await pause(300)
+    await site.at.server.stop(1_000)
+    await keyHsm.start()
+    const again = await startIn(site.paths, { store: site.store })
+    expect(await reaches(again, 'moved')).toMatchObject({ total: 12, failed: 0 })
+    expect((await again.admin(statusRoute)).migration).toContain('moved: 12 of 12')
+    expect((await stat(site.paths.migration)).mode & 0o777).toBe(0o600)
+    // The way back into what they were.
+    await act(again, 'rollback')
+    await reaches(again, 'rolled-back')
+    const rest = { from: { sealing: 'hsm' }, to: { sealing: 'pass-through' } } as const
+    expect((await site.store.countToMove(rest)).revisions).toBe(0)
+  })
+
+  test('a purge covers what a deposit is and what it was; a lost race leaves no key', async () => {
+    const site = await openSite()
+    const { at, client, store } = site
+    await at.admin(joinRoute, { body: joinBody() })
+    await fill(site, ['gone', 'kept'])
+    const before = await keysOf(site)
+    await migrate(at, { reseal: true })
+    await reaches(at, 'moved')
+    expect(await keysOf(site)).toHaveLength(4)
+    const uuid = (await client.get('gone')).deposit.uuid as Uuid
+    const purged = await client.purge('gone')
+    expect(purged).toMatchObject({ revokedKeys: 2, sharedRevisions: 0 })
+    expect(await store.listFormer({ deposit: uuid })).toEqual([])
+    await act(at, 'finish')
+    await reaches(at, 'finished')
+    const after = await keysOf(site)
+    expect(after).toHaveLength(1)
+    expect(before).not.toContain(after[0])
+    await expectContent(site, ['kept'])
+  })
+
+  test('what cannot be opened stays where it is and is named', async () => {
+    const site = await openSite()
+    const { at, client } = site
+    await at.admin(joinRoute, { body: joinBody() })
+    await fill(site, ['lost', 'kept'])
+    const { keys } = await at.admin(listHsmKeyUsesRoute)
+    const lost = keys.find(({ uses }) => uses.some(({ handle }) => handle === 'lost'))
+    await keyHsm.command('keys', 'revoke', lost?.id ?? '', '--yes')
+    await migrate(at, { scope: 'service', finish: true })
+    expect(await reaches(at, 'moved')).toMatchObject({
+      moved: 1,
+      failed: 1,
+      note: '1 revisions could not be moved',
+    })
+    expect((await at.admin(listMigrationsRoute)).failures).toMatchObject([
+      { handle: 'lost', revision: 1, code: 'ERR_IRRETRIEVABLE' },
+    ])
+    await act(at, 'finish')
+    await reaches(at, 'finished')
+    await expectContent(site, ['kept'])
+    await expect(client.get('lost')).rejects.toMatchObject(refusal('ERR_IRRETRIEVABLE'))
+  })
+
+  test('refuses plainly: not joined, unknown places, nothing to do, nothing under way', async () => {
+    const { at, paths } = await openSite()
+    await expect(migrate(at, { scope: 'service' })).rejects.toMatchObject(refusal('ERR_NOT_JOINED'))
+    await expect(at.admin(leaveRoute, { body: { requestId: newUuid() } })).rejects.toMatchObject(
+      refusal('ERR_NOT_JOINED'),
+    )
+    await expect(act(at, 'finish')).rejects.toMatchObject(refusal('ERR_NOT_FOUND'))
+    await at.admin(joinRoute, { body: joinBody() })
+    for (const wish of [{}, { to: 'nowhere' }, { from: 'nowhere', scope: 'service' }])
+      await expect(migrate(at, wish)).rejects.toMatchObject(refusal('ERR_INVALID_INPUT'))
+    await expect(migrate(at, { to: 'pass-through', scope: 'service' })).rejects.toMatchObject(
+      refusal('ERR_INVALID_INPUT'),
+    )
+    await expect(readFile(paths.migration)).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+})

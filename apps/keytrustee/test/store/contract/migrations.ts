@@ -1,0 +1,213 @@
+import { newUuid } from '@keyhsm/core'
+import { beforeEach, describe, expect, it } from 'vitest'
+import type {
+  Client,
+  Deposit,
+  MigrationProgress,
+  Revision,
+  Selection,
+  Store,
+  StoredForm,
+  Transaction,
+} from '../../../src/store/store.js'
+import {
+  enrol,
+  fingerprintOf,
+  minutesAfter,
+  newHsmKeyId,
+  noon,
+  putDeposit,
+  revisionRow,
+} from '../../support/rows.js'
+
+export function progressRow(some: Partial<MigrationProgress> = {}): MigrationProgress {
+  return {
+    uuid: newUuid(),
+    state: 'running',
+    source: 'pass-through',
+    target: 'hsm',
+    startedBy: 'admin',
+    startedAt: noon,
+    updatedAt: noon,
+    endedAt: undefined,
+    total: 3,
+    moved: 0,
+    overtaken: 0,
+    cursor: undefined,
+    note: undefined,
+    ...some,
+  }
+}
+
+export function describeMigrations(current: () => Store): void {
+  const write = <Result>(work: (t: Transaction) => Promise<Result>) =>
+    current().withTransaction(work)
+
+  describe('migrations', () => {
+    // A partition of this test alone: other rows of the store are of no interest to it.
+    let canary: ReturnType<typeof fingerprintOf>
+    let client: Client
+    beforeEach(async () => {
+      canary = fingerprintOf(newUuid())
+      client = (await enrol(current())).client
+    })
+
+    async function put(some: Partial<Revision> = {}, state: Partial<Deposit> = {}) {
+      const { deposit, revision } = await putDeposit(current(), client, state)
+      const next = { ...deposit, revision: 2 }
+      const second = revisionRow(next, { canary, ...some })
+      if (deposit.state === 'active') await write((t) => t.appendRevision(next, second))
+      return { deposit: next, first: revision, second }
+    }
+
+    const selection = (some: Partial<Selection> = {}): Selection => ({
+      from: { sealing: 'hsm', canary },
+      to: { sealing: 'hsm', canary: fingerprintOf('elsewhere') },
+      ...some,
+    })
+    const macs = { before: 'of before', next: 'of next' }
+    const page = { limit: 10, maxBytes: 1e6 }
+    const moved = (o: Partial<StoredForm> = {}): StoredForm => ({
+      sealing: 'hsm',
+      stored: Buffer.from('new form'),
+      hsmKeyId: newHsmKeyId(),
+      hsmKeyLabel: 'a-aaaa-bbbb-2026-03-04',
+      scope: 'deposit',
+      kind: 'rsa-2048',
+      canary: fingerprintOf('elsewhere'),
+      sealedAt: minutesAfter(noon, 5),
+      ...o,
+    })
+
+    it('choose what is in one form and not in another, page by page in the order of keys', async () => {
+      const rows = [await put(), await put(), await put()].map(({ second }) => second)
+      const inOrder = [...rows].sort((a, b) => (a.deposit < b.deposit ? -1 : 1))
+      const counts = await current().countToMove(selection())
+      expect(counts).toEqual({ deposits: 3, revisions: 3, contentBytes: 18 })
+      const first = await current().listToMove(selection(), { ...page, limit: 2 })
+      expect(first.map(({ revision }) => revision)).toEqual(inOrder.slice(0, 2))
+      const after = { deposit: inOrder[1]?.deposit ?? newUuid(), revision: 2 }
+      const rest = await current().listToMove(selection(), { ...page, after })
+      expect(rest.map(({ revision }) => revision.uuid)).toEqual([inOrder[2]?.uuid])
+      expect(rest[0]?.deposit).toMatchObject({ uuid: inOrder[2]?.deposit, revision: 2 })
+      // However few bytes are asked for, the first one comes.
+      expect(await current().listToMove(selection(), { ...page, maxBytes: 0 })).toHaveLength(1)
+      expect(await current().listToMove(selection(), { ...page, maxBytes: 6 })).toHaveLength(2)
+    })
+
+    it('choose by scope, kind and age', async () => {
+      await put({ scope: 'service', kind: 'aes-256', sealedAt: minutesAfter(noon, 9) })
+      await put({ scope: 'deposit', kind: 'ec-p256' })
+      const count = async (some: Partial<Selection>) =>
+        (await current().countToMove(selection(some))).revisions
+      const here = { sealing: 'hsm', canary } as const
+      expect(await count({ to: here })).toBe(0)
+      expect(await count({ to: { ...here, scope: 'service' } })).toBe(1)
+      expect(await count({ to: { ...here, kind: 'ec-p256' } })).toBe(1)
+      expect(await count({ to: here, sealedBefore: minutesAfter(noon, 1) })).toBe(1)
+      expect(await count({ to: here, sealedBefore: minutesAfter(noon, 10) })).toBe(2)
+    })
+
+    it('exchange a form and keep the former, which counts as a use of its key; back again, once', async () => {
+      const { second: before } = await put()
+      const next = moved()
+      expect(await write((t) => t.swapForm(before, next, macs))).toBe(true)
+      const now = await current().findRevision(before.deposit, 2)
+      expect(now).toEqual({ ...before, ...next })
+      expect((await current().countToMove(selection())).revisions).toBe(0)
+      const [former] = await current().listFormer({ deposit: before.deposit })
+      const { hsmKeyId, hsmKeyLabel, scope, uuid, deposit } = before
+      const meta = { uuid, deposit, revision: 2, hsmKeyId, hsmKeyLabel, scope, canary }
+      expect(former).toEqual({ ...meta, grant: 'of before', swappedBack: false })
+      for (const key of [before.hsmKeyId, next.hsmKeyId])
+        if (key) expect((await current().findHsmKeyUses([key])).get(key)).toHaveLength(1)
+
+      expect(await write((t) => t.swapBack(uuid))).toBe(true)
+      expect(await current().findRevision(deposit, 2)).toEqual(before)
+      const [after] = await current().listFormer({ deposit })
+      expect(after).toMatchObject({
+        hsmKeyId: next.hsmKeyId,
+        grant: 'of next',
+        swappedBack: true,
+      })
+      expect(await write((t) => t.swapBack(uuid))).toBe(false)
+      await write((t) => t.deleteFormer([uuid]))
+      expect(await current().listFormer({ deposit })).toEqual([])
+    })
+
+    it('exchange nothing that has changed, or that is about to be purged', async () => {
+      const { deposit, second: before } = await put()
+      const swap = (row: Revision) => write((t) => t.swapForm(row, moved(), macs))
+      expect(await swap({ ...before, stored: Buffer.from('other') })).toBe(false)
+      expect(await swap({ ...before, hsmKeyId: newHsmKeyId() })).toBe(false)
+      expect(await swap({ ...before, sealing: 'pass-through' })).toBe(false)
+      expect(await current().listFormer({ deposit: deposit.uuid })).toEqual([])
+      expect(await swap(before)).toBe(true)
+      await write((t) => t.updateDeposit({ ...deposit, state: 'purging' }))
+      const now = await current().findRevision(deposit.uuid, 2)
+      expect(now && (await swap(now))).toBe(false)
+      expect(await write((t) => t.swapBack(before.uuid))).toBe(false)
+      const swappable = await current().listFormer({ swappable: true, limit: 1000 })
+      expect(swappable.map(({ uuid }) => uuid)).not.toContain(before.uuid)
+      expect((await current().countToMove(selection())).revisions).toBe(0)
+      // The end of the purge forgets the former form with the bytes.
+      await write((t) => t.dropStored(deposit.uuid))
+      expect(await current().listFormer({ deposit: deposit.uuid })).toEqual([])
+    })
+
+    it('move what is disabled, which can be undeleted', async () => {
+      const { deposit, second } = await put()
+      await write((t) => t.updateDeposit({ ...deposit, state: 'disabled' }))
+      expect(await write((t) => t.swapForm(second, moved(), macs))).toBe(true)
+    })
+
+    it('remember their progress, and what they could not move', async () => {
+      const row = progressRow()
+      await write((t) => t.saveMigration(row))
+      const { second } = await put()
+      const { deposit, revision } = second
+      const later = { ...row, state: 'moved', moved: 2, overtaken: 1, note: 'n' } as const
+      const cursor = { deposit, revision }
+      const changed = { ...later, cursor, updatedAt: minutesAfter(noon, 1), endedAt: noon }
+      await write((t) => t.saveMigration({ ...changed, startedBy: 'somebody else' }))
+      expect(await current().findMigration(row.uuid)).toEqual(changed)
+      expect(await current().listMigrations(100)).toContainEqual(changed)
+      const fault = {
+        migration: row.uuid,
+        revisionUuid: second.uuid,
+        deposit,
+        handle: 'a' as never,
+        revision,
+        code: 'ERR_IRRETRIEVABLE',
+      }
+      await write((t) => t.saveMigrationFault(fault))
+      await write((t) => t.saveMigrationFault(fault))
+      expect(await current().listMigrationFaults(row.uuid, 9)).toEqual([fault])
+      expect(await current().countMigrationFaults(row.uuid)).toBe(1)
+      expect((await current().countToMove(selection())).revisions).toBe(1)
+      const unfailed = selection({ unfailedIn: row.uuid })
+      expect((await current().countToMove(unfailed)).revisions).toBe(0)
+      await write((t) => t.deleteMigrationFaults(row.uuid))
+      expect((await current().countToMove(unfailed)).revisions).toBe(1)
+    })
+
+    it('rename a deposit, but not onto another one of its owner', async () => {
+      const [one, two] = [await put(), await put()]
+      const grant = fingerprintOf('new grant')
+      const handle = `renamed-${newUuid()}` as never
+      await write((t) => t.renameDeposit({ ...one.deposit, handle, grant }))
+      const found = await current().findDeposit({ owner: client.uuid, handle })
+      expect(found).toMatchObject({ uuid: one.deposit.uuid, grant })
+      await expect(
+        write((t) => t.renameDeposit({ ...two.deposit, handle, grant })),
+      ).rejects.toMatchObject({ code: 'ERR_ALREADY_EXISTS' })
+    })
+
+    it('end a join', async () => {
+      const join = { url: 'https://h', realm: 'r', canary, domain: 'd', joinedAt: noon }
+      await write((t) => t.saveJoin(join))
+      await write((t) => t.deleteJoin())
+      expect(await current().findJoin()).toBeUndefined()
+    })
+  })
+}
