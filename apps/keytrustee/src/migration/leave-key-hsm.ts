@@ -22,9 +22,7 @@ export function leaveKeyHsm(
     if (!join && !joined)
       throw new DomainError('ERR_NOT_JOINED', 'this server is not joined to a Key HSM')
     if (joined && !joined.passThrough)
-      throw new DomainError('ERR_CONFLICT', 'new deposits go into the HSM: nothing was changed', {
-        hints: [moveOut],
-      })
+      throw new DomainError('ERR_CONFLICT', `new deposits go into the HSM: ${moveOut}`)
     await queue.settled()
     await requireNoneSealed(desk)
     const { url, canary } = joined ?? join ?? { url: '', canary: '' }
@@ -45,7 +43,6 @@ async function requireNoneSealed({ trustee: { store } }: MigrationDesk): Promise
   if (deposits + purging === 0) return
   throw new DomainError(
     'ERR_CONFLICT',
-    `${deposits} deposits are sealed and ${purging} are being purged in the HSM: nothing was changed`,
-    { hints: [moveOut] },
+    `${deposits} deposits are sealed and ${purging} are being purged in the HSM: ${moveOut}`,
   )
 }

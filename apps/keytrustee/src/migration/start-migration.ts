@@ -108,9 +108,6 @@ async function requireWay(
   if (!understood)
     throw new DomainError(
       'ERR_NOT_ALLOWED',
-      'out of the HSM nothing is destroyed by revoking a key',
-      {
-        hints: ['say so: --i-understand'],
-      },
+      'out of the HSM nothing is destroyed by revoking a key: say --i-understand',
     )
 }
