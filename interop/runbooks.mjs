@@ -64,7 +64,7 @@ const breakages = {
     await stack.run("faketime '-20 years' keyhsm cert renew --now")
   },
   8: (stack) => {
-    stack.shell.env.SECOND = join(stack.home, 'second')
+    stack.shell.env.SECOND = secondHome(stack)
   },
   9: () => undefined,
 }
@@ -85,6 +85,7 @@ await runMain(async () => {
     await stack.run(`echo ${stack.secret} | keytrustee put kept -`)
     for (const runbook of runbooks) cases.push(await run(stack, runbook))
   } finally {
+    await stack.run(`keyhsm --home ${secondHome(stack)} stop`, { exit: 'any', quiet: true })
     await stack.stop({ quiet: true })
     stack.disks?.unmount()
   }
@@ -92,6 +93,11 @@ await runMain(async () => {
   if (leak) cases.push({ name: 'secrets', status: 'failed', why: leak })
   return report(cases, values.report)
 })
+
+/** Where the Key HSM of another node lives: it is stopped besides, whatever became of its runbook. */
+function secondHome({ home }) {
+  return join(home, 'second')
+}
 
 /** Sections with a number, each the lines of its blocks in order. */
 function readRunbooks() {
