@@ -116,14 +116,14 @@ async function run(stack, { number, title, lines }) {
   const name = `docs/operations/outage.md ${title}`
   if (number === '6' && !stack.disks)
     return say({ name, status: 'skipped', why: 'small disks need the right to mount' })
-  let mend = () => {}
+  let mend
   const mendOnce = async () => {
     const now = mend
-    mend = () => {}
-    await now()
+    mend = undefined
+    await now?.()
   }
   try {
-    mend = (await breakages[number](stack)) ?? mend
+    mend = await breakages[number](stack)
     await runLines(stack, lines, { '<!-- mend -->': mendOnce })
     const served = await stack.run('keytrustee get kept', { quiet: true })
     if (served.stdout.trim() !== stack.secret.toString()) throw new Error('other bytes came back')

@@ -68,11 +68,11 @@ async function storeDeposits({ concurrency, forMs }) {
 async function seed(total) {
   const began = Date.now()
   const [owner] = await store.listClients({ limit: 1 })
-  let left = total - (await store.countDeposits())
-  while (left > 0) {
-    const rounds = Array.from({ length: transactions }, () => {
+  const missing = total - (await store.countDeposits())
+  for (let done = 0; done < missing; done += transactions * perTransaction) {
+    const rounds = Array.from({ length: transactions }, (_, index) => {
+      const left = missing - done - index * perTransaction
       const count = Math.min(perTransaction, Math.max(0, left))
-      left -= count
       return store.withTransaction((transaction) =>
         Promise.all(Array.from({ length: count }, () => insertOne(transaction, owner))),
       )

@@ -27,20 +27,29 @@ export async function runLines(stack, lines, directives = {}) {
     const fail = (what) => {
       throw new LineFailed(`line ${index + 1}: ${line}\n${what}`)
     }
-    const [, mark, text] = /^(\$|!\[\d+\]|>>|>|<) (.+)$/.exec(line) ?? []
     if (Object.hasOwn(directives, line)) await directives[line](stack)
-    else if (mark === '>>') last = await repeat(stack, last, text, fail)
-    else if (mark === '>' && !matches(last.output, text)) fail(`not in the output:\n${last.output}`)
-    else if (mark === '<' && matches(last.output, text)) fail(`in the output:\n${last.output}`)
-    else if (mark === '$' || mark?.startsWith('!')) {
-      const expected = Number(/\d+/.exec(mark) ?? 0)
-      const { exit, output } = await runCommand(stack, text)
-      const waits = lines[index + 1]?.startsWith('>> ')
-      if (exit !== expected && !waits) fail(`exit ${exit}, expected ${expected}\n${output}`)
-      last = { command: text, output }
-    } else if (mark === undefined && line !== '' && !line.startsWith('#'))
-      fail('not a line of a script')
+    else
+      last = await runLine(stack, line, { last, fail, waits: lines[index + 1]?.startsWith('>> ') })
   }
+}
+
+/** What the last command said after this line. */
+async function runLine(stack, line, { last, fail, waits }) {
+  const [, mark, text] = /^(\$|!\[\d+\]|>>|>|<) (.+)$/.exec(line) ?? []
+  if (mark === '>>') return await repeat(stack, last, text, fail)
+  if (mark === '>' || mark === '<') {
+    if (matches(last.output, text) !== (mark === '>'))
+      fail(`${mark === '>' ? 'not ' : ''}in the output:\n${last.output}`)
+    return last
+  }
+  if (mark === undefined) {
+    if (line !== '' && !line.startsWith('#')) fail('not a line of a script')
+    return last
+  }
+  const expected = Number(/\d+/.exec(mark) ?? 0)
+  const { exit, output } = await runCommand(stack, text)
+  if (exit !== expected && !waits) fail(`exit ${exit}, expected ${expected}\n${output}`)
+  return { command: text, output }
 }
 
 async function repeat(stack, { command }, text, fail) {

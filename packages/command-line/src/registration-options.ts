@@ -6,6 +6,26 @@ import type { Input, Io, Option } from './records.js'
 
 const maxSecretBytes = 4096
 
+/** What shows that a client may register. */
+const proofOptions: readonly Option[] = [
+  {
+    flag: 'auth-file',
+    value: 'F',
+    describe: "file with the organisation's auth secret, - for standard input",
+    file: true,
+    secret: true,
+    maxBytes: maxSecretBytes,
+  },
+  {
+    flag: 'code-file',
+    value: 'F',
+    describe: 'file with the code of `ktadmin client reenrol`, for a client that lost its keys',
+    file: true,
+    secret: true,
+    maxBytes: maxSecretBytes,
+  },
+]
+
 /** What a command that registers takes, its own options aside. */
 export function registrationOptions(o: {
   /** @throws ERR_INVALID_INPUT naming `--server`. */
@@ -26,22 +46,7 @@ export function registrationOptions(o: {
       describe: 'name of the organisation',
       check: (text) => parseShortName(text, '--org'),
     },
-    {
-      flag: 'auth-file',
-      value: 'F',
-      describe: "file with the organisation's auth secret, - for standard input",
-      file: true,
-      secret: true,
-      maxBytes: maxSecretBytes,
-    },
-    {
-      flag: 'code-file',
-      value: 'F',
-      describe: 'file with the code of `ktadmin client reenrol`, for a client that lost its keys',
-      file: true,
-      secret: true,
-      maxBytes: maxSecretBytes,
-    },
+    ...proofOptions,
     {
       flag: 'server-fingerprint',
       value: 'F',

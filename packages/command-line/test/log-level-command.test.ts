@@ -32,11 +32,11 @@ describe('log-level', () => {
     expect(() => run('debug', { for: 'soon' })).toThrow('--for must be a duration')
   })
 
-  it('says until when', () => {
+  it('says until when', async () => {
     const said: string[] = []
     const io = { words: (line: string) => void said.push(line) } as unknown as Io
-    command.print?.({ level: 'debug', until: '2026-01-01T00:00:00.000Z' } as never, io)
-    command.print?.({ level: 'info' } as never, io)
+    await command.print?.({ level: 'debug', until: '2026-01-01T00:00:00.000Z' } as never, io)
+    await command.print?.({ level: 'info' } as never, io)
     expect(said).toEqual(['the level is debug until 2026-01-01T00:00:00.000Z', 'the level is info'])
   })
 })

@@ -42,9 +42,9 @@ export async function changeClientState(trustee: Trustee, order: ClientOrder): P
   const { uuid, organisation, name } = client
   const subjects = [{ client: uuid, organisation, name }]
   return audited(trustee.audit, { operation, requestId, actor, subjects }, 'done', () =>
-    changeClient(trustee, client, ({ reenrolment: _, ...before }) => {
+    changeClient(trustee, client, (before) => {
       requireState(before, action)
-      return { ...before, state: to }
+      return { ...before, state: to, reenrolment: undefined }
     }),
   )
 }

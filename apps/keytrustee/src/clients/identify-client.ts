@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto'
 import { newUuid, type Uuid } from '@keyhsm/core'
 import { heldClient } from '../backup/holds.js'
 import { auditRefusal } from '../audited.js'
+import type { Client } from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
 import type { ClientAuthority } from './client-authority.js'
 
@@ -21,7 +22,7 @@ export async function identifyClient(
   const client = await store.findClient({ uuid: claim.uuid })
   if (!client) return undefined
   if (!grants.believesClient(client)) return refuseRow(trustee, client.uuid, 'client')
-  if (client.state !== 'active' || client.keyFingerprint !== claim.keyFingerprint) return undefined
+  if (!isCurrent(client, claim)) return undefined
   const organisation = await store.findOrganisation({ uuid: client.organisation })
   if (!organisation) return undefined
   if (!grants.believesOrganisation(organisation))
@@ -29,6 +30,13 @@ export async function identifyClient(
   if (organisation.state !== 'active') return undefined
   if (trustee.holds.client(client.uuid)) throw heldClient()
   return { client, organisation }
+}
+
+function isCurrent(
+  { state, keyFingerprint }: Client,
+  claim: Pick<Client, 'keyFingerprint'>,
+): boolean {
+  return state === 'active' && keyFingerprint === claim.keyFingerprint
 }
 
 async function refuseRow(

@@ -58,9 +58,7 @@ export async function reenrolClient(
   const { request, peer, requestId } = enrolment
   const { organisationRef, clientName: name, code = '' } = request
   const organisation = await findUsable(trustee, organisationRef, requestId)
-  const found =
-    organisation && (await trustee.store.findClient({ organisation: organisation.uuid, name }))
-  const client = found && trustee.grants.believesClient(found) ? found : undefined
+  const client = organisation && (await findNamed(trustee, organisation, name))
   if (organisation && client && isRepetition(client, enrolment)) return { organisation, client }
   const right = await attempts.attempt({ peer, organisation: organisationRef }, async () => {
     const fits = await verifyAuthSecret(code, client?.reenrolment?.hash)
@@ -72,6 +70,16 @@ export async function reenrolClient(
   const operation = { operation: 'reenrol', requestId, actor: peer, subjects }
   await auditRefusal(trustee.audit, operation, 'refused', 'code')
   throw notAccepted()
+}
+
+/** The client of that name, when its row is ours. */
+async function findNamed(
+  { store, grants }: Trustee,
+  { uuid: organisation }: Organisation,
+  name: Enrolment['request']['clientName'],
+): Promise<Client | undefined> {
+  const client = await store.findClient({ organisation, name })
+  return client && grants.believesClient(client) ? client : undefined
 }
 
 /** The answer to the request that used the code was lost: the same keys ask again. */

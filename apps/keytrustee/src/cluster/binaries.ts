@@ -80,9 +80,14 @@ function isComplete(directory: string): boolean {
   return ['initdb', 'postgres'].every((name) => isExecutable(join(directory, name)))
 }
 
+/** PATH may name folders that only another user may enter: what is in them is not there for us. */
 function isExecutable(file: string): boolean {
-  const stat = statSync(file, { throwIfNoEntry: false })
-  return stat?.isFile() === true && (stat.mode & 0o111) !== 0
+  try {
+    const stat = statSync(file)
+    return stat.isFile() && (stat.mode & 0o111) !== 0
+  } catch {
+    return false
+  }
 }
 
 function listDirectory(directory: string): string[] {

@@ -151,24 +151,35 @@ export function listOrganisations(input: Input): Promise<readonly ShownOrganisat
 }
 
 async function setAuth(input: Input, chosen: string | undefined): Promise<ShownOnce> {
-  const [none, open] = [optionGiven(input, 'none'), optionGiven(input, 'open')]
-  const [expires, uses] = [optionText(input, 'expires'), optionText(input, 'uses')]
-  if ((none || open) && chosen !== undefined)
-    throw invalidInput(none ? '--none' : '--open', 'cannot be combined with a secret')
-  if (none && open) throw invalidInput('--none', 'cannot be combined with --open')
-  if (none && (expires !== undefined || uses !== undefined))
-    throw invalidInput('--none', 'cannot be combined with --expires or --uses')
-  const auth = none ? '' : chosen
+  requireCombination(input, chosen)
+  const auth = optionGiven(input, 'none') ? '' : chosen
   const reply: ReplyOf<typeof setAuthRoute> = await callServer(input, setAuthRoute, {
     params: { name: nameOf(input) },
     body: {
       ...(auth === undefined ? {} : { auth }),
-      ...(open ? { open } : {}),
-      ...(expires === undefined ? {} : { expiresInMs: parseDuration(expires, '--expires') }),
-      ...(uses === undefined ? {} : { uses: parseUses(uses) }),
+      ...(optionGiven(input, 'open') ? { open: true } : {}),
+      ...boundsOf(input),
     },
   })
   return { ...reply.organisation, ...(reply.auth === undefined ? {} : { authSecret: reply.auth }) }
+}
+
+/** @throws ERR_INVALID_INPUT for options that contradict each other. */
+function requireCombination(input: Input, chosen: string | undefined): void {
+  const [none, open] = [optionGiven(input, 'none'), optionGiven(input, 'open')]
+  if ((none || open) && chosen !== undefined)
+    throw invalidInput(none ? '--none' : '--open', 'cannot be combined with a secret')
+  if (none && open) throw invalidInput('--none', 'cannot be combined with --open')
+  if (none && ['expires', 'uses'].some((flag) => optionText(input, flag) !== undefined))
+    throw invalidInput('--none', 'cannot be combined with --expires or --uses')
+}
+
+function boundsOf(input: Input): { readonly expiresInMs?: number; readonly uses?: number } {
+  const [expires, uses] = [optionText(input, 'expires'), optionText(input, 'uses')]
+  return {
+    ...(expires === undefined ? {} : { expiresInMs: parseDuration(expires, '--expires') }),
+    ...(uses === undefined ? {} : { uses: parseUses(uses) }),
+  }
 }
 
 function parseUses(text: string): number {

@@ -45,7 +45,7 @@ export interface OrganisationChange {
   /** What the audit says besides uuid and name. */
   readonly subject?: Subject
   /** The row as it shall be, from the row as it is at that moment. */
-  change(before: Organisation): OrganisationColumns
+  readonly change: (before: Organisation) => OrganisationColumns
 }
 
 /**

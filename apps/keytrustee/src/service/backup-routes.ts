@@ -18,7 +18,7 @@ import { administratorOf, orderOf } from './identify.js'
 export interface BackupRoutesOptions {
   readonly trustee: Trustee
   /** @throws ERR_NOT_JOINED */
-  link(): ListingLink
+  readonly link: () => ListingLink
   /** File of the last report. */
   readonly hsmBackup: string
 }

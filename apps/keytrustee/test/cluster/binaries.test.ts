@@ -37,6 +37,13 @@ describe('findBinaries', () => {
     expect(() => findBinaries({ ...search(), major: '14' })).toThrow(/PostgreSQL 14, which made/)
   })
 
+  it('passes over what on PATH is no folder that can be looked into', () => {
+    const file = join(root, 'a-file')
+    writeFileSync(file, '')
+    const find = () => findBinaries({ roots: [], path: `${file}:/nonexistent` })
+    expect(find).toThrow(/PostgreSQL is not installed/)
+  })
+
   it('looks on PATH last, and there only for a new cluster', () => {
     const onPath = install(join(root, 'usr', 'bin'))
     const path = `/nonexistent:${onPath}`

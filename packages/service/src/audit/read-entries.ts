@@ -24,12 +24,16 @@ export async function* readAuditEntries(
     for (const [i, { source }] of sources.entries()) {
       const upTo = sources[i + 1]?.header?.head.sequence ?? Number.MAX_SAFE_INTEGER
       for await (const { text } of readLines(source)) {
-        const line = text === undefined ? undefined : parseLine(text)
-        if (line?.type !== 'entry') continue
-        if (line.head.sequence > sequence && line.head.sequence <= upTo) yield line
+        const line = parseEntry(text)
+        if (line && line.head.sequence > sequence && line.head.sequence <= upTo) yield line
       }
     }
   } finally {
     await current?.close()
   }
+}
+
+function parseEntry(text: string | undefined): EntryLine | undefined {
+  const line = text === undefined ? undefined : parseLine(text)
+  return line?.type === 'entry' ? line : undefined
 }
