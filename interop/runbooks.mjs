@@ -26,7 +26,7 @@ const breakages = {
     return () => renameSync(`${tokens}.away`, tokens)
   },
   2: async (stack) => {
-    const next = join(stack.home, 'pin-new')
+    const next = join(stack.home, 'pin.new')
     writeFileSync(next, 'another-PIN', { mode: 0o600 })
     stack.shell.env.NEW_PIN = next
     await stack.run(stack.pkcs11Tool(`--change-pin --new-pin "$(cat ${next})"`))
@@ -90,7 +90,7 @@ await runMain(async () => {
     stack.disks?.unmount()
   }
   const leak = await stack.remove().catch((error) => error.message)
-  if (leak) cases.push({ name: 'secrets', status: 'failed', why: leak })
+  if (leak) cases.push(say({ name: 'secrets', status: 'failed', why: leak }))
   return report(cases, values.report)
 })
 

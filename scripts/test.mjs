@@ -18,11 +18,13 @@ const reports = join(root, 'reports')
 const node = process.execPath
 /** Where stages that need the whole product find it brought up; it holds secrets of the tests, for this user alone. */
 const preparedStack = join(reports, 'stack')
+/** Stages that run beside each other. */
+const runners = 3
 const bin = (name) => join(root, 'node_modules', '.bin', name)
 
 /**
- * In their order. `beside` runs beside another, two at a time, each taken by whoever is free, dear ones first: much of
- * what the product does is waiting (for disks, sockets, timers), so that one alone leaves half of two cores idle. What
+ * In their order. `beside` runs beside another, three at a time, each taken by whoever is free, dear ones first: much of
+ * what the product does is waiting (for disks, sockets, timers), so that two leave a third of two cores idle. What
  * is cheap, and what others need, runs before them and alone; `last` reads their reports.
  */
 const stages = [
@@ -102,7 +104,7 @@ await runMain(async () => {
   const stagesOf = (time) => chosen.filter(({ when }) => when === time)
   await runAll(stagesOf(undefined))
   const beside = stagesOf('beside')
-  await Promise.all([runAll(beside), runAll(beside)])
+  await Promise.all(Array.from({ length: runners }, () => runAll(beside)))
   await runAll(stagesOf('last'))
   rmSync(preparedStack, { recursive: true, force: true })
   console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)

@@ -6,7 +6,7 @@ import { join, relative } from 'node:path'
 const ownPlaces = [
   /^program\//,
   /^tokens\//,
-  /(^|\/)pin(\.so|\.keystore)?$/,
+  /(^|\/)pin(\.so|\.keystore|\.new)?$/,
   /(^|\/)auth$/,
   /(^|\/)content/,
 ]

@@ -54,7 +54,11 @@ export function ask(stack, path, { method = 'GET', body, tls = {}, port } = {}) 
         method,
         rejectUnauthorized: false,
         agent: false,
-        headers: text === undefined ? {} : { 'content-type': 'application/json' },
+        // Kept until the answer is read: a server that closes while a long body comes cuts its own answer off.
+        headers:
+          text === undefined
+            ? {}
+            : { 'content-type': 'application/json', connection: 'keep-alive' },
         ...tls,
       },
       (reply) => {
@@ -63,6 +67,7 @@ export function ask(stack, path, { method = 'GET', body, tls = {}, port } = {}) 
         reply.on('end', () => {
           const raw = Buffer.concat(chunks).toString()
           resolve({ status: reply.statusCode, headers: reply.headers, body: parse(raw), raw })
+          call.destroy()
         })
       },
     )

@@ -117,7 +117,8 @@ describe('stopping and starting', () => {
   it('stops by pid, stays stopped on purpose, and starts again', async () => {
     const { pid } = await status()
     expect(await call('stopCluster')).toBe('stopped')
-    expect(runs(pid as number)).toBe(false)
+    // Its pid file goes a moment before the process.
+    await expect.poll(() => runs(pid as number), { timeout: 5_000 }).toBe(false)
     expect(await status()).toMatchObject({ state: 'stopped', stoppedByOperator: true })
     expect(await call('stopCluster')).toBe('not-running')
     const started = await call('startCluster')
