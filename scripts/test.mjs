@@ -66,7 +66,7 @@ const stages = [
     name: 'types of tests',
     command: [node, join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.tests.json'],
   },
-  { when: 'beside', name: 'crash loop', command: [node, 'interop/crash-loop.mjs', '24'] },
+  { when: 'beside', name: 'crash loop', command: [node, 'interop/crash-loop.mjs', '16'] },
   { when: 'beside', name: 'npm start', command: [node, 'interop/start-stop.mjs'] },
   { when: 'beside', name: 'trustees', command: [node, 'interop/trustees.mjs', '--quiet'] },
   { when: 'beside', name: 'secrets scan', command: [node, 'interop/secrets-scan.mjs'] },
