@@ -254,8 +254,6 @@ export interface Transaction extends Reader {
   deleteFormer(revisions: readonly Uuid[]): Promise<void>
   saveMigrationFault(fault: MigrationFault): Promise<void>
   deleteMigrationFaults(migration: Uuid): Promise<void>
-  /** Changes handle and grant. @throws ERR_ALREADY_EXISTS when the owner has this handle. */
-  renameDeposit(deposit: Deposit): Promise<void>
 }
 
 export interface StoreHealth {

@@ -234,14 +234,6 @@ export class MemoryTransaction extends MemoryReader implements Transaction {
       if (fault.migration === migration) this.tables.migrationFaults.delete(key)
   }
 
-  async renameDeposit({ uuid, handle, grant }: Deposit): Promise<void> {
-    const before = this.tables.deposits.get(uuid)
-    if (!before) return
-    const holder = await this.findDeposit({ owner: before.owner, handle })
-    if (holder && holder.uuid !== uuid) throw taken('deposit')
-    this.tables.deposits.set(uuid, { ...before, handle, grant })
-  }
-
   private requireClient(client: Uuid, organisation: Uuid): void {
     if (this.tables.clients.get(client)?.organisation !== organisation) throw missing()
   }

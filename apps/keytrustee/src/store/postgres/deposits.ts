@@ -95,11 +95,6 @@ const update = {
     )
     select organisation, owner, state from before`,
 }
-const rename = {
-  name: 'deposits_rename',
-  text: `update deposits set handle = $2, grant_mac = $3 where uuid = $1`,
-}
-
 export const states = ['active', 'disabled', 'purging', 'purged'] as const
 
 export function toDeposit(row: Columns): Deposit {
@@ -181,10 +176,6 @@ export function appendRevision(
 ): Promise<DepositBefore> {
   const values = [row.uuid, next.revision, ...changeable(row), ...revisionValues(next)]
   return changeDeposit(queries, append, values)
-}
-
-export async function renameDeposit(queries: Queries, row: Deposit): Promise<void> {
-  await queries.run(rename, [row.uuid, row.handle, row.grant])
 }
 
 /** @throws ERR_CONFLICT */

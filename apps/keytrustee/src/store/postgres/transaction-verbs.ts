@@ -20,13 +20,7 @@ import type {
   Verdict,
 } from '../store.js'
 import { insertClient, updateClient } from './clients.js'
-import {
-  appendRevision,
-  type DepositBefore,
-  insertDeposit,
-  renameDeposit,
-  updateDeposit,
-} from './deposits.js'
+import { appendRevision, type DepositBefore, insertDeposit, updateDeposit } from './deposits.js'
 import { saveReaders } from './deposit-readers.js'
 import { deleteGroup, saveGroup } from './groups.js'
 import { deleteJoin, saveJoin } from './joins.js'
@@ -231,10 +225,6 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
 
   async deleteMigrationFaults(migration: Uuid): Promise<void> {
     this.sendUnchecked(deleteMigrationFaults(this.queries, migration))
-  }
-
-  async renameDeposit(deposit: Deposit): Promise<void> {
-    this.sendUnchecked(renameDeposit(this.queries, deposit))
   }
 
   override async readUsage(

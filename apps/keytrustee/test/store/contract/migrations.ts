@@ -191,18 +191,6 @@ export function describeMigrations(current: () => Store): void {
       expect((await current().countToMove(unfailed)).revisions).toBe(1)
     })
 
-    it('rename a deposit, but not onto another one of its owner', async () => {
-      const [one, two] = [await put(), await put()]
-      const grant = fingerprintOf('new grant')
-      const handle = `renamed-${newUuid()}` as never
-      await write((t) => t.renameDeposit({ ...one.deposit, handle, grant }))
-      const found = await current().findDeposit({ owner: client.uuid, handle })
-      expect(found).toMatchObject({ uuid: one.deposit.uuid, grant })
-      await expect(
-        write((t) => t.renameDeposit({ ...two.deposit, handle, grant })),
-      ).rejects.toMatchObject({ code: 'ERR_ALREADY_EXISTS' })
-    })
-
     it('end a join', async () => {
       const join = { url: 'https://h', realm: 'r', canary, domain: 'd', joinedAt: noon }
       await write((t) => t.saveJoin(join))
