@@ -4,7 +4,7 @@
  * standard input, one answer a line.
  *
  *   {"seed": 1000000}                 fills up to so many deposits, through the store, with grants that the server believes
- *   {"store": {"concurrency": 8, "forMs": 2000}}   deposits as a put stores them, a transaction each
+ *   {"store": {"concurrency": 8, "forMs": 2000}}   deposits as puts under a shared HSM key store them
  *   {"insert": {"concurrency": 8, "forMs": 2000, "bytes": 1300}}   rows of that size into a table of its own, a commit each
  */
 import { randomBytes, randomUUID } from 'node:crypto'
@@ -16,7 +16,9 @@ import { startCluster } from '../../apps/keytrustee/dist/cluster/index.js'
 import { readPrivateText } from '../../apps/keytrustee/dist/files.js'
 import { openGrants } from '../../apps/keytrustee/dist/grants.js'
 import { pathsIn } from '../../apps/keytrustee/dist/paths.js'
+import { readUsages } from '../../apps/keytrustee/dist/deposits/quotas.js'
 import { openPostgresStore } from '../../apps/keytrustee/dist/store/postgres/postgres-store.js'
+import { shareTransactions } from '../../apps/keytrustee/dist/store/share-transactions.js'
 import { measure } from './measure.mjs'
 
 const perTransaction = 500
@@ -43,12 +45,19 @@ function run({ seed: total, store: how, insert }) {
   return how ? storeDeposits(how) : insertRaw(insert)
 }
 
-/** A deposit as a put stores it, with the count of its quota: deposit, revision, answer of the request, all or nothing. */
+/**
+ * A deposit as a put stores it that makes no HSM key: quotas read under the organisation's lock, then deposit, revision,
+ * answer of the request and count, all or nothing. Those that come meanwhile share a transaction.
+ */
 async function storeDeposits({ concurrency, forMs }) {
   const [owner] = await store.listClients({ limit: 1 })
   const reply = 'x'.repeat(300)
+  const shared = shareTransactions(store)
+  const of = { client: owner.uuid, organisation: owner.organisation }
   const one = () =>
-    store.withTransaction(async (transaction) => {
+    shared.run(owner.organisation, async (transaction) => {
+      await transaction.lockOrganisation(owner.organisation)
+      await readUsages(transaction, of, new Date())
       await transaction.insertRequest({
         requestId: newUuid(),
         client: owner.uuid,
@@ -108,6 +117,7 @@ function insertOne(transaction, owner) {
     scope: 'service',
     kind: 'aes-256',
     createdAt: now,
+    sealedAt: now,
   })
 }
 

@@ -6,6 +6,7 @@ import type { DepositQueue } from './deposits/deposit-queue.js'
 import type { RevocationLog } from './deposits/revocation-log.js'
 import type { Grants } from './grants.js'
 import type { Sealing } from './sealing/sealer.js'
+import type { SharedTransactions } from './store/share-transactions.js'
 import type { Client, Organisation, Store } from './store/store.js'
 
 /** Bounds from the settings. Sizes in bytes, times in milliseconds. */
@@ -26,6 +27,8 @@ export interface Limits {
 
 export interface Trustee {
   readonly store: Store
+  /** Transactions of puts, by organisation. */
+  readonly commits: SharedTransactions
   readonly grants: Grants
   readonly audit: Pick<Audit, 'append'>
   readonly sealing: Sealing

@@ -6,7 +6,8 @@ import type { Caller, Trustee } from '../trustee.js'
 import { type DepositReply, toDepositReply } from './deposit-field.js'
 import type { StoreRequest } from './orders.js'
 import { policyAfter } from './put-policy.js'
-import type { ReservedRemove } from './reserve-puts.js'
+import { type PlannedRemove, uuidsOf } from './plan-puts.js'
+import { readUsages, requireQuota } from './quotas.js'
 import type { SealedPut } from './seal-puts.js'
 
 export interface StoreReply {
@@ -17,9 +18,11 @@ export interface StoreReply {
 export interface Commit {
   readonly request: StoreRequest
   readonly hash: Fingerprint
+  /** Whether its place was taken by {@link reservePuts}; else the quotas are counted now. */
+  readonly reserved: boolean
   readonly sealing: 'hsm' | 'pass-through'
   readonly puts: readonly SealedPut[]
-  readonly removes: readonly ReservedRemove[]
+  readonly removes: readonly PlannedRemove[]
 }
 
 /**
@@ -28,10 +31,11 @@ export interface Commit {
  */
 export function commitPuts(trustee: Trustee, caller: Caller, commit: Commit): Promise<StoreReply> {
   const now = trustee.clock.now()
-  return trustee.store.withTransaction(async (transaction) => {
+  return trustee.commits.run(caller.organisation.uuid, async (transaction) => {
+    if (!commit.reserved) await countQuotas(trustee, transaction, caller, commit)
     const deposits: DepositReply[] = []
     for (const put of commit.puts) {
-      await endReservation(transaction, caller, commit, put)
+      if (commit.reserved) await endReservation(transaction, caller, commit, put)
       deposits.push(
         await storePut(trustee, transaction, { caller, put, sealing: commit.sealing, now }),
       )
@@ -60,6 +64,19 @@ export function removedRow(trustee: Trustee, before: Deposit, now: Date): Deposi
   if (before.state !== 'active') return before
   const undeleteUntil = new Date(now.getTime() + trustee.limits.undeleteMs)
   return trustee.grants.deposit({ ...before, state: 'disabled', updatedAt: now, undeleteUntil })
+}
+
+async function countQuotas(
+  trustee: Trustee,
+  transaction: Transaction,
+  caller: Caller,
+  { puts }: Commit,
+): Promise<void> {
+  const newDeposits = puts.filter(({ before }) => before === undefined).length
+  if (newDeposits === 0) return
+  await transaction.lockOrganisation(caller.organisation.uuid)
+  const usages = await readUsages(transaction, uuidsOf(caller), trustee.clock.now())
+  requireQuota(usages, { newDeposits, newHsmKeys: 0 }, trustee.limits)
 }
 
 async function endReservation(

@@ -3,7 +3,7 @@ import { parseFor } from '../policies/set-policy.js'
 import { parseTrustees, type Trustees } from '../policies/trustees.js'
 import type { Caller, Trustee } from '../trustee.js'
 import { parsePut, type PutOrder, type RawPut } from './orders.js'
-import type { ReservedPut } from './reserve-puts.js'
+import type { PlannedPut } from './plan-puts.js'
 
 /**
  * A checked put with its policy and trustees, looked up in the caller's organisation.
@@ -25,12 +25,12 @@ export async function withPolicy(
 export function trusteesOf({
   order,
   before,
-}: Pick<ReservedPut, 'order' | 'before'>): Trustees | undefined {
+}: Pick<PlannedPut, 'order' | 'before'>): Trustees | undefined {
   return order.trustees ? order.trustees.to : before?.policy?.trustees
 }
 
 /** The policy of the deposit after a put. */
-export function policyAfter(put: Pick<ReservedPut, 'order' | 'before'>): Policy | undefined {
+export function policyAfter(put: Pick<PlannedPut, 'order' | 'before'>): Policy | undefined {
   const policy = put.order.policy ? put.order.policy.to : put.before?.policy
   return withTrustees(policy, trusteesOf(put))
 }

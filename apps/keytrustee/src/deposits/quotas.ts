@@ -1,6 +1,6 @@
-/** Quotas, checked inside the reservation's transaction under the organisation's lock, before the HSM is touched. */
+/** Quotas: checked before the HSM is touched, and counted under the organisation's lock. */
 import { DomainError, type Uuid } from '@keyhsm/core'
-import type { Transaction, Usage } from '../store/store.js'
+import type { Reader, Usage } from '../store/store.js'
 import type { Limits } from '../trustee.js'
 
 /** The window in which new HSM keys are counted. */
@@ -17,16 +17,16 @@ export interface Usages {
   readonly organisation: Usage
 }
 
-/** Asks for both at once: the caller holds the organisation's lock. */
+/** Asks for both at once. They hold as long as the organisation's lock is held. */
 export async function readUsages(
-  transaction: Transaction,
+  reader: Reader,
   of: { readonly client: Uuid; readonly organisation: Uuid },
   now: Date,
 ): Promise<Usages> {
   const since = new Date(now.getTime() - hsmKeyWindowMs)
   const [client, organisation] = await Promise.all([
-    transaction.readUsage({ client: of.client }, since),
-    transaction.readUsage({ organisation: of.organisation }, since),
+    reader.readUsage({ client: of.client }, since),
+    reader.readUsage({ organisation: of.organisation }, since),
   ])
   return { client, organisation }
 }

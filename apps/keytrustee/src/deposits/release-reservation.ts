@@ -2,16 +2,16 @@
 import type { PendingPut } from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
 import type { StoreRequest } from './orders.js'
-import type { Reservation } from './reserve-puts.js'
+import type { Plan } from './plan-puts.js'
 
 /** Gives back what a failed put reserved. When the store does not answer, {@link sweepPendingPuts} does it later. */
 export async function releaseReservation(
   trustee: Trustee,
   caller: Caller,
-  o: { readonly request: StoreRequest; readonly reserved: Reservation },
+  o: { readonly request: StoreRequest; readonly plan: Plan },
 ): Promise<void> {
-  const release = trustee.store.withTransaction(async (transaction) => {
-    for (const { order } of o.reserved.puts)
+  const release = trustee.commits.run(caller.organisation.uuid, async (transaction) => {
+    for (const { order } of o.plan.puts)
       await transaction.deletePendingPut(o.request.requestId, caller.client.uuid, order.handle)
   })
   await release.catch(() => undefined)

@@ -1,11 +1,11 @@
-/** Sealing of one or many reserved puts: all, or none and the HSM keys made meanwhile are revoked again. */
+/** Sealing of one or many planned puts: all, or none and the HSM keys made meanwhile are revoked again. */
 import { reached, type Uuid } from '@keyhsm/core'
 import type { SealContext, SealedContent, Sealer } from '../sealing/sealer.js'
 import type { Caller } from '../trustee.js'
 import { trusteesOf } from './put-policy.js'
-import type { ReservedPut } from './reserve-puts.js'
+import type { PlannedPut } from './plan-puts.js'
 
-export interface SealedPut extends ReservedPut {
+export interface SealedPut extends PlannedPut {
   readonly sealed: SealedContent
 }
 
@@ -17,7 +17,7 @@ export async function sealPuts(
   sealer: Sealer,
   caller: Caller,
   requestId: Uuid,
-  puts: readonly ReservedPut[],
+  puts: readonly PlannedPut[],
 ): Promise<readonly SealedPut[]> {
   const waiting = [...puts.entries()]
   const done: SealedPut[] = []
@@ -61,7 +61,7 @@ export async function discardKeys(
 
 export function contextOf(
   caller: Caller,
-  put: Pick<ReservedPut, 'order' | 'deposit' | 'revision'>,
+  put: Pick<PlannedPut, 'order' | 'deposit' | 'revision'>,
 ): SealContext {
   return {
     organisation: caller.organisation.uuid,

@@ -1,22 +1,23 @@
 /**
  * Storing, the story of `put` and of a batch:
- * reserve (handles, conditions, quotas) → audit intent → Key HSM seals → insert and commit → audit outcome → reply.
+ * plan (handles, conditions, quotas) → audit intent → Key HSM seals → insert and commit → audit outcome → reply.
+ * A plan that makes HSM keys, which no roll-back takes back, is reserved in a transaction of its own.
  */
 import { hasCode, reached } from '@keyhsm/core'
 import { audited, auditRefusal, type Operation } from '../audited.js'
 import { noSuchDeposit } from '../policies/decide.js'
-import type { Sealer } from '../sealing/sealer.js'
-import { CommitUnknown } from '../store/store.js'
+import { CommitUnknown, type RequestResult } from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
 import { commitPuts, type StoreReply } from './commit-puts.js'
 import { requestHash, type StoreRequest } from './orders.js'
+import { type Asked, findAnswer, type Plan, planPuts } from './plan-puts.js'
 import { releaseReservation } from './release-reservation.js'
-import { type Reservation, reservePuts } from './reserve-puts.js'
+import { reservePuts } from './reserve-puts.js'
 import { discardKeys, sealPuts } from './seal-puts.js'
 
 /**
  * One effect and one answer a request id, however often it is sent.
- * @throws ERR_NOT_JOINED; what {@link reservePuts} refuses with; ERR_STORE_UNAVAILABLE, ERR_AUDIT_UNAVAILABLE and the
+ * @throws ERR_NOT_JOINED; what {@link planPuts} refuses with; ERR_STORE_UNAVAILABLE, ERR_AUDIT_UNAVAILABLE and the
  * HSM's own when nothing was acknowledged: repeating the request is right.
  */
 export function storeDeposits(
@@ -31,24 +32,35 @@ export function storeDeposits(
   const keys = handles.map((handle) => `${owner}/${handle}`)
   return trustee.queue.once({ key: `${owner}/${request.requestId}`, hash }, () =>
     trustee.queue.withKeys(keys, async () => {
-      const reserved = await reservePuts(trustee, caller, sealer, { request, hash }).catch(
-        (error: unknown) => auditIntegrity(trustee, caller, request, error),
+      const reserves = request.puts.some(({ scope }) => sealer.makesKey(scope))
+      const asked = { request, hash, sealer, reserves }
+      const plan = await settle(trustee, caller, asked).catch((error: unknown) =>
+        auditIntegrity(trustee, caller, request, error),
       )
-      if ('reply' in reserved) return JSON.parse(reserved.reply) as StoreReply
-      reached('put:reserved')
-      return storeReserved(trustee, caller, { request, hash, sealer, reserved })
+      if ('reply' in plan) return replyOf(plan)
+      return storePlanned(trustee, caller, { ...asked, plan })
     }),
   )
 }
 
-interface Reserved {
-  readonly request: StoreRequest
-  readonly hash: ReturnType<typeof requestHash>
-  readonly sealer: Sealer
-  readonly reserved: Reservation
+interface Planned extends Asked {
+  /** Whether the plan has its place in the database already. */
+  readonly reserves: boolean
+  readonly plan: Plan
 }
 
-async function storeReserved(trustee: Trustee, caller: Caller, o: Reserved): Promise<StoreReply> {
+async function settle(
+  trustee: Trustee,
+  caller: Caller,
+  asked: Omit<Planned, 'plan'>,
+): Promise<RequestResult | Plan> {
+  if (!asked.reserves) return planPuts(trustee, trustee.store, caller, asked)
+  const plan = await reservePuts(trustee, caller, asked)
+  if (!('reply' in plan)) reached('put:reserved')
+  return plan
+}
+
+async function storePlanned(trustee: Trustee, caller: Caller, o: Planned): Promise<StoreReply> {
   try {
     const reply = await audited(trustee.audit, operationOf(caller, o), 'stored', async () => {
       reached('put:intent-audited')
@@ -57,18 +69,22 @@ async function storeReserved(trustee: Trustee, caller: Caller, o: Reserved): Pro
     reached('put:outcome-audited')
     return reply
   } catch (error) {
-    if (!(error instanceof CommitUnknown)) await releaseReservation(trustee, caller, o)
+    if (o.reserves && !(error instanceof CommitUnknown))
+      await releaseReservation(trustee, caller, o)
+    const answered = await answeredMeanwhile(trustee, caller, o, error)
+    if (answered) return replyOf(answered)
     throw error
   }
 }
 
-async function sealAndCommit(trustee: Trustee, caller: Caller, o: Reserved): Promise<StoreReply> {
-  const { request, hash, sealer, reserved } = o
-  const puts = await sealPuts(sealer, caller, request.requestId, reserved.puts)
-  const { removes } = reserved
+async function sealAndCommit(trustee: Trustee, caller: Caller, o: Planned): Promise<StoreReply> {
+  const { request, hash, sealer, plan, reserves: reserved } = o
+  const puts = await sealPuts(sealer, caller, request.requestId, plan.puts)
+  const { removes } = plan
   const { sealing } = sealer
   try {
-    const reply = await commitPuts(trustee, caller, { request, hash, sealing, puts, removes })
+    const commit = { request, hash, reserved, sealing, puts, removes }
+    const reply = await commitPuts(trustee, caller, commit)
     reached('put:committed')
     return reply
   } catch (error) {
@@ -78,15 +94,30 @@ async function sealAndCommit(trustee: Trustee, caller: Caller, o: Reserved): Pro
   }
 }
 
-function operationOf(caller: Caller, { request, reserved }: Reserved): Operation {
+/** Without a reservation the same request can be under way on another server, which was faster. */
+async function answeredMeanwhile(
+  { store }: Trustee,
+  caller: Caller,
+  o: Planned,
+  error: unknown,
+): Promise<RequestResult | undefined> {
+  const lost = hasCode(error, 'ERR_ALREADY_EXISTS') || hasCode(error, 'ERR_CONFLICT')
+  return o.reserves || !lost ? undefined : findAnswer(store, caller, o)
+}
+
+function replyOf({ reply }: RequestResult): StoreReply {
+  return JSON.parse(reply) as StoreReply
+}
+
+function operationOf(caller: Caller, { request, plan }: Planned): Operation {
   const organisation = caller.organisation.uuid
-  const puts = reserved.puts.map(({ order, deposit, revision }) => ({
+  const puts = plan.puts.map(({ order, deposit, revision }) => ({
     organisation,
     deposit,
     handle: order.handle,
     revision,
   }))
-  const removes = reserved.removes.map(({ before }) => ({
+  const removes = plan.removes.map(({ before }) => ({
     organisation,
     deposit: before.uuid,
     handle: before.handle,

@@ -22,6 +22,7 @@ import { readJoinFile } from '../sealing/join-file.js'
 import { openLink } from '../sealing/key-hsm-link.js'
 import { createPassThroughSealer } from '../sealing/pass-through.js'
 import { createSealingState, type SealingState } from '../sealing/sealing-state.js'
+import { shareTransactions } from '../store/share-transactions.js'
 import type { Store } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
 import { readAuditSigner } from './audit-signer.js'
@@ -76,6 +77,7 @@ export async function openTrustee(
   const sealing = await openSealing({ paths, grants, store, link }, live())
   const trustee = {
     store,
+    commits: shareTransactions(store),
     grants,
     audit,
     sealing,

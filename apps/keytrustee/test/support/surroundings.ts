@@ -13,6 +13,7 @@ import { type Grants, openGrants } from '../../src/grants.js'
 import { createKeyHsmSealer } from '../../src/sealing/key-hsm-sealer.js'
 import { createPassThroughSealer } from '../../src/sealing/pass-through.js'
 import { createSealingState, type SealingState } from '../../src/sealing/sealing-state.js'
+import { shareTransactions } from '../../src/store/share-transactions.js'
 import { openMemoryStore } from '../../src/store/memory-store.js'
 import type { Client, Organisation, Store } from '../../src/store/store.js'
 import type { Caller, Limits, Trustee } from '../../src/trustee.js'
@@ -96,7 +97,9 @@ export async function makeSurroundings(options: SurroundingsOptions = {}): Promi
   const revocations = await openRevocationLog(join(directory, 'revocations.log'), grants)
   const holds = await openHolds(join(directory, 'holds.json'))
   const all = { ...limits, ...options.limits }
-  const trustee = { store, grants, audit, sealing, queue, revocations, holds, clock, limits: all }
+  const commits = shareTransactions(store)
+  const services = { store, commits, grants, audit, sealing, queue, revocations, holds, clock }
+  const trustee = { ...services, limits: all }
   const auditLines = () => readAudit(join(directory, 'audit', 'audit.log'))
   return { trustee, store, grants, clock, keyHsm, directory, auditLines }
 }
