@@ -1,11 +1,13 @@
 import type { Handle, Uuid } from '@keyhsm/core'
 import { formatPolicy, readPolicy } from '../../policies/policy.js'
 import type { Deposit, Revision } from '../store.js'
+import { parameterRows, type RowInsert } from './gathered-inserts.js'
 import { type Columns, findOne, type Queries, type Statement, type Value } from './queries.js'
 import {
   insertColumns as revisionColumns,
   joinedColumns,
   revisionValues,
+  revisionWidth,
   toRevision,
 } from './revisions.js'
 import { changedMeanwhile } from './rules.js'
@@ -56,13 +58,16 @@ const count = {
   name: 'deposits_count',
   text: `select count(*) as deposits from deposits where state = 'active'`,
 }
-const insert = {
+const stride = names.length + revisionWidth
+/** With its first revision. Parameters: {@link depositRow}. */
+export const depositInsert: RowInsert = {
   name: 'deposits_insert',
-  text: `with deposit as (
-      insert into deposits (${names.join(', ')}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+  text: (rows) => `with deposit as (
+      insert into deposits (${names.join(', ')})
+      values ${parameterRows(rows, { stride, width: names.length })}
     )
     insert into revisions (${revisionColumns})
-    values ($12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`,
+    values ${parameterRows(rows, { stride, first: names.length + 1, width: revisionWidth })}`,
 }
 const append = {
   name: 'deposits_append',
@@ -146,23 +151,12 @@ export async function countDeposits(queries: Queries): Promise<number> {
   return (await findOne(queries, count, [], (row) => row.count('deposits'))) ?? 0
 }
 
-export async function insertDeposit(
-  queries: Queries,
-  row: Deposit,
-  first: Revision,
-): Promise<void> {
+export function depositRow(row: Deposit, first: Revision): readonly Value[] {
   const identity = [row.uuid, row.organisation, row.owner, row.handle]
   const instants = [row.createdAt, row.updatedAt, row.undeleteUntil ?? null]
   const policy = formatPolicy(row.policy) ?? null
-  await queries.run(insert, [
-    ...identity,
-    row.state,
-    row.revision,
-    ...instants,
-    policy,
-    row.grant,
-    ...revisionValues(first),
-  ])
+  const deposit = [...identity, row.state, row.revision, ...instants, policy, row.grant]
+  return [...deposit, ...revisionValues(first)]
 }
 
 /** What a changed deposit was before, for the quota counts. */

@@ -1,6 +1,7 @@
 import type { Uuid } from '@keyhsm/core'
 import type { RequestResult } from '../store.js'
-import { type Columns, change, findOne, type Queries } from './queries.js'
+import { parameterRows, type RowInsert } from './gathered-inserts.js'
+import { type Columns, change, findOne, type Queries, type Value } from './queries.js'
 
 const columns = 'request_id, client, request_hash, reply, created_at'
 
@@ -8,9 +9,10 @@ const find = {
   name: 'requests_find',
   text: `select ${columns} from requests where request_id = $1 and client = $2`,
 }
-const insert = {
+/** Parameters: {@link requestRow}. */
+export const requestInsert: RowInsert = {
   name: 'requests_insert',
-  text: `insert into requests (${columns}) values ($1, $2, $3, $4, $5)`,
+  text: (rows) => `insert into requests (${columns}) values ${parameterRows(rows, { stride: 5 })}`,
 }
 const removeOld = {
   name: 'requests_delete_before',
@@ -35,9 +37,8 @@ export function findRequest(
   return findOne(queries, find, [requestId, client], toRequest)
 }
 
-export async function insertRequest(queries: Queries, row: RequestResult): Promise<void> {
-  const { requestId, client, requestHash, reply, createdAt } = row
-  await queries.run(insert, [requestId, client, requestHash, reply, createdAt])
+export function requestRow(row: RequestResult): readonly Value[] {
+  return [row.requestId, row.client, row.requestHash, row.reply, row.createdAt]
 }
 
 export function deleteRequestsBefore(queries: Queries, instant: Date): Promise<number> {

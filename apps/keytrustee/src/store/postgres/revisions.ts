@@ -26,7 +26,9 @@ export const joinedMetaColumns = metaNames
 export const joinedColumns = `${joinedMetaColumns}, revisions.stored as revision_stored`
 
 /** Columns in the order of {@link revisionValues}. */
-export const insertColumns = [...metaNames, 'stored'].join(', ')
+const insertNames = [...metaNames, 'stored']
+export const insertColumns = insertNames.join(', ')
+export const revisionWidth = insertNames.length
 
 export function revisionValues(row: Revision): readonly Value[] {
   return [

@@ -20,8 +20,15 @@ import type {
   Verdict,
 } from '../store.js'
 import { insertClient, updateClient } from './clients.js'
-import { appendRevision, type DepositBefore, insertDeposit, updateDeposit } from './deposits.js'
+import {
+  appendRevision,
+  type DepositBefore,
+  depositInsert,
+  depositRow,
+  updateDeposit,
+} from './deposits.js'
 import { saveReaders } from './deposit-readers.js'
+import { GatheredInserts } from './gathered-inserts.js'
 import { deleteGroup, saveGroup } from './groups.js'
 import { deleteJoin, saveJoin } from './joins.js'
 import { deleteMigrationFaults, saveMigration, saveMigrationFault } from './migration-progress.js'
@@ -33,8 +40,9 @@ import {
   updateOrganisation,
 } from './organisations.js'
 import { deletePendingPut, deletePendingPutsOf, insertPendingPut } from './pending-puts.js'
+import type { Queries } from './queries.js'
 import { PostgresReader, subjectOf } from './reader.js'
-import { deleteRequestsBefore, insertRequest } from './requests.js'
+import { deleteRequestsBefore, requestInsert, requestRow } from './requests.js'
 import { lockRetrievalCount, saveRetrievalCount } from './retrieval-counts.js'
 import {
   deleteRetrievalRequestsBefore,
@@ -50,12 +58,23 @@ import { deleteHsmKeyCountsBefore, readUsage, recordHsmKeys, UsageChanges } from
 /**
  * {@link Transaction}'s verbs on one connection. A verb whose only answer is success or an error is sent and not waited
  * for: PostgreSQL runs the statements of a connection in order, refuses all that follow a failed one, and turns COMMIT
- * into a roll-back. So locks are held for fewer round trips. The quota changes are kept until {@link saveUsage}.
+ * into a roll-back. So locks are held for fewer round trips. Deposits and answers are gathered, and the quota changes are
+ * kept until {@link saveUsage}.
  */
 export class TransactionVerbs extends PostgresReader implements Transaction {
   private readonly usage = new UsageChanges()
+  /** What the database said to {@link readUsage}, by subject and minute. */
+  private readonly usagesRead = new Map<string, Promise<Usage>>()
+  private readonly inserts: GatheredInserts
+  private readonly locked = new Set<Uuid>()
   private readonly checked: Promise<unknown>[] = []
   private readonly unchecked: Promise<unknown>[] = []
+
+  constructor(queries: Queries) {
+    const inserts = new GatheredInserts(queries)
+    super(inserts)
+    this.inserts = inserts
+  }
 
   /** Waits for statements that PostgreSQL does not refuse by itself when they find nothing. Call before COMMIT is sent. */
   async checkWhatWasFound(): Promise<void> {
@@ -64,12 +83,13 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
 
   /** Call last, right before COMMIT is sent. */
   saveUsage(): void {
+    this.inserts.flush()
     this.sendUnchecked(this.usage.save(this.queries))
   }
 
   /** Waits for all answers. @throws what went wrong with a statement that was not waited for */
   async answers(): Promise<void> {
-    await Promise.all([...this.checked, ...this.unchecked])
+    await Promise.all([...this.checked, ...this.inserts.answers, ...this.unchecked])
   }
 
   async insertOrganisation(organisation: Organisation): Promise<void> {
@@ -93,6 +113,10 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
   }
 
   async lockOrganisation(uuid: Uuid): Promise<void> {
+    if (this.locked.has(uuid)) return
+    this.locked.add(uuid)
+    // What was read before the lock may have changed.
+    this.usagesRead.clear()
     this.sendChecked(lockOrganisation(this.queries, uuid))
   }
 
@@ -112,15 +136,17 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
     count: number,
     at: Date,
   ): Promise<void> {
+    this.usagesRead.clear()
     this.sendUnchecked(recordHsmKeys(this.queries, of, count, at))
   }
 
   async deleteHsmKeyCountsBefore(instant: Date): Promise<void> {
+    this.usagesRead.clear()
     this.sendUnchecked(deleteHsmKeyCountsBefore(this.queries, instant))
   }
 
   async insertDeposit(deposit: Deposit, first: Revision): Promise<void> {
-    this.sendUnchecked(insertDeposit(this.queries, deposit, first))
+    this.inserts.add(depositInsert, depositRow(deposit, first))
     this.countDeposit(deposit, countOf(deposit.state))
   }
 
@@ -188,7 +214,7 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
   }
 
   async insertRequest(result: RequestResult): Promise<void> {
-    this.sendUnchecked(insertRequest(this.queries, result))
+    this.inserts.add(requestInsert, requestRow(result))
   }
 
   deleteRequestsBefore(instant: Date) {
@@ -232,7 +258,11 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
     since: Date,
   ): Promise<Usage> {
     const subject = subjectOf(of)
-    const committed = await readUsage(this.queries, subject, since)
+    const minute = Math.floor(since.getTime() / 60_000)
+    const key = `${subject} ${minute}`
+    const read = this.usagesRead.get(key) ?? readUsage(this.queries, subject, since)
+    this.usagesRead.set(key, read)
+    const committed = await read
     return { ...committed, deposits: committed.deposits + this.usage.of(subject) }
   }
 

@@ -1,6 +1,6 @@
 import { DomainError } from '@keyhsm/core'
 import { describe, expect, it } from 'vitest'
-import type { Store, Transaction } from '../../../src/store/store.js'
+import type { Client, Store, Transaction } from '../../../src/store/store.js'
 import {
   depositRow,
   enrol,
@@ -9,6 +9,10 @@ import {
   requestRow,
   revisionRow,
 } from '../../support/rows.js'
+
+async function deposits(store: Store, client: Client): Promise<number> {
+  return (await store.readUsage({ client: client.uuid }, client.createdAt)).deposits
+}
 
 export function describeTransactions(current: () => Store): void {
   describe('withTransaction', () => {
@@ -110,6 +114,46 @@ export function describeTransactions(current: () => Store): void {
         Array.from({ length: 40 }, async () => (await putDeposit(current(), client)).deposit),
       )
       for (const deposit of deposits) expect(await current().findDeposit(deposit)).toEqual(deposit)
+    })
+
+    it('keeps 47 deposits with answers in one, in whatever sizes they are sent, or none', async () => {
+      const { client } = await enrol(current())
+      const rows = Array.from({ length: 47 }, () => ({
+        deposit: depositRow(client),
+        request: requestRow(client),
+      }))
+      const insertAll = (more: typeof rows) =>
+        current().withTransaction(async (transaction) => {
+          for (const { deposit, request } of more) {
+            await transaction.insertDeposit(deposit, revisionRow(deposit))
+            await transaction.insertRequest(request)
+          }
+        })
+      const twice = [...rows, ...rows.slice(40, 41)]
+      await expect(insertAll(twice)).rejects.toMatchObject({ code: 'ERR_ALREADY_EXISTS' })
+      expect(await deposits(current(), client)).toBe(0)
+      await insertAll(rows)
+      expect(await deposits(current(), client)).toBe(47)
+      for (const { deposit, request } of rows) {
+        expect(await current().findDeposit(deposit)).toEqual(deposit)
+        expect(await current().findRequest(request.requestId, client.uuid)).toEqual(request)
+      }
+    })
+
+    it('counts what others did while it waited for the lock of an organisation', async () => {
+      const { client } = await enrol(current())
+      const count = async (transaction: Transaction) => {
+        await transaction.readUsage({ client: client.uuid }, client.createdAt)
+        await transaction.lockOrganisation(client.organisation)
+        const usage = await transaction.readUsage({ client: client.uuid }, client.createdAt)
+        const deposit = depositRow(client)
+        await transaction.insertDeposit(deposit, revisionRow(deposit))
+        return usage.deposits
+      }
+      const seen = await Promise.all(
+        Array.from({ length: 6 }, () => current().withTransaction(count)),
+      )
+      expect(seen.sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5])
     })
 
     it('goes on after a failed one', async () => {
