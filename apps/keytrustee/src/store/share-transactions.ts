@@ -17,8 +17,8 @@ export interface SharedTransactions {
 
 interface Waiting {
   readonly work: Work<unknown>
-  resolve(result: unknown): void
-  reject(error: unknown): void
+  readonly resolve: (result: unknown) => void
+  readonly reject: (error: unknown) => void
 }
 
 /** Bounds how long the first of them waits for the last. */
