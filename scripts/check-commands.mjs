@@ -1,16 +1,15 @@
 #!/usr/bin/env node
 /**
  * `npm run commands:check`: every command and option that a `--help` shows, with the script or test that runs it; fails when
- * one has none. Scripts are `interop/scripts/*.script` and the programs in `interop/`, where a command line is read word by
- * word; tests are those of the program's own workspace, where the words of the command and the flag stand as literals in one
- * test, or in what that test names (`lib/test-scopes.mjs`).
+ * one has none. Scripts are `interop/scripts/*.script` and the programs in `interop/`; tests are those of the program's own
+ * workspace. Each command line counts by itself (`lib/command-lines.mjs`): none lends another its options.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { commonOptions } from '@keyhsm/command-line'
+import { linesOfProgram, linesOfScript, listsOfTest } from './lib/command-lines.mjs'
 import { programs } from './lib/programs.mjs'
 import { report, root, sourceFiles } from './lib/sources.mjs'
-import { scopesOf } from './lib/test-scopes.mjs'
 
 /** Every program has these; one run of each option is enough for all its commands. */
 const common = [...commonOptions.map(({ flag }) => flag), 'help', 'version']
@@ -54,26 +53,23 @@ function note(what, run) {
   else if (!process.argv.includes('--quiet')) console.log(`${what.padEnd(56)} ${run.where}`)
 }
 
-/** Lines of scripts that hold commands, with their place. */
+/** Every text of scripts and programs that could hold a command line. */
 function readCommandLines() {
   const scripts = filesIn('interop/scripts', /\.script$/)
   const programsOfInterop = filesIn('interop', /\.mjs$/)
-  return [...scripts, ...programsOfInterop].flatMap((path) => {
-    const all = readFileSync(join(root, path), 'utf8')
-    // Programs put lines together: there a flag counts for every command of its part.
-    const scopes = path.endsWith('.mjs') ? scopesOf(all) : [{ line: 0, flags: new Set() }]
-    return all
-      .split('\n')
-      .map((text, index) => ({
-        text,
-        where: `${path}:${index + 1}`,
-        more: scopes.findLast(({ line }) => line <= index).flags,
-      }))
-      .filter(({ text }) => !/^\s*(#|\/\/|\*|\/\*\*|>|<)/.test(text))
-      .flatMap(({ text, where, more }) =>
-        splitSubstitutions(text).map((part) => ({ text: part, where, more })),
-      )
-  })
+  const names = programs.map(({ program }) => program.name)
+  return [
+    ...scripts.flatMap((path) => linesOfScript(path, textOf(path))),
+    ...programsOfInterop.flatMap((path) => linesOfProgram(path, textOf(path), names)),
+  ].flatMap(({ text, where }) =>
+    splitSubstitutions(text)
+      .flatMap((part) => part.split('\n'))
+      .map((part) => ({ text: part, where })),
+  )
+}
+
+function textOf(path) {
+  return readFileSync(join(root, path), 'utf8')
 }
 
 /** A line without what stands in `$( … )`, and each of these by itself. */
@@ -97,44 +93,35 @@ function filesIn(folder, pattern) {
 /** Each call of `program` in a line, also inside `$( … )`. */
 function runsInScripts(program) {
   const call = new RegExp(`(?:^|[\\s"'\`(/])${program.name}(?=$|[\\s"'\`)])([^|;&)\`]*)`, 'g')
-  return lines.flatMap(({ text, where, more }) =>
-    [...text.matchAll(call)].map((match) => {
-      const run = parseWords(program, match[1].trim().split(/\s+/).filter(Boolean))
-      return { ...run, flags: new Set([...run.flags, ...more]), where }
-    }),
+  return lines.flatMap(({ text, where }) =>
+    [...text.matchAll(call)].map((match) => ({
+      ...parseWords(program, match[1].trim().split(/\s+/).filter(Boolean)),
+      where,
+    })),
   )
 }
 
-/** Lists of literals in the tests; flags count for every command that the same test runs, because lists are put together. */
+/** Lists of the program's own tests whose first words name a command. */
 function runsInTests(program, workspace, callers) {
   return sourceFiles(`${workspace}/test`).flatMap((path) => {
-    const all = readFileSync(join(root, path), 'utf8')
+    const all = textOf(path)
     if (callers && !callers.test(all)) return []
-    return scopesOf(all).flatMap((scope) => runsInTest(program, path, scope))
+    return listsOfTest(path, all).flatMap((list) => runOf(program, list))
   })
 }
 
-function runsInTest(program, path, { text, flags }) {
-  const found = new Map()
-  for (const { 0: list, index } of text.matchAll(
-    /'[^'\n]*'(?:\s*,\s*(?:'[^'\n]*'|`[^`\n]*`|[\w.?()[\]]+))*/g,
-  )) {
-    const words = [...list.matchAll(/['`]([^'`]*)['`]/g)].map((match) => match[1])
-    // A helper is often called like the group: `db('bootstrap')`.
-    const helper = /(\w+)\(\s*$/.exec(text.slice(Math.max(0, index - 40), index))?.[1] ?? ''
-    const asHelper = parseWords(program, [helper, ...words])
-    const run = asHelper.command?.name ? asHelper : parseWords(program, words)
-    if (!run.command || (run.command.name === '' && words.length > 0)) continue
-    const before = found.get(run.command)
-    const more = list.split(',').length > run.command.name.split(' ').length
-    found.set(run.command, {
-      ...run,
-      flags,
-      where: path,
-      hasArguments: more || before?.hasArguments,
-    })
-  }
-  return [...found.values()]
+function runOf(program, { words, helper, where }) {
+  const said = words[0] === program.name ? words.slice(1) : words
+  // A helper is often called like the group: `db('bootstrap')`.
+  const asHelper = helper ? parseWords(program, [helper, ...said]) : {}
+  const run = asHelper.command?.name ? asHelper : parseWords(program, said)
+  const named = run.command?.name !== '' || words[0] === program.name || allOptions(words)
+  return run.command && named ? [{ ...run, where }] : []
+}
+
+/** A program with one command only is called without a word. */
+function allOptions(words) {
+  return words.length > 0 && words.every((word) => word.startsWith('-'))
 }
 
 /** The command that the first words name, its flags, and whether something else follows. */

@@ -100,7 +100,7 @@ describe('keys revoke', () => {
     expect(await labels('--handle', 'key1', '--date', '2015-07-23')).toEqual([])
     expect(await labels('--handle', 'canary')).toEqual([])
     expect((await labels()).length).toBe(4)
-    const shown = await run(home, ['keys', 'show', '--handle', 'key1'])
+    const shown = await run(home, ['keys', 'show', '--handle', 'key1', '--date', date ?? ''])
     for (const line of [/handle: +key1/, `uuid:        ${uuid}`, /scope: +deposit/]) {
       expect(shown.stdout).toMatch(line)
     }

@@ -182,6 +182,8 @@ test('keytrustee-orgtool: the old product’s options, log lines and JSON', asyn
     contacts: ['finn@example.com', 'jake@example.com'],
     state: 0,
   })
+  const asJson = await orgtool('list', '--json')
+  expect(JSON.parse(asJson.stdout)).toHaveProperty('PROD.auth_secret', null)
   const listed = await orgtool('list')
   expect(listed.stdout).toContain('\n    "PROD": {\n        "auth_secret": null,\n')
   expect(listed.stdout).not.toContain(document['PROD']?.auth_secret)
