@@ -5,15 +5,11 @@
 import type http from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { DomainError, newUuid, toDomainError } from '@keyhsm/core'
-import { trackConnections } from './http/connections.js'
 import { withinDeadline } from './http/deadline.js'
 import type { ForeignReply, ForeignRequest } from './http/foreign-request.js'
-import { listen } from './http/listen.js'
-import { answerMalformed } from './http/malformed.js'
-import { defaultHttpLimits, type HttpServer, type HttpServerOptions } from './http/options.js'
-import { createPlainServer } from './http/plain-server.js'
+import type { HttpServer, HttpServerOptions } from './http/options.js'
 import { readBody } from './http/read-body.js'
-import { createTlsServer } from './http/tls-server.js'
+import { serve } from './http/serve.js'
 
 export type { ForeignReply, ForeignRequest } from './http/foreign-request.js'
 
@@ -30,33 +26,10 @@ export interface ForeignServerOptions
  * Starts the server; it accepts requests when the promise resolves. Without `tls` it speaks plain HTTP.
  * @throws ERR_SETTINGS when address, key or certificate are unusable; ERR_UNAVAILABLE when another program has the address.
  */
-export async function startForeignServer(options: ForeignServerOptions): Promise<HttpServer> {
-  const limits = { ...defaultHttpLimits, ...options.limits }
-  const tls = options.tls && createTlsServer(options.tls, limits)
-  const server = tls?.server ?? createPlainServer(limits)
-  server.maxConnections = limits.maxConnections
-  const connections = trackConnections(server)
-  answerMalformed(server)
-  server.on('request', (request: http.IncomingMessage, response: http.ServerResponse) => {
+export function startForeignServer(options: ForeignServerOptions): Promise<HttpServer> {
+  return serve(options, ({ connections }) => (request, response) => {
     void answer(options, { request, response, ending: connections.ending() })
   })
-  const address = await listen(server, options.listen)
-  server.on('error', (cause) => {
-    const error = new DomainError('ERR_UNAVAILABLE', 'a connection could not be accepted', {
-      cause,
-    })
-    options.onError(error, { requestId: newUuid(), route: 'accept', status: 503 })
-  })
-  return {
-    address,
-    reloadTls(next) {
-      if (tls === undefined) throw new DomainError('ERR_SETTINGS', 'this server has no TLS')
-      tls.reload(next)
-    },
-    drain: (timeoutMs) => connections.drain(timeoutMs),
-    close: () => connections.close(),
-    inFlight: () => connections.inFlight(),
-  }
 }
 
 interface Exchange {
