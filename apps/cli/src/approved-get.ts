@@ -34,7 +34,7 @@ async function askOrFind(
   { ref, request }: GetOrder,
 ): Promise<RetrievalRequest> {
   if (request !== undefined) return await trustee.request(request)
-  const { requests } = await trustee.requests()
+  const requests = await trustee.requests()
   const own = requests.filter(
     (one) =>
       one.client === client.settings.client &&

@@ -173,9 +173,17 @@ export class TrusteeClient {
     return await this.#again(() => this.#transport.call(signRequestRoute, options))
   }
 
-  /** Own requests and those to approve, while they are not over. */
-  async requests(): Promise<ReplyOf<typeof listRequestsRoute>> {
-    return await this.#again(() => this.#transport.call(listRequestsRoute))
+  /** Own requests and those to approve, while they are not over: every page of them. */
+  async requests(): Promise<ReplyOf<typeof listRequestsRoute>['requests']> {
+    const requests: ReplyOf<typeof listRequestsRoute>['requests'] = []
+    let after: string | undefined
+    do {
+      const options = { query: after === undefined ? {} : { after } }
+      const page = await this.#again(() => this.#transport.call(listRequestsRoute, options))
+      requests.push(...page.requests)
+      after = page.next
+    } while (after !== undefined)
+    return requests
   }
 
   async request(uuid: string): Promise<ReplyOf<typeof readRequestRoute>> {

@@ -105,7 +105,12 @@ export const listRequestsRoute = defineRoute({
   ...clientRoute,
   method: 'GET',
   path: '/v1/retrieval-requests',
-  reply: Type.Object({ requests: Type.Array(RetrievalRequestField) }),
+  query: Type.Object({ after: Type.Optional(UuidField) }, exact),
+  reply: Type.Object({
+    requests: Type.Array(RetrievalRequestField),
+    /** Where to go on: `after` of the next call. A page may be short, or empty, and yet not the last. */
+    next: Type.Optional(UuidField),
+  }),
   summary: 'list the caller’s requests, and those it is a trustee of, that are not over',
 })
 

@@ -23,7 +23,7 @@ export const requestCommands: readonly Command[] = [
     name: 'requests',
     summary:
       'list requests for deposits that trustees must approve: own ones, and those to approve',
-    run: (input) => within(input, async ({ trustee }) => (await trustee.requests()).requests),
+    run: (input) => within(input, ({ trustee }) => trustee.requests()),
     print(requests: readonly RetrievalRequest[], io: Io) {
       const rows = requests.map((request) => ({
         ...request,

@@ -5,6 +5,7 @@ import { type Operation, audited, type Subject } from '../audited.js'
 import type { RevocationLog } from '../deposits/revocation-log.js'
 import type { Grants } from '../grants.js'
 import { newCount, usedOf } from '../policies/count-retrieval.js'
+import { everyRequest } from '../requests/find-request.js'
 import type { Deposit, Store, Transaction } from '../store/store.js'
 import type { Held } from './holds.js'
 import type { Since } from './replay.js'
@@ -72,8 +73,7 @@ export async function holdAll({ store }: Pick<Restoring, 'store'>): Promise<Held
 export async function withdrawRequests({ store, grants, clock }: Restoring): Promise<number> {
   let withdrawn = 0
   for (const { uuid: organisation } of await store.listOrganisations()) {
-    const wanted = { organisation, after: clock.now(), limit: 1_000_000 }
-    for (const request of await store.listRetrievalRequests(wanted)) {
+    for await (const request of everyRequest(store, { organisation, after: clock.now() })) {
       if (request.state !== 'open' || !grants.believesRequest(request)) continue
       const row = grants.request({ ...request, state: 'withdrawn' })
       await store.withTransaction((transaction) => transaction.saveRetrievalRequest(row))

@@ -8,7 +8,7 @@ import { decide, refusal } from '../policies/decide.js'
 import { rawIdentityKey } from '../policies/trustees.js'
 import type { RetrievalRequest } from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
-import { findRequest } from './find-request.js'
+import { everyRequest, findRequest } from './find-request.js'
 import { type KnownRequest, statementOf } from './request-reply.js'
 
 /** Requests of one client that may be open at a time. */
@@ -82,12 +82,12 @@ export async function signRequest(
 }
 
 async function requireRoom({ store, clock }: Trustee, { client, organisation }: Caller) {
-  const rows = await store.listRetrievalRequests({
+  let open = 0
+  for await (const row of everyRequest(store, {
     organisation: organisation.uuid,
     after: clock.now(),
-    limit: 10_000,
-  })
-  const open = rows.filter((row) => row.client === client.uuid && row.state === 'open')
-  if (open.length >= maxOpen)
+  }))
+    if (row.client === client.uuid && row.state === 'open') open += 1
+  if (open >= maxOpen)
     throw new DomainError('ERR_QUOTA', `${maxOpen} requests of this client are open already`)
 }

@@ -1,7 +1,7 @@
 import { DomainError, type Uuid } from '@keyhsm/core'
 import type { Reader, RetrievalRequest } from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
-import type { KnownRequest } from './request-reply.js'
+import { type KnownRequest, stateOf } from './request-reply.js'
 
 /**
  * A request that the caller made or is a trustee of, with its deposit and verdicts.
@@ -18,16 +18,47 @@ export async function findRequest(
   return known
 }
 
-/** Those of the caller's organisation that are not expired, oldest first. */
+/** Requests that one call of {@link listRequests} looks at: others of the organisation may be none of the caller's affair. */
+const looksAt = 500
+const over: ReadonlySet<string> = new Set(['used', 'withdrawn', 'expired'])
+
+export interface RequestPage {
+  readonly requests: readonly KnownRequest[]
+  /** Where to go on: there may be more. */
+  readonly next: Uuid | undefined
+}
+
+/** Those of the caller, and those it is a trustee of, that are not over; the first to expire first. */
 export async function listRequests(
   trustee: Trustee,
   caller: Caller,
-): Promise<readonly KnownRequest[]> {
+  behind?: Uuid,
+): Promise<RequestPage> {
   const { store, clock } = trustee
-  const organisation = caller.organisation.uuid
-  const rows = await store.listRetrievalRequests({ organisation, after: clock.now(), limit: 1000 })
+  const after = clock.now()
+  const from = behind === undefined ? {} : { behind }
+  const wanted = { organisation: caller.organisation.uuid, after, limit: looksAt, ...from }
+  const rows = await store.listRetrievalRequests(wanted)
   const known = await Promise.all(rows.map((row) => complete(trustee, store, row)))
-  return known.flatMap((one) => (one && mayKnow(caller, one) ? [one] : []))
+  const requests = known.flatMap((one) => (one && mayKnow(caller, one) ? [one] : []))
+  return {
+    requests: requests.filter((one) => !over.has(stateOf(one, after))),
+    next: rows.length < looksAt ? undefined : rows.at(-1)?.uuid,
+  }
+}
+
+/** Every request of an organisation that is not expired, page by page. */
+export async function* everyRequest(
+  store: Pick<Reader, 'listRetrievalRequests'>,
+  o: { readonly organisation: Uuid; readonly after: Date },
+): AsyncGenerator<RetrievalRequest> {
+  let page = await store.listRetrievalRequests({ ...o, limit: looksAt })
+  for (;;) {
+    yield* page
+    const last = page.at(-1)
+    if (!last || page.length < looksAt) return
+    page = await store.listRetrievalRequests({ ...o, limit: looksAt, behind: last.uuid })
+  }
 }
 
 /** The request with what it is about; undefined when a row is not ours or the deposit needs no approval any more. */

@@ -1,4 +1,5 @@
 /** How a request stands, for those who may know of it. */
+import type { Uuid } from '@keyhsm/core'
 import { isRetrievalSigned, type ReplyOf, type readRequestRoute } from '@keyhsm/protocol'
 import type { Trusteeship, Trustees } from '../policies/trustees.js'
 import type { Deposit, Reader, RetrievalRequest, Verdict } from '../store/store.js'
@@ -51,15 +52,19 @@ export function stateOf(known: KnownRequest, now: Date): RequestReply['state'] {
 }
 
 export async function toRequestReply(
-  store: Pick<Reader, 'listClients'>,
+  store: Pick<Reader, 'findClient'>,
   known: KnownRequest,
   now: Date,
 ): Promise<RequestReply> {
   const { request, deposit, trustees, verdicts } = known
   const { uuid, organisation, revision, client, clientKey, clientSignature } = request
-  const clients = await store.listClients({ organisation })
-  const names = new Map(clients.map(({ uuid: one, name }) => [one, name]))
-  const nameOf = (one: typeof client) => names.get(one) ?? 'unknown'
+  const mentioned = new Set([client, ...verdicts.map(({ trustee }) => trustee)])
+  const names = new Map<Uuid, string>()
+  for (const one of mentioned) {
+    const found = await store.findClient({ uuid: one })
+    if (found?.organisation === organisation) names.set(one, found.name)
+  }
+  const nameOf = (one: Uuid) => names.get(one) ?? 'unknown'
   return {
     uuid,
     organisation,

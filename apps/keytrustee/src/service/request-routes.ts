@@ -14,7 +14,7 @@ import { findPeers } from '../clients/find-peers.js'
 import { askRetrieval, signRequest } from '../requests/ask-retrieval.js'
 import { giveVerdict, withdraw } from '../requests/decide-request.js'
 import { findRequest, listRequests } from '../requests/find-request.js'
-import { type KnownRequest, stateOf, toRequestReply } from '../requests/request-reply.js'
+import { type KnownRequest, toRequestReply } from '../requests/request-reply.js'
 import type { Trustee } from '../trustee.js'
 import { clientOf } from './identify.js'
 
@@ -33,11 +33,11 @@ export function requestRoutes(trustee: Trustee): BoundRoute[] {
       const order = { uuid: params.uuid as Uuid, signature }
       return reply(await signRequest(trustee, clientOf(identity).caller, order))
     }),
-    bindRoute(listRequestsRoute, async ({ identity }) => {
-      const known = await listRequests(trustee, clientOf(identity).caller)
-      const over = new Set(['used', 'withdrawn', 'expired'])
-      const open = known.filter((one) => !over.has(stateOf(one, trustee.clock.now())))
-      return { requests: await Promise.all(open.map(reply)) }
+    bindRoute(listRequestsRoute, async ({ identity, query }) => {
+      const behind = query.after as Uuid | undefined
+      const { requests, next } = await listRequests(trustee, clientOf(identity).caller, behind)
+      const replies = await Promise.all(requests.map(reply))
+      return { requests: replies, ...(next === undefined ? {} : { next }) }
     }),
     bindRoute(readRequestRoute, async ({ identity, params }) =>
       reply(await findRequest(trustee, clientOf(identity).caller, params.uuid as Uuid)),

@@ -93,10 +93,12 @@ export interface Reader {
     ref: { readonly handle: Handle } | { readonly uuid: Uuid },
   ): Promise<{ readonly deposit: Deposit; readonly revision: Revision } | undefined>
   findRetrievalRequest(uuid: Uuid): Promise<RetrievalRequest | undefined>
-  /** Those of an organisation that expire after an instant, oldest first. */
+  /** Those of an organisation that expire after an instant, in the order in which they do, then of uuids. */
   listRetrievalRequests(o: {
     readonly organisation: Uuid
     readonly after: Date
+    /** The request behind which to go on; one that is not there: nothing. */
+    readonly behind?: Uuid
     readonly limit: number
   }): Promise<readonly RetrievalRequest[]>
   /** In the order of time. */

@@ -122,14 +122,33 @@ describe('a deposit with 2 of 3 trustees', () => {
     const { at, owner, a, get } = await withTrustees()
     const retrieval = { requestId: newUuid(), ref: 'mine', from: '127.0.0.1' }
     const unsigned = await askRetrieval(at.trustee, owner, retrieval)
-    expect(await listRequests(at.trustee, a)).toEqual([])
+    expect((await listRequests(at.trustee, a)).requests).toEqual([])
     expect(await codeOf(findRequest(at.trustee, a, unsigned.request.uuid))).toBe('ERR_NOT_FOUND')
     await sign(at, owner, unsigned)
-    expect(await listRequests(at.trustee, a)).toHaveLength(1)
+    expect((await listRequests(at.trustee, a)).requests).toHaveLength(1)
     expect(await codeOf(get(undefined, a))).toBe('ERR_NOT_FOUND')
     const forged = { uuid: unsigned.request.uuid, signature: Buffer.alloc(64).toString('base64') }
     expect(await codeOf(signRequest(at.trustee, owner, forged))).toBe('ERR_INVALID_INPUT')
     expect(await codeOf(signRequest(at.trustee, a, forged))).toBe('ERR_NOT_ALLOWED')
+  })
+
+  test('a list is found behind hundreds of requests that are over', async () => {
+    const { at, owner, a, ask } = await withTrustees()
+    const { request } = await ask()
+    await at.store.withTransaction(async (transaction) => {
+      for (let count = 0; count < 600; count += 1) {
+        const expiresAt = new Date(request.expiresAt.getTime() - 1 - count)
+        const row = { ...request, uuid: newUuid(), expiresAt }
+        await transaction.saveRetrievalRequest(at.grants.request({ ...row, state: 'used' }))
+      }
+    })
+    const first = await listRequests(at.trustee, a)
+    expect(first.requests).toEqual([])
+    const second = await listRequests(at.trustee, a, first.next)
+    expect(second.requests.map((known) => known.request.uuid)).toEqual([request.uuid])
+    expect(second.next).toBeUndefined()
+    const asked = { requestId: newUuid(), ref: 'mine', from: '127.0.0.1' }
+    expect((await askRetrieval(at.trustee, owner, asked)).request.state).toBe('open')
   })
 
   test('approvals can be withdrawn until they are used; denials decide when no majority is left', async () => {

@@ -104,10 +104,16 @@ export class MemoryReader implements Reader {
   async listRetrievalRequests(
     o: Parameters<Reader['listRetrievalRequests']>[0],
   ): Promise<readonly RetrievalRequest[]> {
-    return [...this.current().retrievalRequests.values()]
+    const rows = [...this.current().retrievalRequests.values()]
       .filter((row) => row.organisation === o.organisation && row.expiresAt > o.after)
-      .sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime())
-      .slice(0, o.limit)
+      .sort(
+        (a, b) =>
+          a.expiresAt.getTime() - b.expiresAt.getTime() ||
+          Buffer.compare(Buffer.from(a.uuid), Buffer.from(b.uuid)),
+      )
+    if (o.behind === undefined) return rows.slice(0, o.limit)
+    const last = rows.findIndex(({ uuid }) => uuid === o.behind)
+    return last < 0 ? [] : rows.slice(last + 1, last + 1 + o.limit)
   }
 
   async listVerdicts(request: Uuid): Promise<readonly Verdict[]> {

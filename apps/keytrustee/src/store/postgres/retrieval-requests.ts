@@ -1,5 +1,5 @@
 import type { Uuid } from '@keyhsm/core'
-import type { RetrievalRequest, Verdict } from '../store.js'
+import type { Reader, RetrievalRequest, Verdict } from '../store.js'
 import { type Columns, change, findAll, findOne, type Queries } from './queries.js'
 
 const columns =
@@ -16,7 +16,14 @@ const lock = {
 const list = {
   name: 'retrieval_requests_list',
   text: `select ${columns} from retrieval_requests
-    where organisation = $1 and expires_at > $2 order by created_at limit $3`,
+    where organisation = $1 and expires_at > $2 order by expires_at, uuid limit $3`,
+}
+const listBehind = {
+  name: 'retrieval_requests_list_behind',
+  text: `select ${columns} from retrieval_requests
+    where organisation = $1 and expires_at > $2 and (expires_at, uuid) >
+      (select last.expires_at, last.uuid from retrieval_requests last where last.uuid = $4)
+    order by expires_at, uuid limit $3`,
 }
 const save = {
   name: 'retrieval_requests_save',
@@ -88,9 +95,12 @@ export function lockRetrievalRequest(
 
 export function listRetrievalRequests(
   queries: Queries,
-  o: { readonly organisation: Uuid; readonly after: Date; readonly limit: number },
+  o: Parameters<Reader['listRetrievalRequests']>[0],
 ): Promise<readonly RetrievalRequest[]> {
-  return findAll(queries, list, [o.organisation, o.after, o.limit], toRequest)
+  const values = [o.organisation, o.after, o.limit]
+  return o.behind === undefined
+    ? findAll(queries, list, values, toRequest)
+    : findAll(queries, listBehind, [...values, o.behind], toRequest)
 }
 
 export async function saveRetrievalRequest(queries: Queries, row: RetrievalRequest): Promise<void> {

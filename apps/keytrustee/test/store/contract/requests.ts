@@ -40,6 +40,30 @@ export function describeRequests(current: () => Store): void {
       expect(await list(newUuid(), noon)).toEqual([])
     })
 
+    it('are listed page by page, the first to expire first', async () => {
+      const first = await newRequest()
+      const { organisation } = first
+      const minutes = [61, 62, 62, 63].map((minute) => minutesAfter(noon, minute))
+      const rows = [
+        first,
+        ...minutes.map((expiresAt) => ({ ...first, uuid: newUuid(), expiresAt })),
+      ]
+      for (const row of [...rows].reverse()) await save(row)
+      const seen: RetrievalRequest[] = []
+      const page = (behind?: Uuid) =>
+        current().listRetrievalRequests({
+          organisation,
+          after: noon,
+          limit: 2,
+          ...(behind === undefined ? {} : { behind }),
+        })
+      for (let next = await page(); next.length > 0; next = await page(seen.at(-1)?.uuid))
+        seen.push(...next)
+      expect(seen.map(({ expiresAt }) => expiresAt)).toEqual([first.expiresAt, ...minutes])
+      expect(new Set(seen.map(({ uuid }) => uuid)).size).toBe(5)
+      expect(await page(newUuid())).toEqual([])
+    })
+
     it('are taken by one of many at once', async () => {
       const row = await newRequest()
       await save(row)
