@@ -6,19 +6,32 @@ import type { TLSSocket } from 'node:tls'
 import { systemClock } from '@keyhsm/core'
 import { buildListener } from './http/framework.js'
 import type { HttpServer, HttpServerOptions } from './http/options.js'
-import { serve } from './http/serve.js'
+import { prepare, type PreparedHttpServer } from './http/serve.js'
 
 export * from './http/options.js'
 export * from './http/route-request.js'
+export type { PreparedHttpServer } from './http/serve.js'
 
 /**
  * Starts a server; it accepts requests when the promise resolves.
  * @throws ERR_SETTINGS when key, certificates, trust list or the socket's directory are unusable;
  * ERR_UNAVAILABLE when another program has the address.
  */
-export function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const prepared = await prepareHttpServer(options)
+  return await prepared.listen(options.listen)
+}
+
+/**
+ * Does all that needs no address: compiling the routes costs a tenth of a second, which a service has while it waits for
+ * what is behind it.
+ * @throws ERR_SETTINGS when key, certificates or trust list are unusable.
+ */
+export function prepareHttpServer(
+  options: Omit<HttpServerOptions, 'listen'>,
+): Promise<PreparedHttpServer> {
   const clock = options.clock ?? systemClock
-  return serve(options, ({ tls, connections }) =>
+  return prepare(options, ({ tls, connections }) =>
     buildListener({
       routes: options.routes,
       identify: (peer) => options.identify(peer),

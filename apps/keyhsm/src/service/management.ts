@@ -5,12 +5,7 @@
  */
 import { rm } from 'node:fs/promises'
 import { DomainError, hasCode } from '@keyhsm/core'
-import {
-  type HttpServer,
-  type HttpServerOptions,
-  startHttpServer,
-  writeFileAtomically,
-} from '@keyhsm/service'
+import { type HttpServer, type PreparedHttpServer, writeFileAtomically } from '@keyhsm/service'
 import { readTextIfThere } from '../files.js'
 import type { Paths } from '../paths.js'
 
@@ -26,11 +21,11 @@ type DoorPaths = Pick<Paths, 'socket' | 'management'>
 export async function openManagement(
   paths: DoorPaths,
   port: number,
-  o: Omit<HttpServerOptions, 'listen' | 'tls'>,
+  prepared: PreparedHttpServer,
 ): Promise<HttpServer> {
   const listen = port === 0 ? { socketPath: paths.socket } : { host: managementHost, port }
   await rm(paths.management, { force: true })
-  const server = await startHttpServer({ ...o, listen }).catch(explain)
+  const server = await prepared.listen(listen).catch(explain)
   if ('port' in server.address) {
     await writeFileAtomically(paths.management, `${server.address.port}\n`, 0o600)
   }

@@ -2,7 +2,8 @@
  * The service: settings → HSM → audit → ports, each closed again in the reverse order when a later one fails. It accepts
  * requests when the promise resolves.
  */
-import { type Clock, type DomainError, newUuid, toDomainError } from '@keyhsm/core'
+import { setTimeout as pause } from 'node:timers/promises'
+import { type Clock, DomainError, newUuid, toDomainError } from '@keyhsm/core'
 import {
   AdministratorCheck,
   Closers,
@@ -10,14 +11,15 @@ import {
   copyAuditTo,
   createMetrics,
   type HttpServer,
+  type MonitoringOptions,
   levelInUse,
   type Meters,
   type Metrics,
   meterAudit,
   type OpenLog,
   openAudit,
+  prepareHttpServer,
   type RunningService,
-  startHttpServer,
 } from '@keyhsm/service'
 import { watchExpiries } from '../certificates/expiry.js'
 import { readConfiguration, showConfiguration, withoutPins } from '../configuration.js'
@@ -79,6 +81,14 @@ interface Running {
   lastError?: NonNullable<Status['lastError']>
 }
 
+type ErrorLog = MonitoringOptions['onError']
+
+/** The listeners, ready to be opened. */
+interface Doors {
+  readonly management: (port: number) => Promise<HttpServer>
+  readonly listener: (where: { host: string; port: number }) => Promise<HttpServer>
+}
+
 /**
  * @throws ERR_SETTINGS, ERR_HSM_LOGIN, ERR_WRONG_PARTITION, ERR_AUDIT_UNAVAILABLE, ERR_UNAVAILABLE (address in use) and
  * others; then nothing is left open.
@@ -86,8 +96,8 @@ interface Running {
 export async function startKeyHsm(o: KeyHsmOptions): Promise<RunningKeyHsm> {
   const closers = new Closers()
   try {
-    const running = await openParts(o, closers)
-    const listener = await listen(running, closers)
+    const { running, doors } = await openParts(o, closers)
+    const listener = await listen(running, doors, closers)
     running.backends.watch()
     closers.add(() => running.backends.stopWatching())
     await note(running, 'start')
@@ -106,7 +116,10 @@ export async function startKeyHsm(o: KeyHsmOptions): Promise<RunningKeyHsm> {
   }
 }
 
-async function openParts(o: KeyHsmOptions, closers: Closers): Promise<Running> {
+async function openParts(
+  o: KeyHsmOptions,
+  closers: Closers,
+): Promise<{ readonly running: Running; readonly doors: Doors }> {
   const { paths, log, clock } = o
   const configuration = await readConfiguration(paths)
   try {
@@ -115,7 +128,7 @@ async function openParts(o: KeyHsmOptions, closers: Closers): Promise<Running> {
     closers.add(() => metrics.close())
     const meters = metrics.meters(hsmMeters)
     const seeing: { running?: Running } = {}
-    const backends = await BackendHouse.open(configuration, {
+    const connecting = BackendHouse.open(configuration, {
       paths,
       log,
       clock,
@@ -124,6 +137,10 @@ async function openParts(o: KeyHsmOptions, closers: Closers): Promise<Running> {
       realms: () => seeing.running?.live.trust.realms ?? live.trust.realms,
       onError: (error) => seeing.running && noticeFault(seeing.running, error),
     })
+    const preparing = prepareDoors(o, { live, metrics }, () => requireRunning(seeing.running))
+    // Whichever fails first is thrown below; the other must not end the process.
+    preparing.catch(() => undefined)
+    const backends = await connecting
     closers.add(() => backends.close())
     const audit = meterAudit(await openTheAudit(o, backends), metrics)
     closers.add(() => audit.close())
@@ -134,11 +151,18 @@ async function openParts(o: KeyHsmOptions, closers: Closers): Promise<Running> {
     const usedRequests = new UsedRequests(clock)
     const startedAt = clock.now()
     const opened = { o, startedAt, backends, audit, metrics, meters, live }
-    seeing.running = { ...opened, openAlarm, openRate, usedRequests }
-    return seeing.running
+    const running: Running = { ...opened, openAlarm, openRate, usedRequests }
+    seeing.running = running
+    return { running, doors: await preparing }
   } finally {
     withoutPins(configuration)
   }
+}
+
+/** No listener is open before all its parts are. */
+function requireRunning(running: Running | undefined): Running {
+  if (running) return running
+  throw new DomainError('ERR_UNAVAILABLE', 'the service is starting')
 }
 
 /** Its checkpoints are signed in whatever backend is the default one at the time. */
@@ -153,44 +177,61 @@ function openTheAudit({ paths, log, clock }: KeyHsmOptions, backends: BackendHou
   })
 }
 
-async function listen(running: Running, closers: Closers): Promise<HttpServer> {
-  const { o, live, metrics } = running
-  const onError = toErrorLog(running)
-  const workshop = () => toWorkshop(running)
-  const administrators = new AdministratorCheck(o.clock)
-  const status = () => readRunningStatus(running)
-  const desk = makeCertificateDesk(() => running.live)
-  running.management = await openManagement(o.paths, live.settings.managementPort, {
+/** What handing the PIN to the process of the HSM takes; its start goes on there while this one compiles. */
+const headStartMs = 30
+
+/** Compiles the routes: a third of the start, and the HSM takes as long to connect. `running` is there before they are used. */
+async function prepareDoors(
+  { paths, clock, log }: KeyHsmOptions,
+  { live, metrics }: Pick<Running, 'live' | 'metrics'>,
+  running: () => Running,
+): Promise<Doors> {
+  await pause(headStartMs)
+  const onError: ErrorLog = (error, about) => logError(running(), error, about)
+  const administrators = new AdministratorCheck(clock)
+  const workshop = () => toWorkshop(running())
+  const desk = makeCertificateDesk(() => running().live)
+  const management = await prepareHttpServer({
     routes: makeAdminRoutes({
       workshop,
-      live: () => running.live,
-      signer: () => toAuditSigner(running.backends.partitions.named()),
-      status,
-      log: o.log,
-      reload: () => reload(running),
+      live: () => running().live,
+      signer: () => toAuditSigner(running().backends.partitions.named()),
+      status: () => readRunningStatus(running()),
+      log,
+      reload: () => reload(running()),
       certificates: () => desk.list(),
-      stop: (drainMs) => requestStop(running, drainMs),
+      stop: (drainMs) => requestStop(running(), drainMs),
     }),
-    identify: (peer) => administrators.identify(peer, running.live.administrators),
+    identify: (peer) => administrators.identify(peer, running().live.administrators),
     onError,
   })
+  const listener = await prepareHttpServer({
+    tls: toTlsServing(live),
+    routes: makeServiceRoutes(workshop, desk),
+    identify: (peer) => identifyService(peer, running().live.trust),
+    onError,
+    metrics,
+    clock,
+  })
+  return {
+    management: (port) => openManagement(paths, port, management),
+    listener: (address) => listener.listen(address),
+  }
+}
+
+async function listen(running: Running, doors: Doors, closers: Closers): Promise<HttpServer> {
+  const { o, live } = running
+  running.management = await doors.management(live.settings.managementPort)
   closers.add(() => running.management?.close())
   const { address, port } = live.settings
   const inFlight = () => running.listener?.inFlight() ?? 0
   const partitions = () => running.backends.partitions
   const toLive = () => running.live
+  const onError: ErrorLog = (error, about) => logError(running, error, about)
   const monitored = { ...running, partitions, log: o.log, live: toLive, inFlight, onError }
   const monitoring = await openMonitoring(monitored)
   closers.add(() => monitoring?.close())
-  running.listener = await startHttpServer({
-    listen: { host: address, port },
-    tls: toTlsServing(live),
-    routes: makeServiceRoutes(workshop, desk),
-    identify: (peer) => identifyService(peer, running.live.trust),
-    onError,
-    metrics,
-    clock: o.clock,
-  })
+  running.listener = await doors.listener({ host: address, port })
   closers.add(() => running.listener?.close())
   return running.listener
 }
@@ -259,13 +300,14 @@ function readRunningStatus(running: Running) {
   })
 }
 
-function toErrorLog(running: Running) {
-  return (error: DomainError, about: { requestId: string; route: string; status: number }) => {
-    const { requestId, route, status } = about
-    if (status >= 500) noticeFault(running, error)
-    if (status >= 500) running.o.log.error({ error, requestId, route }, 'request failed')
-    else running.o.log.info({ code: error.code, requestId, route }, error.message)
-  }
+function logError(
+  running: Running,
+  error: DomainError,
+  { requestId, route, status }: Parameters<ErrorLog>[1],
+): void {
+  if (status >= 500) noticeFault(running, error)
+  if (status >= 500) running.o.log.error({ error, requestId, route }, 'request failed')
+  else running.o.log.info({ code: error.code, requestId, route }, error.message)
 }
 
 /** Kept for `status`. */

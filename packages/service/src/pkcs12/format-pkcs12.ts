@@ -36,7 +36,7 @@ export async function formatPkcs12(
   password: string,
 ): Promise<Buffer> {
   const library = await loadPkcs12Library()
-  const { pkijs } = library
+  const { pkijs, engine } = library
   const encryption = {
     password: toArrayBuffer(Buffer.from(password, 'utf8')),
     contentEncryptionAlgorithm: { name: 'AES-CBC', length: 256 },
@@ -59,7 +59,7 @@ export async function formatPkcs12(
   await authenticatedSafe.makeInternalValues({ safeContents: [{}, encryption] })
   const file = new pkijs.PFX({ parsedValue: { integrityMode: 0, authenticatedSafe } })
   const hashes = { pbkdf2HashAlgorithm: 'SHA-256', hmacHashAlgorithm: 'SHA-256' }
-  await file.makeInternalValues({ password: encryption.password, iterations, ...hashes })
+  await file.makeInternalValues({ password: encryption.password, iterations, ...hashes }, engine)
   return Buffer.from(file.toSchema().toBER())
 }
 

@@ -4,10 +4,13 @@
  */
 import type * as Asn1 from 'asn1js'
 import type * as Pkijs from 'pkijs'
+import { makeMacEngine } from './mac-engine.js'
 
 export interface Pkcs12Library {
   readonly pkijs: typeof Pkijs
   readonly asn1js: typeof Asn1
+  /** Goes into every call that seals or checks a file. */
+  readonly engine: Pkijs.CryptoEngine
 }
 
 let loading: Promise<Pkcs12Library> | undefined
@@ -20,7 +23,7 @@ export function loadPkcs12Library(): Promise<Pkcs12Library> {
 
 async function load(): Promise<Pkcs12Library> {
   const [pkijs, asn1js] = await Promise.all([import('pkijs'), import('asn1js')])
-  return { pkijs, asn1js }
+  return { pkijs, asn1js, engine: makeMacEngine(pkijs) }
 }
 
 /** Kinds of bags. */

@@ -55,14 +55,14 @@ export async function parsePkcs12(bytes: Uint8Array, password: string): Promise<
 }
 
 async function openBags(bytes: Uint8Array, password: ArrayBuffer): Promise<readonly SafeBag[]> {
-  const { pkijs } = await loadPkcs12Library()
+  const { pkijs, engine } = await loadPkcs12Library()
   const file = await Promise.resolve(toArrayBuffer(bytes))
     .then((der) => pkijs.PFX.fromBER(der))
     .catch((cause: unknown) => {
       throw refused('is no PKCS#12 file', cause)
     })
   try {
-    await file.parseInternalValues({ password, checkIntegrity: true })
+    await file.parseInternalValues({ password, checkIntegrity: true }, engine)
   } catch (cause) {
     throw refused('does not open with this password', cause)
   }

@@ -115,15 +115,21 @@ describe('a PKCS#12 file of ours', () => {
 })
 
 describe('a PKCS#12 file of another program', () => {
-  it('is read when openssl made it', async () => {
+  it.each([
+    ['sha1', asciiPassword],
+    ['sha256', password],
+    ['sha384', asciiPassword],
+    ['sha512', asciiPassword],
+  ])('is read when openssl made it, sealed with %s', async (hash, secret) => {
     const key = join(folder, 'k.pem')
     await writeFile(key, rsa.privateKey + rsa.certificate, { mode: 0o600 })
-    const bytes = execFileSync('openssl', ['pkcs12', '-export', '-in', key, '-passout', 'stdin'], {
-      input: `${asciiPassword}\n`,
+    const order = ['pkcs12', '-export', '-in', key, '-macalg', hash, '-passout', 'stdin']
+    const bytes = execFileSync('openssl', order, {
+      input: `${secret}\n`,
       stdio: ['pipe', 'pipe', 'ignore'],
     })
-    const { keys } = await parsePkcs12(bytes, asciiPassword)
-    expect(publicHalf(keys[0]?.key ?? '', asciiPassword)).toBe(publicHalf(rsa.privateKey))
+    const { keys } = await parsePkcs12(bytes, secret)
+    expect(publicHalf(keys[0]?.key ?? '', secret)).toBe(publicHalf(rsa.privateKey))
   })
 
   it.skipIf(!hasKeytool)('is read when keytool made it, missing where skipped', async () => {
