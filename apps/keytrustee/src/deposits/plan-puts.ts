@@ -79,7 +79,7 @@ function valueOf<Value>(settled: PromiseSettledResult<Value>): Value {
 }
 
 /** The answer given to this request id before. @throws ERR_CONFLICT when it was another request. */
-export async function findAnswer(
+async function findAnswer(
   reader: Reader,
   caller: Caller,
   { request, hash }: Pick<Asked, 'request' | 'hash'>,

@@ -10,7 +10,7 @@ import { CommitUnknown, type RequestResult } from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
 import { commitPuts, type StoreReply } from './commit-puts.js'
 import { requestHash, type StoreRequest } from './orders.js'
-import { type Asked, findAnswer, type Plan, planPuts } from './plan-puts.js'
+import { type Asked, type Plan, planPuts } from './plan-puts.js'
 import { releaseReservation } from './release-reservation.js'
 import { reservePuts } from './reserve-puts.js'
 import { discardKeys, sealPuts } from './seal-puts.js'
@@ -31,16 +31,37 @@ export function storeDeposits(
   const handles = [...request.puts.map(({ handle }) => handle), ...request.removes]
   const keys = handles.map((handle) => `${owner}/${handle}`)
   return trustee.queue.once({ key: `${owner}/${request.requestId}`, hash }, () =>
-    trustee.queue.withKeys(keys, async () => {
+    trustee.queue.withKeys(keys, () => {
       const reserves = request.puts.some(({ scope }) => sealer.makesKey(scope))
-      const asked = { request, hash, sealer, reserves }
-      const plan = await settle(trustee, caller, asked).catch((error: unknown) =>
-        auditIntegrity(trustee, caller, request, error),
-      )
-      if ('reply' in plan) return replyOf(plan)
-      return storePlanned(trustee, caller, { ...asked, plan })
+      return planAndStore(trustee, caller, { request, hash, sealer, reserves })
     }),
   )
+}
+
+/** After the first, when another server changed a deposit between plan and commit: then the next plan says how it stands. */
+const repetitions = 2
+
+async function planAndStore(
+  trustee: Trustee,
+  caller: Caller,
+  asked: Omit<Planned, 'plan'>,
+): Promise<StoreReply> {
+  for (let left = repetitions; ; left -= 1) {
+    const plan = await settle(trustee, caller, asked).catch((error: unknown) =>
+      auditIntegrity(trustee, caller, asked.request, error),
+    )
+    if ('reply' in plan) return replyOf(plan)
+    try {
+      return await storePlanned(trustee, caller, { ...asked, plan })
+    } catch (error) {
+      if (left === 0 || !lostRace(asked, error)) throw error
+    }
+  }
+}
+
+/** With a reservation a conflict may also mean that a repetition of the request took it over: then that one goes on. */
+function lostRace({ reserves }: Pick<Planned, 'reserves'>, error: unknown): boolean {
+  return hasCode(error, 'ERR_ALREADY_EXISTS') || (!reserves && hasCode(error, 'ERR_CONFLICT'))
 }
 
 interface Planned extends Asked {
@@ -71,8 +92,6 @@ async function storePlanned(trustee: Trustee, caller: Caller, o: Planned): Promi
   } catch (error) {
     if (o.reserves && !(error instanceof CommitUnknown))
       await releaseReservation(trustee, caller, o)
-    const answered = await answeredMeanwhile(trustee, caller, o, error)
-    if (answered) return replyOf(answered)
     throw error
   }
 }
@@ -92,17 +111,6 @@ async function sealAndCommit(trustee: Trustee, caller: Caller, o: Planned): Prom
     if (!(error instanceof CommitUnknown)) await discardKeys(sealer, request.requestId, puts)
     throw error
   }
-}
-
-/** Without a reservation the same request can be under way on another server, which was faster. */
-async function answeredMeanwhile(
-  { store }: Trustee,
-  caller: Caller,
-  o: Planned,
-  error: unknown,
-): Promise<RequestResult | undefined> {
-  const lost = hasCode(error, 'ERR_ALREADY_EXISTS') || hasCode(error, 'ERR_CONFLICT')
-  return o.reserves || !lost ? undefined : findAnswer(store, caller, o)
 }
 
 function replyOf({ reply }: RequestResult): StoreReply {

@@ -81,12 +81,18 @@ describe('a put under a shared HSM key', () => {
     expect(usage.deposits).toBe(1)
   })
 
-  test('one handle on two servers at once: one is stored, the other is told', async () => {
+  test('one handle on two servers at once becomes two revisions; with If-None-Match one is told', async () => {
     const at = await makeSurroundings()
     const caller = await addCaller(at)
+    const servers = [at.trustee, another(at)]
+    const both = await Promise.all(
+      servers.map((server, index) => putDeposit(server, caller, request('b', `from ${index}`))),
+    )
+    expect(both.map(({ revision }) => revision).sort((a, b) => a - b)).toEqual([1, 2])
+    const headers = { 'if-none-match': '*' }
     const results = await Promise.allSettled(
-      [at.trustee, another(at)].map((server, index) =>
-        putDeposit(server, caller, request('a', `from ${index}`)),
+      servers.map((server, index) =>
+        putDeposit(server, caller, { ...request('a', `from ${index}`), headers }),
       ),
     )
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
