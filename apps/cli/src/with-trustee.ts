@@ -1,9 +1,9 @@
 /** Lends a connection to the Trustee Server as the registered client, and words its errors for a person. */
 import {
   type LocalClient,
+  openCalls,
   readLocalClient,
   renewWhenDue,
-  Transport,
   TrusteeClient,
 } from '@keyhsm/client'
 import type { Input } from '@keyhsm/command-line'
@@ -28,7 +28,7 @@ export async function withTrustee<Prepared, Result>(
 ): Promise<Result> {
   const client = await renewWhenDue(input.home.client, await readLocalClient(input.home.client))
   const prepared = await prepare(client)
-  const transport = new Transport({ url: client.settings.server, tls: client.tls, connections: 2 })
+  const transport = openCalls({ url: client.settings.server, tls: client.tls, connections: 2 })
   try {
     return await use({ client, trustee: new TrusteeClient(transport) }, prepared)
   } catch (error) {
@@ -52,6 +52,7 @@ function rewrite(error: DomainError, detail: string, ...hints: string[]): Domain
   return new DomainError(error.code, detail, {
     cause: error.cause,
     faults: error.faults,
+    elsewhere: error.elsewhere,
     hints: [...hints, ...error.hints],
     ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
   })

@@ -26,6 +26,12 @@ export interface Paths {
   readonly hsmBackup: string
   /** What a restore left held until an administrator releases it. */
   readonly holds: string
+  /** Who this server is among those of its installation. */
+  readonly node: string
+  /** The highest timeline seen of the database. */
+  readonly timeline: string
+  /** One-time tokens for further servers, as hashes. */
+  readonly joinTokens: string
   readonly administrators: string
   readonly run: string
   readonly controlSocket: string
@@ -60,6 +66,9 @@ export function pathsIn(root: string): Paths {
     revocations: join(root, 'revocations.log'),
     hsmBackup: join(root, 'hsm-backup.json'),
     holds: join(root, 'holds.json'),
+    node: join(root, 'node.json'),
+    timeline: join(root, 'timeline.json'),
+    joinTokens: join(root, 'join-tokens.json'),
     administrators: join(root, 'admin'),
     run,
     controlSocket: join(run, 'control.sock'),

@@ -14,6 +14,7 @@ import { initCommand } from './commands/init.js'
 import { keyHsmCommand } from './commands/keyhsm.js'
 import { logLevelCommand } from './commands/log-level.js'
 import { migrateCommands } from './commands/migrate.js'
+import { nodeCommands } from './commands/node.js'
 import { orgCommands } from './commands/org.js'
 import { orgtoolCommands } from './commands/orgtool.js'
 import { policyCommands } from './commands/policy.js'
@@ -57,6 +58,7 @@ export const ktadmin: Program = {
     ...clientCommands,
     ...groupCommands,
     keyHsmCommand,
+    ...nodeCommands,
     ...migrateCommands,
     ...depositCommands,
     ...policyCommands,

@@ -130,7 +130,7 @@ export const trusteeSchema = settingsSchema({
     name: 'keytrustee.database.url',
     parse: notEmpty,
     describe:
-      'postgresql://user@host/database of an external database; absent: the private cluster',
+      'postgresql://user@host/database of an external database, its copies separated by commas; absent: the private cluster',
   },
   databasePasswordFile: {
     name: 'keytrustee.database.password-file',
@@ -141,6 +141,13 @@ export const trusteeSchema = settingsSchema({
     name: 'keytrustee.database.ca-file',
     parse: parseAnyPath,
     describe: 'PEM of the authority that signed the external database’s certificate',
+  },
+  standbyMaxStalenessMs: {
+    name: 'keytrustee.standby.max-staleness',
+    default: '30s',
+    parse: duration(5e3, 600e3),
+    describe:
+      'how old the database may be from which retrievals are served while no primary is reached',
   },
   backupDirectory: {
     name: 'keytrustee.backup.directory',
@@ -207,6 +214,7 @@ function notEmpty(text: string, field: string): string {
   return text
 }
 
+/** Names and addresses, separated by commas. */
 function parseList(text: string): readonly string[] {
   return text
     .split(',')

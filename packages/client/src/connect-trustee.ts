@@ -2,7 +2,7 @@
 import { type LocalClient, readLocalClient } from './identity/client-folder.js'
 import { renewWhenDue } from './identity/renew-when-due.js'
 import { type OpeningAid, findReaders, openAsClient, sealAsClient } from './sealing/as-client.js'
-import { Transport } from './transport/transport.js'
+import { openCalls } from './transport/servers.js'
 import { type Deposit, type PutRequest, TrusteeClient } from './trustee-client.js'
 
 export interface PutOptions extends Omit<PutRequest, 'handle' | 'content'> {}
@@ -30,7 +30,7 @@ export interface ConnectedClient {
  */
 export async function connectTrustee(folder: string): Promise<ConnectedClient> {
   const local = await renewWhenDue(folder, await readLocalClient(folder))
-  const transport = new Transport({ url: local.settings.server, tls: local.tls })
+  const transport = openCalls({ url: local.settings.server, tls: local.tls })
   const trustee = new TrusteeClient(transport)
   return {
     local,

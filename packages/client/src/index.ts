@@ -23,6 +23,7 @@ export { ConnectionFault, mayHaveBeenProcessed } from './transport/faults.js'
 export { fetchServerCertificate } from './transport/fetch-server-certificate.js'
 export { findServerFault } from './transport/probe-server.js'
 export { fingerprintOf, splitPem, type TlsPins } from './transport/server-check.js'
+export { type Calls, openCalls, originsOf } from './transport/servers.js'
 export {
   type CallOptions,
   originOf,
@@ -48,7 +49,7 @@ export {
   type Registered,
   type Registration,
 } from './identity/register-client.js'
-export { formatFingerprint, recogniseServer } from './identity/first-contact.js'
+export { formatFingerprint, recogniseServers } from './identity/first-contact.js'
 export {
   checkIssuedCertificate,
   findClientSettings,

@@ -27,7 +27,7 @@ import {
   withdrawRoute,
 } from '@keyhsm/protocol'
 import { patient, type RetryPolicy, withRetry } from './retry.js'
-import type { Transport } from './transport/transport.js'
+import type { Calls } from './transport/servers.js'
 
 export type Deposit = ReplyOf<typeof getDepositRoute>['deposit']
 export type Enrolment = ReplyOf<typeof enrolRoute>
@@ -57,14 +57,16 @@ export interface Retrieved {
   readonly deposit: Deposit
   readonly revision: number
   readonly content: Buffer
+  /** Read where no primary of the database was reached: other servers may know of a newer revision. */
+  readonly standby?: true | undefined
 }
 
 /** A client of the Trustee Server, or one that is about to enrol. */
 export class TrusteeClient {
-  readonly #transport: Transport
+  readonly #transport: Calls
   readonly #retry: RetryPolicy
 
-  constructor(transport: Transport, retry: RetryPolicy = patient) {
+  constructor(transport: Calls, retry: RetryPolicy = patient) {
     this.#transport = transport
     this.#retry = retry
   }

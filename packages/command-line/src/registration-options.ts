@@ -37,7 +37,7 @@ export function registrationOptions(o: {
     {
       flag: 'server',
       value: 'URL',
-      describe: 'https://host:11371 of the Trustee Server',
+      describe: 'https://host:11371 of the Trustee Server, or of several, separated by commas',
       check: o.checkServer,
     },
     {
@@ -50,8 +50,10 @@ export function registrationOptions(o: {
     {
       flag: 'server-fingerprint',
       value: 'F',
-      describe: "SHA-256 fingerprint of the server's certificate",
-      check: (text) => parseFingerprint(text, '--server-fingerprint'),
+      describe:
+        "SHA-256 fingerprint of the server's certificate; of several servers: separated by commas",
+      check: (text) =>
+        text.split(',').forEach((each) => parseFingerprint(each.trim(), '--server-fingerprint')),
     },
     {
       flag: 'recovery-fingerprint',

@@ -57,6 +57,8 @@ export interface ErrorOptions {
   readonly cause?: unknown
   readonly faults?: readonly FieldFault[]
   readonly retryAfterMs?: number
+  /** URLs of servers that can do what this one cannot now. */
+  readonly elsewhere?: readonly string[]
   /** What the operator can do next; one imperative sentence a line. */
   readonly hints?: readonly string[]
 }
@@ -67,6 +69,7 @@ export class DomainError extends Error {
   readonly faults: readonly FieldFault[]
   readonly retryAfterMs: number | undefined
   readonly hints: readonly string[]
+  readonly elsewhere: readonly string[]
 
   constructor(code: ErrorCode, detail: string, options: ErrorOptions = {}) {
     super(detail, options.cause === undefined ? {} : { cause: options.cause })
@@ -75,6 +78,7 @@ export class DomainError extends Error {
     this.faults = options.faults ?? []
     this.retryAfterMs = options.retryAfterMs
     this.hints = options.hints ?? []
+    this.elsewhere = options.elsewhere ?? []
   }
 }
 

@@ -36,6 +36,8 @@ export interface Problem {
   readonly detail: string
   readonly faults?: readonly FieldFault[]
   readonly retryAfterMs?: number
+  /** URLs of servers that can do it now, where this one cannot. */
+  readonly elsewhere?: readonly string[]
   /** The request's id: the operator finds the reason under it in the audit. */
   readonly requestId?: string
 }
@@ -50,6 +52,7 @@ export function toProblem(error: DomainError, requestId?: string): Problem {
     detail: error.message,
     ...(error.faults.length > 0 ? { faults: error.faults } : {}),
     ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
+    ...(error.elsewhere.length > 0 ? { elsewhere: error.elsewhere } : {}),
     ...(requestId === undefined ? {} : { requestId }),
   }
 }
@@ -66,6 +69,7 @@ export function fromProblem(status: number, body: unknown): DomainError {
     return new DomainError(problem.code, String(problem.detail ?? 'no detail'), {
       ...(Array.isArray(problem.faults) ? { faults: problem.faults } : {}),
       ...(typeof problem.retryAfterMs === 'number' ? { retryAfterMs: problem.retryAfterMs } : {}),
+      ...(Array.isArray(problem.elsewhere) ? { elsewhere: problem.elsewhere.map(String) } : {}),
     })
   }
   return new DomainError(

@@ -20,6 +20,7 @@ import { HsmBackupField, trusteeBackupRoutes } from './trustee-backup-api.js'
 import { trusteeHsmKeyRoutes } from './trustee-hsm-keys-api.js'
 import { joinRoute, leaveRoute, planJoinRoute } from './trustee-join-api.js'
 import { trusteeMigrationRoutes } from './trustee-migrations-api.js'
+import { admitNodeRoute, InstallationField, trusteeNodeRoutes } from './trustee-nodes-api.js'
 import { trusteeOrganisationRoutes } from './trustee-organisations-api.js'
 import { DepositRef, trusteePolicyRoutes } from './trustee-policies-api.js'
 
@@ -118,6 +119,8 @@ export const statusRoute = defineRoute({
     parts: Type.Object({ database: PartHealth, audit: PartHealth, keyHsm: PartHealth }),
     deposits: Type.Optional(Type.Integer()),
     pendingPuts: Type.Optional(Type.Integer()),
+    /** Absent with the private database. */
+    installation: Type.Optional(InstallationField),
     /** Under way, in one line. */
     migration: Type.Optional(Type.String()),
     auditHead: Type.Object({ sequence: Type.Integer(), hash: Type.String() }),
@@ -170,7 +173,12 @@ export const openApiRoute = defineRoute({
 })
 
 /** Served on the clients' port without an identity, beside enrolment. */
-export const trusteePages: readonly RouteSpec[] = [fingerprintRoute, testHsmRoute, openApiRoute]
+export const trusteePages: readonly RouteSpec[] = [
+  fingerprintRoute,
+  testHsmRoute,
+  openApiRoute,
+  admitNodeRoute,
+]
 
 /** Every route of the control socket. */
 export const trusteeAdminRoutes: readonly RouteSpec[] = [
@@ -186,6 +194,7 @@ export const trusteeAdminRoutes: readonly RouteSpec[] = [
   ...trusteePolicyRoutes,
   ...trusteeBackupRoutes,
   ...trusteeMigrationRoutes,
+  ...trusteeNodeRoutes,
   statusRoute,
   logLevelRoute,
 ]

@@ -202,6 +202,8 @@ export const getDepositRoute = defineRoute({
     /** The revision returned: the newest unless `ref` named another. */
     revision: Type.Integer(),
     content: Base64Field,
+    /** Read where no primary was reached: it may be as old as the server's max-staleness. */
+    standby: Type.Optional(Type.Literal(true)),
   }),
   success: 200,
   maxBodyBytes: 0,

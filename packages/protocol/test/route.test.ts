@@ -11,6 +11,7 @@ const tables: readonly (readonly [string, readonly RouteSpec[]])[] = Object.entr
 const open: Readonly<Record<string, string>> = {
   'POST /v1/enrolments':
     'who enrols has no certificate yet; the organisation’s auth secret is in the body',
+  'POST /v1/nodes': 'a further server has no identity yet; its one-time token is in the body',
   'GET /': 'the fingerprint is shown at first contact, and is public',
   'GET /v1/openapi.json':
     'the routes are the same everywhere and public; says nothing of this server',

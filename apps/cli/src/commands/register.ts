@@ -2,8 +2,8 @@
 import { hostname } from 'node:os'
 import {
   type ClientSettings,
-  originOf,
-  recogniseServer,
+  originsOf,
+  recogniseServers,
   type Registered,
   registerClient,
 } from '@keyhsm/client'
@@ -31,7 +31,7 @@ export const registerCommand: Command = {
   summary: 'enrol this machine as a client of an organisation',
   options: [
     ...registrationOptions({
-      checkServer: (text) => originOf(text, '--server'),
+      checkServer: (text) => originsOf(text, '--server'),
       defaultName: 'the host name',
     }),
     {
@@ -51,13 +51,14 @@ export const registerCommand: Command = {
 async function register(input: Input, io: Io): Promise<Registration> {
   const server = optionText(input, 'server')
   const registered = await registerClient(input.home.client, {
-    server: server === undefined ? undefined : originOf(server, '--server'),
+    server: server === undefined ? undefined : originsOf(server, '--server').join(','),
     organisationName: optionText(input, 'org'),
     clientName: optionText(input, 'clientname'),
     defaultName: ownName,
     recoveryFingerprint: recoveryFingerprintOf(input),
     findProof: () => enrolmentProofOf(input, io),
-    recognise: (url, pinned) => recogniseServer(url, recognitionOf(input, pinned), io),
+    recognise: (urls, pinned) =>
+      recogniseServers(originsOf(urls), recognitionOf(input, pinned), io),
   })
   sayWhatIsLeft(registered, io)
   const { client, clientName, organisation, server: at, state } = registered.settings

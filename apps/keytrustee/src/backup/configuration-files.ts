@@ -20,8 +20,8 @@ export interface ConfigurationFile {
 
 /** Rows have their own way; audit, log and pid files belong to a host; a backup holds no backups. */
 const foldersLeftOut = new Set(['db', 'audit', 'run', 'log', 'prune', 'backup'])
-/** The lost host's audit must not be continued elsewhere under its key: another host makes one of its own. */
-const filesLeftOut = new Set(['audit.key'])
+/** The lost host's audit must not be continued elsewhere under its key: another host makes one of its own, and is another node. */
+const filesLeftOut = new Set(['audit.key', 'join-tokens.json', 'node.json', 'timeline.json'])
 /** Scratch of drills, files half written. */
 const passing = /^(drill|restoring)-|\.(tmp|partial)$/
 const maxFileBytes = 16 * 1024 * 1024

@@ -1,5 +1,5 @@
 /** `ktadmin db`: the private cluster, or the URL of an external database. */
-import { readFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import {
   type Command,
   type Input,
@@ -126,6 +126,8 @@ async function useExternal(input: Input, io: Io): Promise<unknown> {
   const databaseAuthorityFile = optionText(input, 'ca-file')
   const log = openLog({ name: 'ktadmin' })
   const settings = { databaseUrl, databasePasswordFile, databaseAuthorityFile }
+  // A person names this database: what was seen of another one does not count against it.
+  await rm(paths.timeline, { force: true })
   const database = await openDatabase(paths, settings, log)
   try {
     const { state, detail } = await database.store.probe()

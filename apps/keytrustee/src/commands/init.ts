@@ -1,28 +1,38 @@
 import { isIP } from 'node:net'
-import { type Command, type Io, optionText, optionTexts, printFields } from '@keyhsm/command-line'
+import {
+  type Command,
+  type Io,
+  type Option,
+  optionText,
+  optionTexts,
+  printFields,
+} from '@keyhsm/command-line'
 import { invalidInput } from '@keyhsm/core'
 import { type Initialised, initialise } from '../initialise.js'
 import { pathsIn } from '../paths.js'
 
+/** Of every command that makes a server's home. */
+export const listenOptions: readonly Option[] = [
+  {
+    flag: 'external-address',
+    value: 'HOST',
+    repeatable: true,
+    describe: 'name or address by which clients reach this server, for its certificate',
+    check: parseHost,
+  },
+  {
+    flag: 'address',
+    value: 'IP',
+    describe: 'address to listen on (default 0.0.0.0)',
+    check: parseIp,
+  },
+  { flag: 'port', value: 'N', describe: 'HTTPS port (default 11371)', check: parsePort },
+]
+
 export const initCommand: Command = {
   name: 'init',
   summary: 'make every key and file that a server needs; what exists is kept',
-  options: [
-    {
-      flag: 'external-address',
-      value: 'HOST',
-      repeatable: true,
-      describe: 'name or address by which clients reach this server, for its certificate',
-      check: parseHost,
-    },
-    {
-      flag: 'address',
-      value: 'IP',
-      describe: 'address to listen on (default 0.0.0.0)',
-      check: parseIp,
-    },
-    { flag: 'port', value: 'N', describe: 'HTTPS port (default 11371)', check: parsePort },
-  ],
+  options: listenOptions,
   async run(input) {
     const host = optionText(input, 'address')
     const port = optionText(input, 'port')

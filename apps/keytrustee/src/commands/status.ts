@@ -47,6 +47,7 @@ function printStatus(status: Status, io: Io): void {
       health: status.healthy ? 'healthy' : 'NOT HEALTHY',
       database: line(parts.database),
       audit: line(parts.audit),
+      ...installationLines(status.installation),
       'key hsm': line(parts.keyHsm),
       sealing: status.sealing,
       joined: keyHsm && `${keyHsm.url}, realm ${keyHsm.realm}, since ${keyHsm.joinedAt}`,
@@ -60,6 +61,36 @@ function printStatus(status: Status, io: Io): void {
     },
     io,
   )
+}
+
+/** The copies of the database, then every server that writes to them. */
+function installationLines(seen: Running['installation']): Record<string, string> {
+  if (!seen) return {}
+  const { mode, noLoss, databases, nodes } = seen
+  const promise = noLoss
+    ? 'no acknowledged deposit is lost with one machine'
+    : 'NO PROMISE of no loss'
+  return {
+    role: `${mode}; ${promise}`,
+    ...Object.fromEntries(
+      databases.map(({ place, role, ageMs, timeline, fault }) => [
+        `copy ${place}`,
+        [role, timeline && `timeline ${timeline}`, seconds(ageMs, 'behind at most'), fault]
+          .filter(Boolean)
+          .join(', '),
+      ]),
+    ),
+    ...Object.fromEntries(
+      nodes.map(({ url, name, ageMs, version, self, serverFingerprint }) => [
+        `node ${url}`,
+        `${name}${self ? ' (this one)' : ''}, ${version}, ${seconds(ageMs, 'wrote')} ago, ${serverFingerprint}`,
+      ]),
+    ),
+  }
+}
+
+function seconds(ms: number | undefined, what: string): string | undefined {
+  return ms === undefined ? undefined : `${what} ${(ms / 1000).toFixed(1)} s`
 }
 
 function levelLine({ level, until }: Running['log']): string {

@@ -6,7 +6,7 @@ import { decide, type Facts, noSuchDeposit, refusal } from '../policies/decide.j
 import { type Approved, findApproved, toApproval } from '../requests/find-approved.js'
 import type { OpenOrder, Sealer } from '../sealing/sealer.js'
 import { releasedNothing } from '../sealing/released-nothing.js'
-import type { Revision } from '../store/store.js'
+import { type Reach, readOnlyHere, type Revision } from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
 import { type DepositReply, toDepositReply } from './deposit-field.js'
 import { findOwn, type Found } from './find-own.js'
@@ -16,6 +16,8 @@ export interface Retrieved {
   readonly deposit: DepositReply
   readonly revision: number
   readonly content: Buffer
+  /** It may be older than what other servers know by now: read where no primary was reached. */
+  readonly standby: boolean
 }
 
 /**
@@ -28,6 +30,7 @@ export async function retrieveDeposit(
   caller: Caller,
   retrieval: Retrieval,
 ): Promise<Retrieved> {
+  const reach = trustee.store.reach()
   const found = await findOwn(trustee, caller, { ...retrieval, operation: 'get' })
   const operation = operationOf(caller, retrieval, found)
   if (trustee.holds.deposit(found.deposit.uuid)) {
@@ -47,13 +50,23 @@ export async function retrieveDeposit(
     await auditRefusal(trustee.audit, operation, 'integrity', 'sealing')
     throw noSuchDeposit()
   }
+  const once = approved !== undefined || found.deposit.policy?.maxRetrievals !== undefined
+  const { mode, elsewhere } = reach
+  if (once && mode !== 'writer') throw readOnlyHere(elsewhere)
   const content = await audited(trustee.audit, operation, 'released', () =>
-    approved === undefined && found.deposit.policy?.maxRetrievals === undefined
+    !once
       ? openFound(trustee, sealer, retrieval, { found })
       : openOnce(trustee, sealer, retrieval, { found, facts, approved }),
   )
   const latest = await latestOf(trustee, found)
-  return { deposit: latest, revision: found.revision.revision, content }
+  const standby = !isSame(reach, trustee.store.reach())
+  return { deposit: latest, revision: found.revision.revision, content, standby }
+}
+
+/** What was read between the two came from one primary, which was the only one all the while. */
+function isSame(before: Reach, after: Reach): boolean {
+  const writer = before.mode === 'writer' && after.mode === 'writer'
+  return writer && before.generation === after.generation
 }
 
 async function openOnce(

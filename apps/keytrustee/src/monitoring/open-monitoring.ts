@@ -11,10 +11,13 @@ import {
 } from '@keyhsm/service'
 import type { MigrationDesk } from '../migration/migration-desk.js'
 import type { Parts } from '../service/health.js'
+import { installationMeters, meterInstallation } from '../service/installation.js'
 import type { LiveState } from '../service/live-state.js'
+import type { Store } from '../store/store.js'
 
 /** The Trustee Server's own numbers, as a table. Those of every service are in `@keyhsm/service`. */
 export const trusteeMeters = meterTable({
+  ...installationMeters,
   parts: {
     kind: 'gauge',
     name: 'part_healthy',
@@ -47,6 +50,7 @@ export interface MonitoredServer {
   /** Looks at every part now. */
   readonly readParts: () => Promise<Parts>
   readonly inFlight: () => number
+  readonly store: Pick<Store, 'installation'>
   readonly migration: Pick<MigrationDesk, 'order' | 'progress'>
   readonly onError: MonitoringOptions['onError']
 }
@@ -60,6 +64,7 @@ export async function openMonitoring(o: MonitoredServer): Promise<HttpServer | u
     certificates: () => ({ server: new Date(o.live().certificate.validTo) }),
   })
   const meters = metrics.meters(trusteeMeters)
+  meterInstallation(meters, o.store)
   meters.inFlight.from(o.inFlight)
   meters.migrationWaits.from(() => Number(isWaiting(o.migration)))
   meters.migrationRevisions.from(() => migrationValues(o.migration))

@@ -20,6 +20,7 @@ import type { MigrationProgress } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
 import { type Joined, writeJoinFile } from './join-file.js'
 import { connectKeyHsm, type KeyHsmAddress, type KeyHsmLink, openLink } from './key-hsm-link.js'
+import { openExisting } from './open-existing.js'
 import { proveSample } from './prove-sample.js'
 import type { SealingState } from './sealing-state.js'
 
@@ -81,6 +82,8 @@ export async function joinKeyHsm(desk: JoinDesk, order: JoinOrder): Promise<Join
     const address = await toAddress(desk.paths, order)
     const partition = await provePartition(desk.trustee, address, order.requestId)
     await requireSamePartition(desk, partition)
+    const canary = partition.canary as Fingerprint
+    await proveExisting(desk.trustee, { address, canary, requestId: order.requestId })
     const joined = { ...keptOf(desk.current()), ...toJoined(desk.trustee, address, partition) }
     const operation = {
       operation: 'join',
@@ -188,6 +191,24 @@ async function provePartition(
     const handle = `join-${clock.now().toISOString().slice(0, 10)}`
     await proveSample(calls, { canary: partition.canary as Fingerprint, handle, requestId })
     return partition
+  } catch (error) {
+    throw explain(error)
+  } finally {
+    await calls.close()
+  }
+}
+
+async function proveExisting(
+  trustee: Trustee,
+  o: {
+    readonly address: KeyHsmAddress
+    readonly canary: Fingerprint
+    readonly requestId: Uuid
+  },
+): Promise<void> {
+  const calls = connectKeyHsm(o.address, { retry: false })
+  try {
+    await openExisting(trustee, calls, o)
   } catch (error) {
     throw explain(error)
   } finally {

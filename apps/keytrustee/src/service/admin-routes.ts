@@ -1,4 +1,5 @@
 /** The routes of the control socket, tied to what they do. */
+import type { X509Certificate } from 'node:crypto'
 import type { Handle, Uuid } from '@keyhsm/core'
 import {
   joinRoute,
@@ -32,6 +33,7 @@ import { backupRoutes } from './backup-routes.js'
 import { orderOf } from './identify.js'
 import { enrolledRoutes, organisationRoutes } from './organisation-routes.js'
 import { migrationRoutes, toMigrationReply } from './migration-routes.js'
+import { joinTokenRoutes } from './node-routes.js'
 import { policyRoutes } from './policy-routes.js'
 import { toPurgeReply } from './purge-reply.js'
 
@@ -44,6 +46,8 @@ export interface AdminRoutesOptions {
   /** Whether the pair shown to Key HSM is the one clients see: works, but one key then has two uses. */
   sharesServerCertificate(clientCertificate: string): boolean
   status(): Promise<ReplyOf<typeof statusRoute>>
+  /** The certificate now in use. */
+  certificate(): X509Certificate
   readonly log: OpenLog
 }
 
@@ -57,6 +61,7 @@ export function adminRoutes(o: AdminRoutesOptions): readonly BoundRoute[] {
     ...policyRoutes(o.trustee),
     ...backupRoutes({ ...o, link: () => requireLink(o.join) }),
     ...migrationRoutes(o.join.migration),
+    ...joinTokenRoutes({ ...o, paths: o.join.paths }),
     bindRoute(statusRoute, () => o.status()),
     bindLogLevel(o.log),
   ]

@@ -34,11 +34,13 @@ import { removeDeposit } from '../deposits/remove-deposit.js'
 import { retrieveDeposit } from '../deposits/retrieve-deposit.js'
 import { undeleteDeposit } from '../deposits/undelete-deposit.js'
 import { setPolicy } from '../policies/set-policy.js'
+import type { Paths } from '../paths.js'
 import type { HsmTest } from '../sealing/test-hsm.js'
 import type { Trustee } from '../trustee.js'
 import { version } from '../version.js'
 import { clientOf } from './identify.js'
 import { formatKeyFingerprint } from './key-fingerprint.js'
+import { admissionRoutes } from './node-routes.js'
 import { toPurgeReply } from './purge-reply.js'
 import { requestRoutes } from './request-routes.js'
 
@@ -48,6 +50,7 @@ const openApi = JSON.stringify(
 
 export interface ClientRoutesOptions {
   readonly trustee: Trustee
+  readonly paths: Paths
   readonly desk: EnrolmentDesk
   readonly hsmTest: HsmTest
   /** The certificate now in use. */
@@ -55,7 +58,13 @@ export interface ClientRoutesOptions {
 }
 
 export function clientRoutes(o: ClientRoutesOptions): readonly BoundRoute[] {
-  return [...openRoutes(o), ...depositRoutes(o), ...removalRoutes(o), ...requestRoutes(o.trustee)]
+  return [
+    ...openRoutes(o),
+    ...admissionRoutes(o),
+    ...depositRoutes(o),
+    ...removalRoutes(o),
+    ...requestRoutes(o.trustee),
+  ]
 }
 
 /** Without an identity: first contact, and the two pages of the old product. */
@@ -109,12 +118,13 @@ function depositRoutes({ trustee }: ClientRoutesOptions): BoundRoute[] {
       async ({ identity, requestId, params, query, peerAddress: from }) => {
         const request = query.request === undefined ? {} : { request: query.request as Uuid }
         const lookup = { requestId, ref: params.ref, from, ...request }
-        const { deposit, revision, content } = await retrieveDeposit(
+        const { deposit, revision, content, standby } = await retrieveDeposit(
           trustee,
           clientOf(identity).caller,
           lookup,
         )
-        return { deposit, revision, content: encodeBase64(content) }
+        const origin = standby ? { standby: true as const } : {}
+        return { deposit, revision, content: encodeBase64(content), ...origin }
       },
     ),
     bindRoute(describeDepositRoute, ({ identity, requestId, params: { ref } }) => {

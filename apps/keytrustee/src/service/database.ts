@@ -1,6 +1,6 @@
 /** The database behind the server: the private cluster, started and watched, or an external one by its URL. */
 import { splitPem } from '@keyhsm/client'
-import { DomainError } from '@keyhsm/core'
+import { DomainError, hasCode } from '@keyhsm/core'
 import type { Log } from '@keyhsm/service'
 import {
   clusterAddresses,
@@ -12,10 +12,17 @@ import {
 import { readPrivateText, readText } from '../files.js'
 import type { Paths } from '../paths.js'
 import { type Settings, settingPath } from '../settings.js'
-import { parseDatabaseUrl, type PostgresAddress } from '../store/postgres/address.js'
-import { installSchema } from '../store/postgres/install-schema.js'
+import { parseDatabaseUrls, type PostgresAddress } from '../store/postgres/address.js'
+import { checkSettings } from '../store/postgres/check-settings.js'
+import { openFollowingStore } from '../store/postgres/following/following-store.js'
+import { checkSchema, installSchema, isStandby } from '../store/postgres/install-schema.js'
+import { defaultTimeouts } from '../store/postgres/pool.js'
 import { openPostgresStore } from '../store/postgres/postgres-store.js'
 import type { Store } from '../store/store.js'
+import { readNodeIdentity } from './node-identity.js'
+
+/** Of commands that read no such setting. */
+const defaultMaxStalenessMs = 30_000
 
 export interface Database {
   readonly store: Store
@@ -26,7 +33,8 @@ export interface Database {
 export type DatabaseSettings = Pick<
   Settings,
   'databaseUrl' | 'databasePasswordFile' | 'databaseAuthorityFile'
->
+> &
+  Partial<Pick<Settings, 'standbyMaxStalenessMs' | 'externalAddresses' | 'host' | 'port'>>
 
 /**
  * Opens the database and brings its schema up to date.
@@ -40,7 +48,7 @@ export function openDatabase(
   const { databaseUrl } = settings
   return databaseUrl === undefined
     ? openPrivate(paths, log)
-    : openExternal(paths, settings, databaseUrl)
+    : openExternal(paths, { settings, url: databaseUrl, log })
 }
 
 async function openPrivate(paths: Paths, log: Log): Promise<Database> {
@@ -69,23 +77,65 @@ async function openPrivate(paths: Paths, log: Log): Promise<Database> {
   }
 }
 
+/** Installs the schema where a primary is reached, and follows it from then on. */
 async function openExternal(
   paths: Paths,
-  settings: DatabaseSettings,
-  url: string,
+  o: { readonly settings: DatabaseSettings; readonly url: string; readonly log: Log },
 ): Promise<Database> {
-  const address = await externalAddress(paths, settings, url)
-  await installSchema({ address })
-  const store = await openPostgresStore({ address, cluster: 'external' })
+  const { settings, url, log } = o
+  const addresses = await externalAddresses(paths, settings, url)
+  await prepareSchema(addresses)
+  const store = await openFollowingStore({
+    addresses,
+    own: await readNodeIdentity(paths, settings),
+    timelineFile: paths.timeline,
+    maxStalenessMs: settings.standbyMaxStalenessMs ?? defaultMaxStalenessMs,
+    onChange: ({ mode, detail }) => {
+      if (mode === 'writer') log.info({}, `database: ${detail}`)
+      else log.warn({}, `database: ${detail}`)
+    },
+  })
   return { store, close: () => store.close() }
 }
 
-/** The address behind the settings of an external database. @throws ERR_SETTINGS */
-export async function externalAddress(
+/** @throws the fault of the last copy when none can be used */
+async function prepareSchema(addresses: readonly PostgresAddress[]): Promise<void> {
+  const faults: unknown[] = []
+  let checked = 0
+  for (const address of addresses) {
+    try {
+      if (await isStandby(address)) await checkSchema(address)
+      else await installSchema({ address })
+      await checkSettings(address, defaultTimeouts, 'external')
+      checked += 1
+    } catch (error) {
+      // What is wrong with one copy is not mended by another; that it is away is.
+      if (!hasCode(error, 'ERR_STORE_UNAVAILABLE')) throw error
+      faults.push(error)
+    }
+  }
+  if (checked === 0) throw faults.at(-1)
+}
+
+/** The one address that administrative work needs. @throws ERR_SETTINGS; ERR_STORE_UNAVAILABLE without a primary */
+async function primaryAddress(
   paths: Pick<Paths, 'root'>,
   settings: DatabaseSettings,
   url: string,
 ): Promise<PostgresAddress> {
+  const addresses = await externalAddresses(paths, settings, url)
+  const [first] = addresses
+  if (first && addresses.length === 1) return first
+  for (const address of addresses) if (!(await isStandby(address).catch(() => true))) return address
+  throw new DomainError('ERR_STORE_UNAVAILABLE', 'no database that takes writes is reached')
+}
+
+/** The addresses behind the settings of an external database. @throws ERR_SETTINGS */
+async function externalAddresses(
+  paths: Pick<Paths, 'root'>,
+  settings: DatabaseSettings,
+  url: string,
+): Promise<readonly PostgresAddress[]> {
   const { databasePasswordFile: passwordFile, databaseAuthorityFile: authorityFile } = settings
   const password =
     passwordFile === undefined
@@ -95,7 +145,7 @@ export async function externalAddress(
     authorityFile === undefined
       ? undefined
       : splitAuthorities(await readText(settingPath(paths, authorityFile)))
-  return parseDatabaseUrl(url, 'keytrustee.database.url', {
+  return parseDatabaseUrls(url, 'keytrustee.database.url', {
     ...(password === undefined ? {} : { password }),
     ...(authorities === undefined ? {} : { authorities }),
   })
@@ -111,7 +161,7 @@ export async function withDatabaseAddress<Result>(
   work: (address: PostgresAddress) => Promise<Result>,
 ): Promise<Result> {
   const { databaseUrl } = settings
-  if (databaseUrl !== undefined) return work(await externalAddress(paths, settings, databaseUrl))
+  if (databaseUrl !== undefined) return work(await primaryAddress(paths, settings, databaseUrl))
   const directory = paths.database
   const { state, socketDirectory, port } = await clusterStatus({ directory })
   // Asked first: starting it would bring the schema up to this program's.

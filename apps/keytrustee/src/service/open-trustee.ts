@@ -89,8 +89,10 @@ export async function openTrustee(
       return live().limits
     },
   }
-  // Whoever reserved before this process began is gone, or finds its reservation gone when it commits.
-  const left = await sweepPendingPuts(trustee, new Date(clock.now().getTime() + 1))
+  // Whoever reserved before this process began is gone, or finds its reservation gone when it commits. Those of other
+  // servers are left alone.
+  const alone = !store.reach().shared
+  const left = alone ? await sweepPendingPuts(trustee, new Date(clock.now().getTime() + 1)) : []
   if (left.length > 0) log.warn({ count: left.length }, 'reservations of puts cut off are removed')
   const migration = new MigrationDesk({ trustee, sealing, paths, link, log })
   await migration.open()

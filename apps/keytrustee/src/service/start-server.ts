@@ -133,6 +133,7 @@ function openMonitors(
     auditHealthy: () => opened.trustee.audit.state().healthy,
     readParts: () => readParts(health),
     inFlight: () => clients.inFlight(),
+    store: opened.trustee.store,
     migration: opened.migration,
     onError: (error, context) => logError(o.log, error, context),
   })
@@ -169,6 +170,7 @@ async function openClientPort({ o, opened, live, metrics }: Running): Promise<Ht
     metrics,
     routes: clientRoutes({
       trustee,
+      paths,
       desk: { authority, attempts: createAttemptLimit(clock) },
       hsmTest: createHsmTest(trustee, () => link.current()),
       certificate: () => live().certificate,
@@ -200,6 +202,7 @@ function openControlSocket(
     hsmBackup: paths.hsmBackup,
     sharesServerCertificate: (pem) => sharesKey(pem, live().certificate),
     status,
+    certificate: () => live().certificate,
     log,
   })
   return startHttpServer({

@@ -5,6 +5,7 @@ import { readHsmBackup } from '../backup/hsm-backup.js'
 import { version } from '../version.js'
 import { isHealthy, readParts, type HealthSources } from './health.js'
 import { describeMigration } from './migration-routes.js'
+import { installationOf } from './installation.js'
 import type { LiveState } from './live-state.js'
 import type { OpenTrustee } from './open-trustee.js'
 
@@ -44,6 +45,7 @@ export async function readStatus(o: StatusSources): Promise<ReplyOf<typeof statu
     healthy: isHealthy(parts),
     parts,
     ...(await readCounts(o.opened)),
+    ...installationOf(trustee.store),
     ...(await readHsmBackupFigures(o)),
     ...heldFigures(o.opened),
     ...(migration === undefined ? {} : { migration }),

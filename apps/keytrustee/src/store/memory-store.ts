@@ -6,7 +6,7 @@ import { lendTransaction } from './lend-transaction.js'
 import { MemoryReader } from './memory/reader.js'
 import { copyTables, emptyTables, type Tables } from './memory/tables.js'
 import { MemoryTransaction } from './memory/transaction.js'
-import type { Store, StoreHealth, Transaction } from './store.js'
+import { onlyCopy, type Reach, type Store, type StoreHealth, type Transaction } from './store.js'
 
 class MemoryStore extends MemoryReader implements Store {
   private committed: Tables
@@ -22,6 +22,10 @@ class MemoryStore extends MemoryReader implements Store {
     const run = this.queue.then(() => this.runAlone(work))
     this.queue = run.catch(() => undefined)
     return run
+  }
+
+  reach(): Reach {
+    return onlyCopy
   }
 
   async probe(): Promise<StoreHealth> {

@@ -258,6 +258,62 @@ export interface Transaction extends Reader {
   deleteMigrationFaults(migration: Uuid): Promise<void>
 }
 
+/** What a server can do with the copies of the database that it reaches. */
+export interface Reach {
+  /** `reader`: only what changes nothing, as it was a while ago; `none`: nothing. */
+  readonly mode: 'writer' | 'reader' | 'none'
+  /** Two reads that saw the same value here saw one primary, without a break. */
+  readonly generation: string
+  /** Whether other servers may write to this database. */
+  readonly shared: boolean
+  /** URLs of the servers that take writes, where this one does not. */
+  readonly elsewhere: readonly string[]
+}
+
+/** What a change is refused with where only a standby is reached. */
+export function readOnlyHere(elsewhere: readonly string[]): DomainError {
+  const where =
+    elsewhere.length === 0 ? 'no server is known that does' : `ask ${elsewhere.join(' or ')}`
+  return new DomainError(
+    'ERR_STORE_UNAVAILABLE',
+    `this server reaches no database that takes writes: ${where}`,
+    { elsewhere, retryAfterMs: 1_000 },
+  )
+}
+
+/** Of a database that is the only one, and this server's alone. */
+export const onlyCopy: Reach = { mode: 'writer', generation: 'only', shared: false, elsewhere: [] }
+
+/** Every copy of the database and every server of the installation, as seen from here. */
+export interface Installation {
+  readonly mode: Reach['mode']
+  readonly detail: string
+  /** A commit is on two machines before it is acknowledged. */
+  readonly noLoss: boolean
+  /** There are several copies or servers: then losing one must lose nothing. */
+  readonly asksForNoLoss: boolean
+  /** The highest seen. */
+  readonly timeline: number | undefined
+  /** This server's own node. */
+  readonly own: Uuid
+  readonly hosts: readonly {
+    readonly place: string
+    readonly role: 'primary' | 'standby' | 'unreachable'
+    readonly timeline?: number
+    readonly ageMs?: number
+    readonly synchronous?: boolean
+    readonly fault?: string
+  }[]
+  readonly nodes: readonly {
+    readonly node: Uuid
+    readonly name: string
+    readonly url: string
+    readonly serverFingerprint: Fingerprint
+    readonly version: string
+    readonly ageMs: number
+  }[]
+}
+
 export interface StoreHealth {
   readonly state: 'ready' | 'unavailable'
   /** One line for the operator, no password. */
@@ -273,6 +329,9 @@ export interface Store extends Reader {
    * A verb that failed spoils its transaction: nothing is committed and its error is thrown, even when `work` caught it.
    */
   withTransaction<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result>
+  reach(): Reach
+  /** Undefined where there is one copy by definition. */
+  installation?(): Installation
   /** Never throws. */
   probe(): Promise<StoreHealth>
   close(): Promise<void>

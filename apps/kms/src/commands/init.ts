@@ -10,7 +10,7 @@ import {
   recoveryFingerprintOf,
   registrationOptions,
 } from '@keyhsm/command-line'
-import { originOf, recogniseServer } from '@keyhsm/client'
+import { originsOf, recogniseServers } from '@keyhsm/client'
 import { invalidInput } from '@keyhsm/core'
 import { initialiseFiles } from '../identity/initialise-files.js'
 import { joinInstallation } from '../identity/join-installation.js'
@@ -25,7 +25,7 @@ export const initCommand: Command = {
   summary: 'make a KMS, or a further instance of one with --join',
   options: [
     ...registrationOptions({
-      checkServer: (text) => originOf(text, '--server'),
+      checkServer: (text) => originsOf(text, '--server'),
       defaultName: defaultClientName,
     }),
     {
@@ -71,12 +71,13 @@ async function init(input: Input, io: Io): Promise<object> {
 async function register(input: Input, io: Io): Promise<RegisteredKms> {
   const server = optionText(input, 'server')
   return registerKms(pathsOf(input), {
-    server: server === undefined ? undefined : originOf(server, '--server'),
+    server: server === undefined ? undefined : originsOf(server, '--server').join(','),
     organisationName: optionText(input, 'org'),
     clientName: optionText(input, 'clientname'),
     defaultName: () => defaultClientName,
     recoveryFingerprint: recoveryFingerprintOf(input),
     findProof: () => enrolmentProofOf(input, io),
-    recognise: (url, pinned) => recogniseServer(url, recognitionOf(input, pinned), io),
+    recognise: (urls, pinned) =>
+      recogniseServers(originsOf(urls), recognitionOf(input, pinned), io),
   })
 }

@@ -1,5 +1,5 @@
 /** The connection to the Trustee Server as the client that this KMS is. */
-import { type LocalClient, readLocalClient, Transport, TrusteeClient } from '@keyhsm/client'
+import { type LocalClient, openCalls, readLocalClient, TrusteeClient } from '@keyhsm/client'
 import { DomainError, hasCode } from '@keyhsm/core'
 import { trusteeVault } from '../zone-keys/trustee-vault.js'
 import type { Vault } from '../zone-keys/vault.js'
@@ -24,7 +24,7 @@ export async function connectTrustee(folder: string): Promise<TrusteeConnection>
       hints: ['run keytrustee-kms init, or init --join FILE for a further instance'],
     })
   })
-  const transport = new Transport({ url: client.settings.server, tls: client.tls, connections })
+  const transport = openCalls({ url: client.settings.server, tls: client.tls, connections })
   const trustee = new TrusteeClient(transport, retry)
   return {
     client,

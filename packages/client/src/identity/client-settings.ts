@@ -7,7 +7,7 @@ import { Compile } from 'typebox/compile'
 export const ClientSettingsField = Type.Object(
   {
     version: Type.Literal(1),
-    /** `https://host:port`. */
+    /** `https://host:port`, or several of one installation, separated by commas. */
     server: Type.String({ pattern: '^https://' }),
     /** PEM: the server's own certificate, or the CA certificates that may issue it. */
     serverCertificates: Type.String(),

@@ -2,7 +2,7 @@
 import { DomainError } from '@keyhsm/core'
 import { signRecipient } from '@keyhsm/protocol'
 import { formatWriterKey } from '../sealing/writer-key.js'
-import { Transport } from '../transport/transport.js'
+import { openCalls } from '../transport/servers.js'
 import { type Enrolment, TrusteeClient } from '../trustee-client.js'
 import { makeCertificateRequest } from './certificate-request.js'
 import { checkIssuedCertificate } from './client-folder.js'
@@ -33,7 +33,7 @@ export interface EnrolmentProof {
  * @throws what the server refuses with; ERR_UNAVAILABLE when what it issued does not fit.
  */
 export async function enrolClient(order: EnrolmentOrder, keys: ClientKeys): Promise<Enrolment> {
-  const transport = new Transport({ url: order.server, tls: { ca: [order.serverCertificates] } })
+  const transport = openCalls({ url: order.server, tls: { ca: [order.serverCertificates] } })
   try {
     const recipient = await keys.recipient()
     const enrolment = await new TrusteeClient(transport).enrol({

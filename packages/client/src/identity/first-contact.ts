@@ -25,6 +25,33 @@ export interface Recognition {
   readonly takeIt: boolean
 }
 
+/**
+ * PEM to pin each server of a list by, as {@link recogniseServer}; a fingerprint may be a list too, and each server must
+ * have one of it.
+ */
+export async function recogniseServers(
+  urls: readonly string[],
+  by: Recognition,
+  io: Person,
+): Promise<string> {
+  const fingerprints = by.fingerprint?.split(',').map((text) => text.trim())
+  const pins: string[] = []
+  for (const url of urls) {
+    const fingerprint = fingerprints && (await findShown(url, fingerprints))
+    pins.push(await recogniseServer(url, { ...by, fingerprint }, io))
+  }
+  return [...new Set(pins)].join('')
+}
+
+/** The one of the expected fingerprints that the server shows; the first where it shows none of them. */
+async function findShown(url: string, expected: readonly string[]): Promise<string | undefined> {
+  const [first, ...others] = expected
+  if (others.length === 0) return first
+  const seen = fingerprintOf(await fetchServerCertificate(url))
+  const same = (text: string) => parseFingerprint(text, '--server-fingerprint') === seen
+  return expected.find(same) ?? first
+}
+
 /** PEM to pin the server at `url` by. @throws ERR_INVALID_INPUT (exit 2) when it is another one, or nobody can tell. */
 export async function recogniseServer(url: string, by: Recognition, io: Person): Promise<string> {
   const expected = by.cacert ?? by.pinned

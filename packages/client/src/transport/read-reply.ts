@@ -76,6 +76,7 @@ function problemOf(reply: RawReply, body: unknown, now: Date): DomainError {
   return new DomainError(error.code, error.message, {
     faults: error.faults,
     hints,
+    elsewhere: error.elsewhere,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   })
 }

@@ -114,6 +114,7 @@ function refuse(
   }
   const seconds = retryAfterSeconds(error)
   if (seconds !== undefined) reply.header('retry-after', String(seconds))
+  if (error.elsewhere.length > 0) reply.header('keytrustee-elsewhere', error.elsewhere.join(', '))
   if (thrown instanceof HttpRefusal) reply.headers(thrown.headers)
   // The framework closes the connection on a body it did not read; then the caller may lose the answer. The rest of the
   // body is discarded as it comes, within the server's request timeout.

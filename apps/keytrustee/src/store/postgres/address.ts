@@ -53,6 +53,32 @@ export function parseDatabaseUrl(
   }
 }
 
+/** More than any installation needs; each is watched over a connection of its own. */
+const maxHosts = 8
+
+/**
+ * Parses a URL that may name several hosts, separated by commas: `postgresql://user@db1:5432,db2/database`. Each is one copy
+ * of the same database, in whatever role; options and parameters count for all.
+ *
+ * @throws ERR_SETTINGS naming `field` and the rule
+ */
+export function parseDatabaseUrls(
+  text: string,
+  field: string,
+  options: Parameters<typeof parseDatabaseUrl>[2] = {},
+): readonly PostgresAddress[] {
+  const parts = /^(postgres(?:ql)?:\/\/(?:[^@/?]*@)?)([^/?]*)(.*)$/s.exec(text)
+  const [, head = '', hosts = '', rest = ''] = parts ?? []
+  if (!hosts.includes(',')) return [parseDatabaseUrl(text, field, options)]
+  const addresses = hosts
+    .split(',')
+    .map((host) => parseDatabaseUrl(`${head}${host.trim()}${rest}`, field, options))
+  const places = new Set(addresses.map(({ host, port }) => `${host} ${port}`))
+  if (places.size < addresses.length) throw fault(field, 'must name each host once')
+  if (addresses.length > maxHosts) throw fault(field, `must name at most ${maxHosts} hosts`)
+  return addresses
+}
+
 function parseUrl(text: string, field: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url && /^postgres(ql)?:$/.test(url.protocol)) return url

@@ -48,6 +48,16 @@ export async function checkSchema(address: PostgresAddress): Promise<void> {
   })
 }
 
+/** Whether this copy of the database follows another. @throws ERR_STORE_UNAVAILABLE, ERR_SETTINGS */
+export function isStandby(address: PostgresAddress): Promise<boolean> {
+  return withClient(address, async (client) => {
+    const { rows } = await client.query<{ standby: boolean }>(
+      'select pg_catalog.pg_is_in_recovery() as standby',
+    )
+    return rows[0]?.standby === true
+  })
+}
+
 function newest(known: readonly Migration[]): number {
   return Math.max(0, ...known.map(({ version }) => version))
 }
@@ -100,7 +110,7 @@ async function refuseNewer(client: pg.Client, known: readonly Migration[]): Prom
 async function grantTo(client: pg.Client, role: string): Promise<void> {
   const to = pg.escapeIdentifier(role)
   const writable =
-    'organisations, clients, groups, deposits, deposit_readers, revisions, revocations, retrieval_counts, retrieval_requests, verdicts, pending_puts, requests, joins, usages, hsm_key_counts, migrations, migration_faults, former_revisions'
+    'organisations, clients, groups, deposits, deposit_readers, revisions, revocations, retrieval_counts, retrieval_requests, verdicts, pending_puts, requests, joins, usages, hsm_key_counts, migrations, migration_faults, former_revisions, nodes, timelines'
   await inTransaction(client, async () => {
     await client.query('select pg_advisory_xact_lock($1)', [installLock])
     await client.query('set local search_path = keytrustee, pg_temp')

@@ -1,4 +1,5 @@
 /** The only file that makes connections: their limits, their session settings, and their errors translated. */
+import type { Socket } from 'node:net'
 import { isAbsolute } from 'node:path'
 import type { ConnectionOptions } from 'node:tls'
 import pg from 'pg'
@@ -101,8 +102,28 @@ export function makePool({ address, session, timeouts, maxConnections }: PoolOpt
   // A connection that breaks says so by an event, which would end the process if nobody listened. Whoever uses it gets
   // the error from its statement; an idle one is of no interest.
   pool.on('error', () => undefined)
-  pool.on('connect', (client) => client.on('error', () => undefined))
+  const open = new Set<pg.PoolClient>()
+  pool.on('connect', (client) => {
+    client.on('error', () => undefined)
+    open.add(client)
+  })
+  pool.on('remove', (client) => open.delete(client))
+  openOf.set(pool, open)
   return pool
+}
+
+const openOf = new WeakMap<pg.Pool, Set<pg.PoolClient>>()
+
+/** Ends a pool whose database is gone: whoever waits for an answer hears at once that the connection was lost. */
+export function cutPool(pool: pg.Pool): void {
+  void pool.end().catch(() => undefined)
+  for (const client of openOf.get(pool) ?? []) cutClient(client)
+}
+
+/** Ends a connection without waiting for anybody. */
+export function cutClient(client: pg.ClientBase): void {
+  const { connection } = client as unknown as { readonly connection?: { stream: Socket } }
+  connection?.stream.destroy()
 }
 
 interface QuerySource {

@@ -1,11 +1,11 @@
 import type pg from 'pg'
-import type { Store, StoreHealth, Transaction } from '../store.js'
+import { onlyCopy, type Reach, type Store, type StoreHealth, type Transaction } from '../store.js'
 import type { PostgresAddress } from './address.js'
-import { checkSettings, findFaults } from './check-settings.js'
+import { checkSettings } from './check-settings.js'
 import { DiskRoom } from './disk-room.js'
 import { checkSchema } from './install-schema.js'
 import { defaultTimeouts, makePool, queriesOn, type Timeouts } from './pool.js'
-import { findAll, type Queries } from './queries.js'
+import { readHealth } from './read-health.js'
 import { PostgresReader } from './reader.js'
 import { withTransaction } from './transaction.js'
 
@@ -18,14 +18,6 @@ export interface PostgresStoreOptions {
   readonly maxReaders?: number
   /** For transactions: those that wait for a lock must not keep others from reading. Default 8. */
   readonly maxWriters?: number
-}
-
-const health = {
-  name: 'health',
-  text: `select name, setting, current_setting('server_version') as version,
-      pg_catalog.pg_is_in_recovery()::text as standby
-    from pg_catalog.pg_settings
-    where name in ('fsync', 'full_page_writes', 'data_checksums', 'synchronous_commit')`,
 }
 
 /**
@@ -64,6 +56,10 @@ class PostgresStore extends PostgresReader implements Store {
     })
   }
 
+  reach(): Reach {
+    return onlyCopy
+  }
+
   async probe(): Promise<StoreHealth> {
     try {
       const found = await readHealth(this.queries, this.cluster)
@@ -78,17 +74,4 @@ class PostgresStore extends PostgresReader implements Store {
   async close(): Promise<void> {
     await Promise.all([this.readers.end(), this.writers.end()])
   }
-}
-
-async function readHealth(queries: Queries, cluster: 'private' | 'external'): Promise<StoreHealth> {
-  const rows = await findAll(queries, health, [], (row) => ({
-    setting: [row.text('name'), row.text('setting')] as const,
-    version: row.text('version'),
-    standby: row.text('standby') === 'true',
-  }))
-  const [fault] = findFaults(new Map(rows.map(({ setting }) => setting)), cluster)
-  if (fault) return { state: 'unavailable', detail: `${fault.field} ${fault.rule}` }
-  const { version = '', standby = false } = rows[0] ?? {}
-  const role = standby ? ', standby: retrievals only' : ''
-  return { state: 'ready', detail: `PostgreSQL ${version}${role}` }
 }

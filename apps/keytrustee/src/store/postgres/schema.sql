@@ -137,6 +137,16 @@ CREATE TABLE keytrustee.migrations (
     CONSTRAINT migrations_total_check CHECK ((total >= 0))
 )
 WITH (fillfactor='50');
+CREATE TABLE keytrustee.nodes (
+    node uuid NOT NULL,
+    name text NOT NULL,
+    url text NOT NULL,
+    server_fingerprint keytrustee.fingerprint NOT NULL,
+    version text NOT NULL,
+    timeline integer NOT NULL,
+    beat_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='50');
 CREATE TABLE keytrustee.organisations (
     uuid uuid NOT NULL,
     name keytrustee.short_name NOT NULL,
@@ -230,6 +240,10 @@ CREATE TABLE keytrustee.schema_migrations (
     name text NOT NULL,
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
+CREATE TABLE keytrustee.timelines (
+    timeline integer NOT NULL,
+    since timestamp with time zone NOT NULL
+);
 CREATE TABLE keytrustee.usages (
     subject uuid NOT NULL,
     deposits bigint NOT NULL
@@ -270,6 +284,8 @@ ALTER TABLE ONLY keytrustee.migration_faults
     ADD CONSTRAINT migration_faults_pkey PRIMARY KEY (migration, revision_uuid);
 ALTER TABLE ONLY keytrustee.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (uuid);
+ALTER TABLE ONLY keytrustee.nodes
+    ADD CONSTRAINT nodes_pkey PRIMARY KEY (node);
 ALTER TABLE ONLY keytrustee.organisations
     ADD CONSTRAINT organisations_name_key UNIQUE (name);
 ALTER TABLE ONLY keytrustee.organisations
@@ -290,6 +306,8 @@ ALTER TABLE ONLY keytrustee.revocations
     ADD CONSTRAINT revocations_pkey PRIMARY KEY (deposit);
 ALTER TABLE ONLY keytrustee.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+ALTER TABLE ONLY keytrustee.timelines
+    ADD CONSTRAINT timelines_pkey PRIMARY KEY (timeline);
 ALTER TABLE ONLY keytrustee.usages
     ADD CONSTRAINT usages_pkey PRIMARY KEY (subject);
 ALTER TABLE ONLY keytrustee.verdicts

@@ -77,3 +77,12 @@ export function refusesCommit(error: unknown): boolean {
   const state = sqlState(error)
   return state !== undefined && (/^(23|25|40)/.test(state) || state === '57014')
 }
+
+/**
+ * True for a warning that came with a commit: it is on the primary's disk, and perhaps on no standby's. Warnings of
+ * the synchronous wait have 01000, or 57P01 when the server stops. @see PostgreSQL 15 source, syncrep.c
+ * SyncRepWaitForLSN
+ */
+export function warnsOfCommit({ code = '' }: { readonly code?: string | undefined }): boolean {
+  return code.startsWith('01') || code === '57P01'
+}

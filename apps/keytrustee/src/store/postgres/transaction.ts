@@ -4,7 +4,13 @@ import { lendTransaction } from '../lend-transaction.js'
 import { CommitUnknown, type Transaction } from '../store.js'
 import { queriesOn } from './pool.js'
 import type { Queries, Result, Statement, Value } from './queries.js'
-import { refusedForEarlierFailure, refusesCommit, translate, worthRepeating } from './sqlstate.js'
+import {
+  refusedForEarlierFailure,
+  refusesCommit,
+  translate,
+  warnsOfCommit,
+  worthRepeating,
+} from './sqlstate.js'
 import { TransactionVerbs } from './transaction-verbs.js'
 
 /** After the first, for serialisation failures and deadlocks. */
@@ -90,14 +96,23 @@ class TransactionConnection implements Queries {
 
   /**
    * Sends the last statement and COMMIT together: when one of the statements failed, PostgreSQL rolls back instead.
-   * @throws CommitUnknown when no answer says what became of it
+   * @throws CommitUnknown when no answer says what became of it, or the standby did not confirm it
    */
   async commit(verbs: TransactionVerbs): Promise<void> {
     if (this.state === 'lost') throw translate(new Error('the connection was lost before COMMIT'))
     verbs.saveUsage()
-    const { command } = await this.client.query('commit').catch((error: unknown) => {
-      throw refusesCommit(error) ? translate(error) : this.unknown(error)
-    })
+    let warning: unknown
+    const notice = (message: { readonly code?: string | undefined }) => {
+      if (warnsOfCommit(message)) warning = message
+    }
+    this.client.on('notice', notice)
+    const { command } = await this.client
+      .query('commit')
+      .catch((error: unknown) => {
+        throw refusesCommit(error) ? translate(error) : this.unknown(error)
+      })
+      .finally(() => this.client.off('notice', notice))
+    if (warning !== undefined) throw this.unknown(warning)
     this.state = 'over'
     await verbs.answers()
     if (command !== 'COMMIT') throw translate(new TypeError(`COMMIT was answered by ${command}`))

@@ -4,6 +4,7 @@ import { policies } from './0003-policies.js'
 import { trustees } from './0004-trustees.js'
 import { organisations } from './0005-organisations.js'
 import { migrationTables } from './0006-migrations.js'
+import { nodes } from './0007-nodes.js'
 import type { Migration } from './migration.js'
 
 export type { Migration } from './migration.js'
@@ -16,4 +17,5 @@ export const migrations: readonly Migration[] = [
   trustees,
   organisations,
   migrationTables,
+  nodes,
 ]

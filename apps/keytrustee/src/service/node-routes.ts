@@ -1,0 +1,45 @@
+/** Routes about the further servers of the installation. */
+import type { X509Certificate } from 'node:crypto'
+import type { Uuid } from '@keyhsm/core'
+import { admitNodeRoute, joinTokenRoute } from '@keyhsm/protocol'
+import { type BoundRoute, bindRoute, certificateFingerprint } from '@keyhsm/service'
+import { audited } from '../audited.js'
+import { admitNode } from '../nodes/admit-node.js'
+import { makeJoinToken } from '../nodes/join-tokens.js'
+import type { Paths } from '../paths.js'
+import type { Trustee } from '../trustee.js'
+import { orderOf } from './identify.js'
+
+export interface NodeRoutesOptions {
+  readonly trustee: Trustee
+  readonly paths: Paths
+  /** The certificate now in use. */
+  certificate(): X509Certificate
+}
+
+/** Of the control socket. */
+export function joinTokenRoutes(o: NodeRoutesOptions): BoundRoute[] {
+  const { trustee, paths } = o
+  return [
+    bindRoute(joinTokenRoute, async ({ body: { validMs }, ...by }) => {
+      const { requestId, actor } = orderOf(by)
+      const operation = { operation: 'join-token', requestId, actor, subjects: [{ validMs }] }
+      const now = trustee.clock.now()
+      const shown = certificateFingerprint(o.certificate())
+      const made = await audited(trustee.audit, operation, 'done', () =>
+        makeJoinToken(paths.joinTokens, { now, validMs, madeBy: actor }, shown),
+      )
+      return { token: made.text, expiresAt: made.expiresAt.toISOString() }
+    }),
+  ]
+}
+
+/** Of the clients' port, without an identity: the token is one. */
+export function admissionRoutes({ trustee, paths }: NodeRoutesOptions): BoundRoute[] {
+  return [
+    bindRoute(admitNodeRoute, async ({ body, requestId, peerAddress: peer }) => {
+      const admission = { ...body, requestId, token: body.token as Uuid, peer }
+      return { bundle: await admitNode(trustee, paths, admission) }
+    }),
+  ]
+}

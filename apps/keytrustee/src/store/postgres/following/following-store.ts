@@ -1,0 +1,113 @@
+/** A store over several copies of one database, of which one takes writes: it follows that one without a restart. */
+import type { Installation, Reach, Store, StoreHealth, Transaction } from '../../store.js'
+import { defaultTimeouts, type Timeouts } from '../pool.js'
+import { PostgresReader } from '../reader.js'
+import { readHealth } from '../read-health.js'
+import { withTransaction } from '../transaction.js'
+import { Follower, type FollowerOptions } from './follower.js'
+import type { HostView } from './sighting.js'
+
+export interface FollowingOptions extends Omit<FollowerOptions, 'timeouts' | 'maxConnections'> {
+  readonly timeouts?: Partial<Timeouts>
+  /** To each copy, for statements outside of transactions, and as many for transactions. Default 8. */
+  readonly maxConnections?: number
+}
+
+/** Resolves with what can be reached, which may be nothing. @throws ERR_SETTINGS for a damaged timeline file */
+export async function openFollowingStore(o: FollowingOptions): Promise<Store> {
+  const follower = new Follower({
+    ...o,
+    timeouts: { ...defaultTimeouts, ...o.timeouts },
+    maxConnections: o.maxConnections ?? 8,
+  })
+  await follower.start()
+  return new FollowingStore(follower, o)
+}
+
+class FollowingStore extends PostgresReader implements Store {
+  readonly #follower: Follower
+  readonly #o: FollowingOptions
+
+  constructor(follower: Follower, o: FollowingOptions) {
+    super({
+      // In an async function: what it throws is a rejection.
+      run: async (statement, values) => await follower.reading().queries.run(statement, values),
+    })
+    this.#follower = follower
+    this.#o = o
+  }
+
+  async withTransaction<Result>(
+    work: (transaction: Transaction) => Promise<Result>,
+  ): Promise<Result> {
+    const { writers, room } = this.#follower.writing()
+    return await withTransaction(writers, work).catch((error: unknown) => {
+      room.notice(error)
+      throw error
+    })
+  }
+
+  reach(): Reach {
+    const choice = this.#follower.choice()
+    return {
+      mode: choice.mode,
+      generation: this.#follower.generation(choice),
+      shared: true,
+      elsewhere: choice.mode === 'writer' ? [] : this.#follower.elsewhere(),
+    }
+  }
+
+  installation(): Installation {
+    const { mode, detail } = this.#follower.choice()
+    const views = this.#follower.views
+    const others = this.#follower.otherNodes()
+    const promised = views.length > 1 || others.length > 0
+    const synchronous = views.some(({ sighting }) => sighting?.primary && sighting.synchronous)
+    return {
+      mode,
+      detail,
+      noLoss: mode === 'writer' && synchronous,
+      asksForNoLoss: promised,
+      timeline: this.#follower.floor?.timeline,
+      own: this.#o.own.node,
+      hosts: views.map((view) => this.#describe(view)),
+      nodes: this.#follower.nodes(),
+    }
+  }
+
+  async probe(): Promise<StoreHealth> {
+    const { mode, detail, noLoss, asksForNoLoss } = this.installation()
+    if (mode !== 'writer') return { state: 'unavailable', detail }
+    try {
+      const found = await readHealth(this.queries, 'external')
+      if (found.state !== 'ready') return found
+      const fault = await this.#follower.writing().room.findFault()
+      if (fault !== undefined) return { state: 'unavailable', detail: fault }
+      if (noLoss) return { state: 'ready', detail: `${found.detail}, ${detail}, synchronous` }
+      const alone = 'no standby confirms commits (synchronous_standby_names is empty)'
+      return asksForNoLoss
+        ? { state: 'unavailable', detail: `${alone}: losing ${detail} loses deposits` }
+        : { state: 'ready', detail: `${found.detail}, one copy` }
+    } catch (error) {
+      const words = error instanceof Error ? error.message : 'the database is not available'
+      return { state: 'unavailable', detail: words }
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#follower.stop()
+  }
+
+  #describe(view: HostView): Installation['hosts'][number] {
+    const { place, sighting, fault } = view
+    const ageMs = this.#follower.ageMs(view)
+    return {
+      place,
+      role: sighting === undefined ? 'unreachable' : sighting.primary ? 'primary' : 'standby',
+      ...(sighting?.timeline === undefined ? {} : { timeline: sighting.timeline }),
+      ...(ageMs === undefined ? {} : { ageMs: Math.round(ageMs) }),
+      ...(sighting?.primary ? { synchronous: sighting.synchronous } : {}),
+      ...(fault === undefined ? {} : { fault }),
+    }
+  }
+}

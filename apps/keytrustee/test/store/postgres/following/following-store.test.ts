@@ -1,0 +1,141 @@
+/** Following a real database: who may write, what a missing standby means, which timeline is believed. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { newUuid } from '@keyhsm/core'
+import type { Fingerprint } from '@keyhsm/core'
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { openFollowingStore } from '../../../../src/store/postgres/following/following-store.js'
+import { openPostgresStore } from '../../../../src/store/postgres/postgres-store.js'
+import { CommitUnknown, type Organisation, type Store } from '../../../../src/store/store.js'
+import { makePrivateCluster, type PrivateCluster } from '../../../support/private-cluster.js'
+import { withClient } from '../../../support/with-postgres.js'
+
+let cluster: PrivateCluster
+let folder: string
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'kt-follow-'))
+  cluster = await makePrivateCluster()
+}, 60_000)
+afterAll(async () => {
+  await cluster.remove()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const own = () => ({
+  node: newUuid(),
+  name: 'test',
+  url: 'https://localhost:1',
+  serverFingerprint: 'ab'.repeat(32) as Fingerprint,
+  version: '1',
+})
+
+async function follow(timelineFile: string, others: readonly number[] = []): Promise<Store> {
+  const store = await openFollowingStore({
+    addresses: [cluster.service, ...others.map((port) => ({ ...cluster.service, port }))],
+    own: own(),
+    timelineFile: join(folder, timelineFile),
+    maxStalenessMs: 30_000,
+    onChange: () => undefined,
+  })
+  onTestFinished(() => store.close())
+  return store
+}
+
+const organisation = (): Organisation => ({
+  uuid: newUuid(),
+  name: `o${Date.now()}`,
+  contacts: [],
+  state: 'active',
+  authHash: 'x',
+  createdAt: new Date(),
+  grant: 'x',
+})
+
+function cancelWaits(): Promise<unknown> {
+  return withClient(cluster.administrator, (client) =>
+    client.query(
+      `select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'`,
+    ),
+  )
+}
+
+async function setStandbys(names: string): Promise<void> {
+  await withClient(cluster.administrator, async (client) => {
+    await client.query(`alter system set synchronous_standby_names = '${names}'`)
+    await client.query('select pg_reload_conf()')
+  })
+  await pause(200)
+}
+
+it('writes, says who it is, and remembers the timeline', async () => {
+  const store = await follow('first.json')
+  expect(store.reach()).toMatchObject({ mode: 'writer', shared: true })
+  const row = organisation()
+  await store.withTransaction((transaction) => transaction.insertOrganisation(row))
+  expect(await store.findOrganisation({ uuid: row.uuid })).toMatchObject({ name: row.name })
+  expect(store.installation?.()).toMatchObject({ timeline: 1, noLoss: false })
+  expect(JSON.parse(await readFile(join(folder, 'first.json'), 'utf8'))).toMatchObject({
+    timeline: 1,
+  })
+  expect(await store.probe()).toMatchObject({ state: 'ready' })
+})
+
+it('with several copies and no synchronous standby: red', async () => {
+  const store = await follow('several.json', [1])
+  const { state, detail } = await store.probe()
+  expect(state).toBe('unavailable')
+  expect(detail).toContain('synchronous_standby_names')
+})
+
+it('refuses a timeline lower than any seen, also after a restart', async () => {
+  const store = await follow('seen.json')
+  const { system } = JSON.parse(await readFile(join(folder, 'seen.json'), 'utf8')) as {
+    readonly system: string
+  }
+  expect(store.reach().mode).toBe('writer')
+  await writeFile(join(folder, 'later.json'), JSON.stringify({ system, timeline: 9 }))
+  const later = await follow('later.json')
+  expect(later.reach().mode).toBe('none')
+  expect((await later.probe()).detail).toContain('timeline 1 was left behind')
+  await expect(later.countDeposits()).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
+  const write = later.withTransaction((transaction) =>
+    transaction.insertOrganisation(organisation()),
+  )
+  await expect(write).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
+}, 20_000)
+
+it('refuses a damaged file of the timeline', async () => {
+  await writeFile(join(folder, 'damaged.json'), '{"timeline":0.5}')
+  await expect(follow('damaged.json')).rejects.toMatchObject({ code: 'ERR_SETTINGS' })
+})
+
+it('a commit that no standby confirms is unknown, never acknowledged; then nothing is written', async () => {
+  const store = await follow('lonely.json')
+  const plain = await openPostgresStore({
+    address: cluster.service,
+    cluster: 'private',
+  })
+  onTestFinished(() => plain.close())
+  await setStandbys('nobody')
+  onTestFinished(() => setStandbys(''))
+  const row = organisation()
+  const commit = plain.withTransaction((transaction) => transaction.insertOrganisation(row))
+  commit.catch(() => undefined)
+  // Nobody sees what waits for its standby; cancelled by a person, it is there, and still not acknowledged.
+  await pause(500)
+  expect(await store.findOrganisation({ uuid: row.uuid })).toBeUndefined()
+  await cancelWaits()
+  await expect(commit).rejects.toBeInstanceOf(CommitUnknown)
+  expect(await store.findOrganisation({ uuid: row.uuid })).toBeDefined()
+  // The lease ends: no beat is confirmed any more.
+  await pause(4_000)
+  expect(store.reach().mode).toBe('reader')
+  await expect(
+    store.withTransaction((transaction) => transaction.insertOrganisation(organisation())),
+  ).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
+  expect((await store.probe()).detail).toContain('no standby confirms')
+  expect(await store.countDeposits()).toBe(0)
+}, 20_000)
