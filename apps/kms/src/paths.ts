@@ -13,6 +13,8 @@ export interface Paths {
   readonly auditKey: string
   readonly auditPublicKey: string
   readonly audit: string
+  /** Of the commands that move keys in and out, which may run while the service has its own audit open. */
+  readonly movesAudit: string
   readonly run: string
   readonly controlSocket: string
   readonly pidFile: string
@@ -37,6 +39,7 @@ export function pathsIn(root: string): Paths {
     auditKey: join(root, 'audit.key'),
     auditPublicKey: join(root, 'audit.pub'),
     audit: join(root, 'audit'),
+    movesAudit: join(root, 'audit-moves'),
     run,
     controlSocket: join(run, 'control.sock'),
     pidFile: join(run, 'keytrustee-kms.pid'),

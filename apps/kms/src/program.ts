@@ -2,7 +2,9 @@
 import { homeIn, type Program } from '@keyhsm/command-line'
 import { aclCommands } from './commands/acl.js'
 import { auditCommands } from './commands/audit.js'
+import { exportCommand } from './commands/export.js'
 import { identityCommand } from './commands/identity.js'
+import { importCommand } from './commands/import.js'
 import { initCommand } from './commands/init.js'
 import { keysCommands } from './commands/keys.js'
 import { serviceCommands } from './commands/service.js'
@@ -26,6 +28,8 @@ export const program: Program = {
     ...serviceCommands,
     statusCommand,
     ...keysCommands,
+    importCommand,
+    exportCommand,
     ...aclCommands,
     settingsCommand,
     ...auditCommands,

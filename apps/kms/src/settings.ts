@@ -90,6 +90,12 @@ export const kmsSchema = settingsSchema({
     describe:
       'true: raw key material is answered to those with the GET ACL, as Hadoop’s own KMS does',
   },
+  exportKeystore: {
+    name: 'keytrustee-kms.keystore.export',
+    default: 'false',
+    parse: truth,
+    describe: 'true: `keytrustee-kms export` may write zone keys into a Java keystore; audited',
+  },
   keysPerCall: {
     name: 'keytrustee-kms.limit.keys-per-call',
     default: '1000',

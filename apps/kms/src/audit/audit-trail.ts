@@ -49,6 +49,8 @@ const outcomeOfOp: Readonly<Record<string, AuditOutcome>> = {
   GET_CURRENT_KEY: 'released',
   CREATE_KEY: 'stored',
   ROLL_NEW_VERSION: 'stored',
+  IMPORT_KEY: 'stored',
+  EXPORT_KEY: 'released',
 }
 
 /** @param writeLine where lines in the old form go. */

@@ -12,7 +12,7 @@ export interface Caller {
   readonly user: Name
   /** Who really called, when it acts for {@link user}. */
   readonly realUser?: Name | undefined
-  readonly by: 'cookie' | 'token' | 'simple' | 'kerberos'
+  readonly by: 'cookie' | 'token' | 'simple' | 'kerberos' | 'operator'
 }
 
 /** Header fields in lower case. */

@@ -1,7 +1,8 @@
 /** `keytrustee-kms audit verify`: checks this instance's audit offline, with a public key given from outside. */
 import { readFile } from 'node:fs/promises'
-import { type Command, printAuditReport } from '@keyhsm/command-line'
+import { type Command, optionGiven, printAuditReport } from '@keyhsm/command-line'
 import { type AuditReport, verifyAudit } from '@keyhsm/service'
+import { movesService } from '../service/with-moves.js'
 import { pathsOf } from './folder.js'
 
 export const auditCommands: readonly Command[] = [
@@ -15,6 +16,7 @@ export const auditCommands: readonly Command[] = [
         file: true,
         describe: 'the auditor’s own copy of audit.pub; without it the one in the home is used',
       },
+      { flag: 'moves', describe: 'the audit of import and export instead of the service’s' },
     ],
     async run(input, io) {
       const paths = pathsOf(input)
@@ -24,7 +26,9 @@ export const auditCommands: readonly Command[] = [
           'warning: checked against audit.pub of this home; an auditor keeps a copy elsewhere',
         )
       const publicKey = (given ?? (await readFile(paths.auditPublicKey))).toString('utf8')
-      return verifyAudit({ directory: paths.audit, publicKey, service: 'keytrustee-kms' })
+      return optionGiven(input, 'moves')
+        ? verifyAudit({ directory: paths.movesAudit, publicKey, service: movesService })
+        : verifyAudit({ directory: paths.audit, publicKey, service: 'keytrustee-kms' })
     },
     print: printAuditReport,
     exitCode: (report: AuditReport) => (report.ok ? 0 : 1),

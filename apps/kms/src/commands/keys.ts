@@ -12,7 +12,7 @@ import { DomainError } from '@keyhsm/core'
 import { withKeyStore } from '../service/with-key-store.js'
 import { purgeKey, undeleteKey } from '../zone-keys/restore-key.js'
 import type { NamedKey, ZoneKey } from '../zone-keys/zone-key.js'
-import { pathsOf } from './folder.js'
+import { operatorName, pathsOf } from './folder.js'
 
 interface Row {
   readonly name: string
@@ -90,11 +90,6 @@ async function purge(input: Input, io: Io) {
 
 function keyOf(input: Input): string {
   return input.args['key'] ?? ''
-}
-
-/** Commands run as the KMS's own user; who typed them is known only through sudo. */
-function operatorName(): string {
-  return `operator:${process.env['SUDO_USER'] ?? process.env['USER'] ?? 'unknown'}`
 }
 
 function toRows({ name, key }: NamedKey): Row[] {
