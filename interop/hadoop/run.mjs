@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Hadoop's published client against `keytrustee-kms`: `npm run interop:hadoop [-- operations zone kerberos] [-- --record]`.
+ * Hadoop's published client against `keytrustee-kms`: `npm run interop:hadoop [-- operations zone kerberos moving] [-- --record]`.
  * Needs Java and Maven; without them everything is skipped with the reason. `--record` asks Hadoop's own KMS instead and
  * writes its outcomes down.
  */
@@ -10,15 +10,16 @@ import { findMissingKdc } from './lib/kdc.mjs'
 import { startOurKms } from './lib/our-kms.mjs'
 import { startRealKms } from './lib/real-kms.mjs'
 import { kerberos } from './kerberos.mjs'
+import { moving } from './moving.mjs'
 import { compareOperations, recordOperations } from './operations.mjs'
 import { zone } from './zone.mjs'
 
 const args = process.argv.slice(2)
 
 /** Each part gets a running KMS and returns its line, or throws. */
-const parts = { operations, zone, kerberos }
+const parts = { operations, zone, kerberos, moving }
 /** What single parts need besides Java and Maven. */
-const needs = { kerberos: findMissingKdc }
+const needs = { kerberos: findMissingKdc, moving: findMissingKdc }
 const cure = 'install it with: npm run set-up -- --hadoop'
 
 await runMain(async () => {

@@ -44,12 +44,13 @@ export function startJava(classPath, args, options = {}) {
 }
 
 /** Runs a source file to its end; its standard output. @throws Stop with what it said when it fails. */
-export function runJava(classPath, args, { env, deadlineMs = 240_000 } = {}) {
+export function runJava(classPath, args, { env, input = '', deadlineMs = 240_000 } = {}) {
   return new Promise((resolve, reject) => {
     const child = startJava(classPath, args, {
       env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     })
+    child.stdin.end(input)
     const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs)
     let [out, err] = ['', '']
     child.stdout.on('data', (chunk) => (out += chunk))
