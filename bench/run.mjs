@@ -3,7 +3,7 @@
  * `npm run bench`: the speed of each layer beside the raw limit of the same run. Nothing here passes or fails by the
  * clock. Everything that it starts lives in one temporary folder and is stopped at the end, also after Ctrl-C.
  *
- *   node bench/run.mjs [--quick] [--json FILE] [--only raw,backend,keyhsm,whole,store] [--kinds ec-p256,rsa-2048,aes-256]
+ *   node bench/run.mjs [--quick] [--json FILE] [--only raw,backend,keyhsm,whole,store,kms] [--kinds ec-p256,rsa-2048,aes-256]
  *     [--seconds N] [--patience N] [--write FILE] [--deposits N] [--profile "keyhsm open rsa-2048 8"]
  *
  * `--seconds` is the length of a cell; `--patience` how long, in all, to wait for moments in which nobody else uses the
@@ -15,7 +15,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { runMain, Stop } from '../scripts/lib/say.mjs'
 
-const names = ['raw', 'backend', 'keyhsm', 'whole', 'store']
+const names = ['raw', 'backend', 'keyhsm', 'whole', 'store', 'kms']
 const kindNames = ['ec-p256', 'rsa-2048', 'aes-256']
 
 await runMain(async () => {
@@ -26,9 +26,9 @@ await runMain(async () => {
   const { keyHsmLayer } = await import('./keyhsm.mjs')
   const { wholeLayer } = await import('./whole.mjs')
   const { storeLayer } = await import('./store.mjs')
-  const layers = [rawLayer, backendLayer, keyHsmLayer, wholeLayer, storeLayer].filter(({ name }) =>
-    options.only.includes(name),
-  )
+  const { kmsLayer } = await import('./kms.mjs')
+  const all = [rawLayer, backendLayer, keyHsmLayer, wholeLayer, storeLayer, kmsLayer]
+  const layers = all.filter(({ name }) => options.only.includes(name))
   const bench = new Bench({
     ...options,
     plannedMs: (b) => layers.reduce((total, layer) => total + layer.plannedMs(b), 0),
@@ -99,7 +99,8 @@ async function loadBuilt() {
 
 /** The services are brought up once for both of their layers, and each kind of key is measured in both. */
 async function runLayers(bench, layers) {
-  const below = layers.filter(({ name }) => name === 'raw' || name === 'backend')
+  const alone = ['raw', 'backend', 'kms']
+  const below = layers.filter(({ name }) => alone.includes(name))
   const store = layers.find(({ name }) => name === 'store')
   const above = layers.filter((layer) => !below.includes(layer) && layer !== store)
   for (const layer of below) await layer.run(bench)
@@ -134,8 +135,8 @@ async function print(bench, options) {
   console.log([text, ...notes].join('\n'))
   if (options.write) replaceTables(options.write, text)
   if (!options.json) return
-  const { store } = bench
-  const results = { machine, quick: bench.quick, raws, rows, store, readiness, memory }
+  const { store, kms } = bench
+  const results = { machine, quick: bench.quick, raws, rows, store, kms, readiness, memory }
   writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`)
 }
 

@@ -47,6 +47,7 @@ const quietCores = 0.3
 export class Bench {
   rows = []
   store = []
+  kms = []
   raws = []
   readiness = []
   memory = []

@@ -1,6 +1,6 @@
 /** The results as text. Ratios stand beside every rate: a bare number says more about the machine than about us. */
 
-export function formatResults({ raws, rows, store, readiness, memory }) {
+export function formatResults({ raws, rows, store, kms, readiness, memory }) {
   const parts = []
   if (raws.length > 0) parts.push(title('Raw PKCS#11 calls (the limit)'), table(rawColumns, raws))
   for (const [layer, words] of Object.entries(layers)) {
@@ -11,6 +11,7 @@ export function formatResults({ raws, rows, store, readiness, memory }) {
   }
   if (store.length > 0)
     parts.push(title('The Trustee Server at few and at many deposits'), table(storeColumns, store))
+  if (kms.length > 0) parts.push(title('The KMS beside Hadoop’s own'), table(kmsColumns, kms))
   if (readiness.length > 0)
     parts.push(title('Time to ready of Key HSM'), table(readyColumns, readiness))
   if (memory.length > 0) parts.push(title('Resident memory, MiB'), table(memoryColumns, memory))
@@ -85,6 +86,21 @@ const storeColumns = [
   ['p99 ms', ({ p99Ms }) => ms(p99Ms)],
   ['of INSERT', ({ ofInsert }) => ratio(ofInsert)],
   ['slower by', ({ ofFew }) => ratio(ofFew)],
+  ['failed', ({ failures }) => formatFailures(failures)],
+]
+
+const kmsColumns = [
+  ['operation', ({ operation }) => operation],
+  ['server', ({ server }) => server],
+  ['over', ({ transport }) => transport],
+  ['at once', ({ concurrency }) => `${concurrency}`],
+  ['per second', ({ rate }) => number(rate)],
+  ['p50 ms', ({ p50Ms }) => ms(p50Ms)],
+  ['p99 ms', ({ p99Ms }) => ms(p99Ms)],
+  ['server cpu ms', ({ serverCpuMs }) => ms(serverCpuMs)],
+  ['of Hadoop’s', ({ ofOriginal }) => ratio(ofOriginal)],
+  ['of raw', ({ ofRaw }) => ratio(ofRaw)],
+  ['others, cores', ({ othersCores }) => ratio(othersCores)],
   ['failed', ({ failures }) => formatFailures(failures)],
 ]
 

@@ -8,8 +8,12 @@ import { folder } from './java.mjs'
 /** Settings for comparing with the original, which speaks plain HTTP and shows raw material. */
 const comparable = ['keytrustee-kms.tls=off', 'keytrustee-kms.material.export=true']
 
-/** Brings everything up; `url` is the base of the API. `settings` are lines of kms.properties. */
-export async function startOurKms({ settings = comparable, site = 'conf/kms-site.xml' } = {}) {
+/** Brings everything up; `url` is the base of the API. `settings` are lines of kms.properties that fit the `scheme`. */
+export async function startOurKms({
+  settings = comparable,
+  scheme = 'http',
+  site = 'conf/kms-site.xml',
+} = {}) {
   const stack = await Stack.create()
   try {
     await stack.bringUp()
@@ -23,7 +27,9 @@ export async function startOurKms({ settings = comparable, site = 'conf/kms-site
     place(join(folder, site), join(home, 'conf/kms-site.xml'))
     place(join(folder, 'conf/kms-acls.xml'), join(home, 'conf/kms-acls.xml'))
     await stack.run('keytrustee-kms start')
-    return { stack, home, port, url: `http://127.0.0.1:${port}/kms`, stop: () => stack.remove() }
+    const host = scheme === 'https' ? 'localhost' : '127.0.0.1'
+    const url = `${scheme}://${host}:${port}/kms`
+    return { stack, home, port, url, stop: () => stack.remove() }
   } catch (error) {
     await stack.remove()
     throw error

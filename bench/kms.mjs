@@ -1,0 +1,171 @@
+/**
+ * `keytrustee-kms` beside Hadoop's own KMS: generate, decrypt and metadata over HTTP and HTTPS, the same driver for both, in turns, so that
+ * both meet the same machine. Ours also without its cache: then every operation opens a deposit through Trustee Server and HSM, and the raw
+ * call of PKCS#11 is its limit. Where Java or Maven are missing ours is measured alone.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { findMissingTool } from '../interop/hadoop/lib/java.mjs'
+import { startOurKms } from '../interop/hadoop/lib/our-kms.mjs'
+import { startRealKms } from '../interop/hadoop/lib/real-kms.mjs'
+import { HttpLoad, requestBytes } from './lib/http-load.mjs'
+import { openLimits } from './lib/limits.mjs'
+import { measure, warmUp } from './lib/measure.mjs'
+import { betweenCpu, readCpu } from './lib/processes.mjs'
+
+const ours = 'keytrustee-kms'
+const uncached = 'keytrustee-kms, no cache'
+const original = "Hadoop's KMS"
+/** V8 and even more so the JVM get faster for a while. */
+const warmMs = { full: 6000, quick: 300 }
+const operations = ['generate', 'decrypt', 'metadata']
+/** An instance without a cache opens a deposit for each; a description is none. */
+const opening = ['generate', 'decrypt']
+
+export const kmsLayer = {
+  name: 'kms',
+  plannedMs: ({ lengths, concurrencies, quick }) =>
+    2 * 8 * (concurrencies.length * lengths.keyhsm + warmMs[quick ? 'quick' : 'full']),
+
+  /** @param {import('./lib/bench.mjs').Bench} bench */
+  async run(bench) {
+    const lacking = findMissingTool()
+    if (lacking) bench.notes.push(`kms: without Hadoop's own KMS: ${lacking}`)
+    for (const transport of ['http', 'https']) await measureTransport(bench, transport, !lacking)
+  },
+}
+
+async function measureTransport(bench, transport, withOriginal) {
+  bench.begin(`kms: start the servers, ${transport}`, 20_000)
+  const settings = [
+    `keytrustee-kms.tls=${transport === 'https' ? 'on' : 'off'}`,
+    'keytrustee-kms.host=127.0.0.1',
+  ]
+  const kms = await startOurKms({ settings, scheme: transport })
+  bench.onEnd(() => kms.stop())
+  const real = withOriginal ? await startRealKms({ scheme: transport, audit: true }) : undefined
+  if (real) bench.onEnd(() => real.stop())
+  const mine = await prepare({ server: ours, transport, ...kms, ca: caOf(kms), pid: pidOf(kms) })
+  const theirs = real && (await prepare({ server: original, transport, ...real }))
+  for (const operation of operations) await measureOperation(bench, operation, [mine, theirs])
+  await kms.stack.run(
+    `echo keytrustee-kms.cache=0s >> ${kms.home}/kms.properties && keytrustee-kms stop && keytrustee-kms start`,
+  )
+  const bare = { ...mine, server: uncached, pid: pidOf(kms) }
+  for (const operation of opening) await measureOperation(bench, operation, [bare])
+  await real?.stop()
+  await kms.stop()
+}
+
+function caOf({ home }) {
+  return readFileSync(join(home, 'tls/kms.pem'), 'utf8')
+}
+
+function pidOf({ home }) {
+  return Number(/\d+/.exec(readFileSync(join(home, 'run/keytrustee-kms.pid'), 'utf8'))?.[0])
+}
+
+/** A key and an encrypted key on the server, and the bytes of each operation. */
+async function prepare(target) {
+  const load = await HttpLoad.open(target)
+  try {
+    const first = await load.exchange(
+      requestBytes(
+        { method: 'GET', path: '/keys/names?user.name=alice', cookie: 'a=b' },
+        target.url,
+      ),
+    )
+    const cookie = /^set-cookie: (hadoop\.auth=(?:"[^"]+"|[^;\r]+))/im.exec(first)[1]
+    const ask = (request) => load.exchange(requestBytes({ cookie, ...request }, target.url))
+    await ask({ method: 'POST', path: '/keys', body: { name: 'bench', length: 128 } }).catch(
+      (error) => {
+        if (error.code !== 'status 201') throw error
+      },
+    )
+    const requests = {
+      metadata: { method: 'GET', path: '/key/bench/_metadata' },
+      generate: { method: 'GET', path: '/key/bench/_eek?eek_op=generate&num_keys=1' },
+    }
+    const reply = await ask(requests.generate)
+    const [eek] = JSON.parse(/\[[\s\S]*\]/.exec(reply)[0])
+    const { versionName, iv, encryptedKeyVersion } = eek
+    requests.decrypt = {
+      method: 'POST',
+      path: `/keyversion/${encodeURIComponent(versionName)}/_eek?eek_op=decrypt`,
+      body: { name: 'bench', iv, material: encryptedKeyVersion.material },
+    }
+    const bytes = Object.entries(requests).map(([name, request]) => [
+      name,
+      requestBytes({ cookie, ...request }, target.url),
+    ])
+    return { ...target, requests: Object.fromEntries(bytes) }
+  } finally {
+    load.close()
+  }
+}
+
+async function measureOperation(bench, operation, targets) {
+  const present = targets.filter(Boolean)
+  for (const target of present) await warm(bench, operation, target)
+  for (const concurrency of bench.concurrencies) {
+    const rows = []
+    for (const target of present)
+      rows.push(await measureCell(bench, { operation, concurrency, target }))
+    const [mine, theirs] = rows
+    if (theirs) mine.ofOriginal = mine.rate / theirs.rate
+    bench.kms.push(...rows)
+  }
+}
+
+async function warm(bench, operation, target) {
+  const forMs = warmMs[bench.quick ? 'quick' : 'full']
+  bench.begin(`kms: warm up ${operation} of ${target.server}, ${target.transport}`, forMs)
+  await withLoads(target, 8, (step) =>
+    warmUp({ concurrency: 8, forMs, signal: bench.signal }, (worker) => step(operation, worker)),
+  )
+}
+
+async function measureCell(bench, { operation, concurrency, target }) {
+  const { server, transport, pid } = target
+  const forMs = bench.lengths.keyhsm
+  bench.begin(`kms: ${operation} of ${server}, ${transport}, ${concurrency} at once`, forMs)
+  await bench.quiet()
+  const limit =
+    server === uncached
+      ? await bench.raw.measure({
+          operation: openLimits['ec-p256'],
+          threads: 1,
+          forMs: bench.limitMs,
+        })
+      : undefined
+  const roles = { client: () => [process.pid], server: () => [pid] }
+  let before
+  const onWarm = async () => {
+    before = readCpu(roles)
+  }
+  const how = { concurrency, forMs, warmMs: forMs / 4, signal: bench.signal, onWarm }
+  const result = await withLoads(target, concurrency, (step) =>
+    measure(how, (worker) => step(operation, worker)),
+  )
+  const { used, others } = betweenCpu(before, readCpu(roles))
+  return {
+    server,
+    transport,
+    operation,
+    concurrency,
+    ...result,
+    serverCpuMs: used.server / result.done,
+    othersCores: others,
+    ofRaw: limit && result.rate / limit.rate,
+  }
+}
+
+async function withLoads(target, count, use) {
+  const loads = []
+  try {
+    while (loads.length < count) loads.push(await HttpLoad.open(target))
+    return await use((operation, worker) => loads[worker].exchange(target.requests[operation]))
+  } finally {
+    for (const load of loads) load.close()
+  }
+}
