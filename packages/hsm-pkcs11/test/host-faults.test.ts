@@ -230,6 +230,20 @@ describe('what is not done', () => {
     expect(await faulty.countOf('C_FindObjectsInit')).toBe(1)
   })
 
+  test('a listing searches only where somebody else has written', async () => {
+    const kept = await makeDeposit('aes-256')
+    const lost = await makeDeposit('aes-256')
+    const idsOf = async () => (await hsm.listKeys()).map(({ id }) => id)
+    await faulty.forgetCalls()
+    expect(await idsOf()).toEqual(expect.arrayContaining([kept.id, lost.id]))
+    expect(await faulty.countOf('C_FindObjectsInit')).toBe(0)
+    await token.tool('--delete-object', '--type', 'secrkey', '--id', lost.id)
+    const left = await idsOf()
+    expect(left).toContain(kept.id)
+    expect(left).not.toContain(lost.id)
+    expect(await faulty.countOf('C_FindObjectsInit')).toBe(1)
+  })
+
   test('no second login, whoever asks and however often', async () => {
     await faulty.forgetCalls()
     const pin = SecretBytes.own(Buffer.from('marked-wrong-pin'))
@@ -244,7 +258,8 @@ describe('what is not done', () => {
   test('a login refused after a respawn latches', async () => {
     await faulty.fail('C_Login', 'return 160')
     process.kill(hostOf(hsm), 'SIGKILL')
-    await expect.poll(async () => (await hsm.probe()).state).toBe('login-refused')
+    const state = async () => (await hsm.probe()).state
+    await expect.poll(state, { timeout: recoveryMs }).toBe('login-refused')
     await faulty.forgetCalls()
     await pause(500)
     expect(await codeOf(hsm.recheck())).toBe('ERR_HSM_LOGIN')

@@ -120,6 +120,19 @@ export class KeyDirectory {
     return description
   }
 
+  /** Asks the device about those of `ids` that were not described yet, all in one job; what fails is left undescribed. */
+  async describeAhead(ids: readonly HsmKeyId[], control: CallControl): Promise<void> {
+    const entries = ids.flatMap((id) => this.#entries.get(id) ?? [])
+    const unknown = entries.flatMap((entry) => {
+      const key = entry.description ? undefined : toWhole(entry.handles)
+      return key ? [{ entry, key }] : []
+    })
+    if (unknown.length === 0) return
+    const keys = unknown.map(({ key }) => key)
+    const described = await this.#scheduler.submit('describeKeys', keys, control)
+    for (const [index, { entry }] of unknown.entries()) entry.description = described[index]
+  }
+
   /** The objects with this id, by a search; two when the first finds no whole key. Updates what is cached. */
   look(id: HsmKeyId, control: CallControl): Promise<KeyHandles> {
     control.begun = true
@@ -132,14 +145,19 @@ export class KeyDirectory {
     return looking
   }
 
-  /** Reads every id on the token and replaces what is cached; keys made or forgotten meanwhile stay as they are. */
-  async readToken(control: CallControl): Promise<DirectoryCount> {
+  /**
+   * Reads every id on the token and replaces what is cached; keys made or forgotten meanwhile stay as they are.
+   * `unlessKnown`: not where the token's stamp shows that nobody has changed it since it was read.
+   */
+  async readToken(control: CallControl, unlessKnown = false): Promise<DirectoryCount> {
     this.#touched = new Set()
     try {
-      const objects = await this.#scheduler.submit('scanObjects', undefined, control)
-      const found = await this.#readIds(objects, control)
-      this.#replace(groupById(found), this.#touched)
-      this.#stamp.filled()
+      const objects = await this.#scheduler.submit('scanObjects', { unlessKnown }, control)
+      if (objects) {
+        const found = await this.#readIds(objects, control)
+        this.#replace(groupById(found), this.#touched)
+        this.#stamp.filled()
+      }
     } finally {
       this.#touched = undefined
     }

@@ -8,7 +8,7 @@ import { failureTraits } from '../return-codes.js'
 import { fromWireError } from '../wire-error.js'
 import { maxRepeats, pauseBefore } from './busy-device.js'
 import { type CallControl, JobQueue, type WaitingJob } from './job-queue.js'
-import { type Access, type JobName, type Jobs, jobTable } from './jobs/job-table.js'
+import { type Access, type JobName, type Jobs, jobTable, stamped } from './jobs/job-table.js'
 import type { KnownStamp } from './known-stamp.js'
 import { LockHolder } from './lock-holder.js'
 import type { TokenLock } from './token-lock.js'
@@ -213,7 +213,7 @@ export class Scheduler {
     this.#gate.enter(job.access)
     this.#lock.enter(job.access)
     this.#running.set(number, { ...job, worker })
-    const knownStamp = job.access === 'write' ? this.#stamp.value : undefined
+    const knownStamp = stamped(job.name) ? this.#stamp.value : undefined
     this.#pool.post(worker, { job: number, name: job.name, args: job.args, knownStamp })
   }
 }

@@ -17,7 +17,7 @@ export interface JobMessage {
   readonly job: number
   readonly name: JobName
   readonly args: unknown
-  /** The token's stamp when the directory was last known to be complete; with writes only. */
+  /** The token's stamp when the directory was last known to be complete; with writes and scans only. */
   readonly knownStamp: string | undefined
 }
 

@@ -12,7 +12,7 @@ import {
 } from '../return-codes.js'
 import { toWireError } from '../wire-error.js'
 import { ask } from './ask.js'
-import { type JobName, jobTable } from './jobs/job-table.js'
+import { jobTable, stamped } from './jobs/job-table.js'
 import type { JobSession } from './jobs/job-session.js'
 import { TokenStamp } from './token-stamp.js'
 import type { JobFailure, JobMessage, Stamps, WorkerSetup } from './worker-messages.js'
@@ -21,11 +21,6 @@ export type JobOutcome = { readonly stamps: Stamps | undefined } & (
   | { readonly ok: true; readonly result: unknown }
   | { readonly ok: false; readonly failure: JobFailure }
 )
-
-/** Jobs after which the token may have changed, and the one that takes the directory's measure. */
-function stamped(name: JobName): boolean {
-  return jobTable[name].access === 'write' || name === 'scanObjects'
-}
 
 /** The session of one worker thread. */
 export class WorkerSession {

@@ -14,8 +14,14 @@ export interface LogRecord {
 // Control characters could forge a second line or reach a terminal; U+2028/9 break lines in some viewers.
 const unsafe = /[\p{Cc}\u2028\u2029]/gu
 
+// Most texts are plain, and a log has a line or two for each request: these two spare them the slow look.
+const safe = /^[ -~]*$/
+/** Printable ASCII without the space, the quotation mark and the equals sign, which need quotes around the value. */
+const bare = /^[!#-<>-~]+$/
+
 /** The text on one line. */
 export function escapeUnsafe(text: string): string {
+  if (safe.test(text)) return text
   return text.replaceAll(
     unsafe,
     (found) => `\\u${(found.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
@@ -25,6 +31,7 @@ export function escapeUnsafe(text: string): string {
 /** A field's value as it stands behind `name=`. */
 export function formatValue(value: Plain): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value)
+  if (bare.test(text)) return text
   return /^[^\s"=]+$/.test(text) ? escapeUnsafe(text) : escapeUnsafe(JSON.stringify(value))
 }
 

@@ -28,9 +28,17 @@ const maxDepth = 6
 /** Plain data, ready for JSON. */
 export type Plain = string | number | boolean | null | readonly Plain[] | { [name: string]: Plain }
 
+/** What was said of a name before: a program's fields are few and come with every line. */
+const judged = new Map<string, boolean>()
+const maxJudged = 1000
+
 /** True for a field whose value is never shown. */
 export function isSecretName(name: string): boolean {
-  return secretNames.has(name.toLowerCase().replaceAll(/[-_]/g, ''))
+  const known = judged.get(name)
+  if (known !== undefined) return known
+  const secret = secretNames.has(name.toLowerCase().replaceAll(/[-_]/g, ''))
+  if (judged.size < maxJudged) judged.set(name, secret)
+  return secret
 }
 
 /** One link of a cause chain. */

@@ -3,7 +3,7 @@ import { formatP256Spki, p256PointBytes, type KeyKind, type KeyUse } from '@keyh
 import { CKA, CKK, p256Params } from '../../constants.js'
 import type { CryptokiHandle } from '../../cryptoki.js'
 import type { JobSession } from './job-session.js'
-import { readAttribute, readAttributes, toFlag, toNumber } from './read-attributes.js'
+import { readAttribute, readAttributes, toFlag, toNumber, unlessGone } from './read-attributes.js'
 
 /** The handles of one whole key: a secret key, or both halves of a pair. */
 export type WholeKey =
@@ -25,6 +25,14 @@ export function describeKey(job: JobSession, key: WholeKey): KeyDescription | un
   if (!type || !label) return undefined
   const rest = describers.get(toNumber(type))?.(job, key)
   return rest && { label: label.toString('utf8'), ...rest }
+}
+
+/** The same for many at once, undefined also for a key that went away: a message costs as much as describing. */
+export function describeKeys(
+  job: JobSession,
+  keys: readonly WholeKey[],
+): (KeyDescription | undefined)[] {
+  return keys.map((key) => unlessGone(job, () => describeKey(job, key)))
 }
 
 type Described = Omit<KeyDescription, 'label'> | undefined

@@ -26,9 +26,17 @@ export function findKeyObjects(job: JobSession, { id, freshSession }: FindKeyArg
   return withFreshSession(job, (fresh) => sortByClass(fresh, search(fresh, template)))
 }
 
-/** Every token object there is, of whatever class. */
-export function scanObjects(job: JobSession): CryptokiHandle[] {
+/** Every token object there is, of whatever class; undefined when the directory is known to hold them all already. */
+export function scanObjects(
+  job: JobSession,
+  { unlessKnown }: ScanArgs,
+): CryptokiHandle[] | undefined {
+  if (unlessKnown && !job.changedOutside) return undefined
   return search(job, [tokenObject])
+}
+
+export interface ScanArgs {
+  readonly unlessKnown: boolean
 }
 
 const tokenObject: Attribute = { type: CKA.token, value: true }

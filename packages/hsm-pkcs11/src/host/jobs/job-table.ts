@@ -11,8 +11,14 @@ import type { Findings } from '../../messages.js'
 import { type AesWrapArgs, unwrapAes, wrapAes } from './aes-wrap.js'
 import { type CreatedKey, type CreateKeyArgs, createKey } from './create-key.js'
 import { type DeriveSecretArgs, deriveSecret } from './derive-secret.js'
-import { describeKey, type KeyDescription, type WholeKey } from './describe-key.js'
-import { type FindKeyArgs, findKeyObjects, type KeyHandles, scanObjects } from './find-objects.js'
+import { describeKey, describeKeys, type KeyDescription, type WholeKey } from './describe-key.js'
+import {
+  type FindKeyArgs,
+  findKeyObjects,
+  type KeyHandles,
+  type ScanArgs,
+  scanObjects,
+} from './find-objects.js'
 import type { JobSession } from './job-session.js'
 import {
   destroyObject,
@@ -31,9 +37,10 @@ export interface Jobs {
   findKeyObjects: { args: FindKeyArgs; result: KeyHandles }
   /** The second look: nobody writes meanwhile, and a session of its own. */
   confirmKeyObjects: { args: FindKeyArgs; result: KeyHandles }
-  scanObjects: { args: undefined; result: readonly CryptokiHandle[] }
+  scanObjects: { args: ScanArgs; result: readonly CryptokiHandle[] | undefined }
   readIds: { args: readonly CryptokiHandle[]; result: readonly IdentifiedObject[] }
   describeKey: { args: WholeKey; result: KeyDescription | undefined }
+  describeKeys: { args: readonly WholeKey[]; result: readonly (KeyDescription | undefined)[] }
   proveObject: { args: CryptokiHandle; result: true }
   encryptOaep: { args: RsaOaepArgs; result: Buffer }
   decryptOaep: { args: RsaOaepArgs; result: Buffer }
@@ -65,6 +72,7 @@ export const jobTable: { readonly [Name in JobName]: JobTrait<Name> } = {
   scanObjects: { run: scanObjects, access: 'look', repeatable: true },
   readIds: { run: readIds, access: 'look', repeatable: true },
   describeKey: { run: describeKey, access: 'look', repeatable: true },
+  describeKeys: { run: describeKeys, access: 'look', repeatable: true },
   proveObject: { run: proveObject, access: 'use', repeatable: true },
   encryptOaep: { run: encryptOaep, access: 'use', repeatable: true, secret: 'input' },
   decryptOaep: { run: decryptOaep, access: 'use', repeatable: true, secret: 'result' },
@@ -77,4 +85,9 @@ export const jobTable: { readonly [Name in JobName]: JobTrait<Name> } = {
   renameObjects: { run: renameObjects, access: 'write', repeatable: true },
   touchToken: { run: touchToken, access: 'use', repeatable: true },
   probeToken: { run: probeToken, access: 'write', repeatable: true },
+}
+
+/** Jobs after which the token may have changed, and the one that takes the directory's measure. */
+export function stamped(name: JobName): boolean {
+  return jobTable[name].access === 'write' || name === 'scanObjects'
 }

@@ -41,6 +41,17 @@ export function toFlag(value: Buffer | undefined): boolean {
   return value !== undefined && value.length > 0 && value[0] !== 0
 }
 
+/** What `read` gives, or undefined when the object it reads went away meanwhile. */
+export function unlessGone<Read>({ profile }: JobSession, read: () => Read): Read | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof CryptokiError)) throw error
+    if (classifyFailure(error.failure, profile.returnCodes) === 'key-missing') return undefined
+    throw error
+  }
+}
+
 function isAbsent(error: unknown, overrides: JobSession['profile']['returnCodes']): boolean {
   if (!(error instanceof CryptokiError)) return false
   return classifyFailure(error.failure, overrides) === 'attribute-absent'

@@ -3,20 +3,25 @@ import type { KeyFacts } from '../../verbs.js'
 import type { CallControl } from '../job-queue.js'
 import { type RunVerb, toFacts, type VerbContext } from './verb-context.js'
 
-/** Reads the token anew and describes every whole key of ours; a key that goes away meanwhile is left out. */
+/**
+ * Every whole key of ours, described, as the token has them now; a key that goes away meanwhile is left out. The token is
+ * read anew unless its stamp shows that this is as good as done: a start would otherwise read it twice.
+ */
 export const listKeys: RunVerb<'list'> = async (context, _args, control) => {
-  await context.directory.readToken(control)
+  await context.directory.readToken(control, true)
   const ids = context.directory.wholeKeys()
   const facts: KeyFacts[] = []
   for (let at = 0; at < ids.length; at += atOnce) {
-    const some = ids.slice(at, at + atOnce).map((id) => factsOf(context, id, control))
-    facts.push(...(await Promise.all(some)).filter((one) => one !== undefined))
+    const some = ids.slice(at, at + atOnce)
+    await context.directory.describeAhead(some, control)
+    const found = await Promise.all(some.map((id) => factsOf(context, id, control)))
+    facts.push(...found.filter((one) => one !== undefined))
   }
   return facts
 }
 
-/** Keys described at once: enough to share one hold of the cross-process lock. */
-const atOnce = 32
+/** Keys described by one job: short enough to let urgent jobs through, long enough to share a hold of the token's lock. */
+const atOnce = 64
 
 async function factsOf(
   { directory }: VerbContext,
