@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto'
 import { newUuid, type Uuid } from '@keyhsm/core'
 import { heldClient } from '../backup/holds.js'
 import { auditRefusal } from '../audited.js'
-import type { Client } from '../store/store.js'
+import { type Client, refuseReader } from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
 import type { ClientAuthority } from './client-authority.js'
 
@@ -20,7 +20,8 @@ export async function identifyClient(
   const claim = certificate && authority.readClaim(certificate, clock.now())
   if (!claim) return undefined
   const client = await store.findClient({ uuid: claim.uuid })
-  if (!client) return undefined
+  // One that enrolled just now may not have come to a standby yet.
+  if (!client) return refuseReader(store)
   if (!grants.believesClient(client)) return refuseRow(trustee, client.uuid, 'client')
   if (!isCurrent(client, claim)) return undefined
   const organisation = await store.findOrganisation({ uuid: client.organisation })

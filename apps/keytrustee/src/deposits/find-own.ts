@@ -2,7 +2,13 @@
 import { parseHandle, parseUuid, type Uuid } from '@keyhsm/core'
 import { auditRefusal } from '../audited.js'
 import { noSuchDeposit } from '../policies/decide.js'
-import type { Client, Deposit, Reader, Revision } from '../store/store.js'
+import {
+  type Client,
+  type Deposit,
+  type Reader,
+  refuseReader,
+  type Revision,
+} from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
 
 export interface Found {
@@ -25,6 +31,8 @@ export interface Lookup {
 export async function findOwn(trustee: Trustee, caller: Caller, lookup: Lookup): Promise<Found> {
   const shared = lookup.operation === 'get'
   const found = await findByRef(trustee.store, caller.client, { ref: lookup.ref, shared })
+  // A deposit put just now may not have come to a standby yet.
+  if (!found) refuseReader(trustee.store)
   if (!found) return refuseLookup(trustee, caller, lookup, 'not-found')
   if (!believes(trustee, found)) return refuseLookup(trustee, caller, lookup, 'grant')
   return found

@@ -43,6 +43,7 @@ import { formatKeyFingerprint } from './key-fingerprint.js'
 import { admissionRoutes } from './node-routes.js'
 import { toPurgeReply } from './purge-reply.js'
 import { requestRoutes } from './request-routes.js'
+import { servedWithWriter } from './writer-only.js'
 
 const openApi = JSON.stringify(
   toOpenApi({ title: 'Key Trustee Server', version, routes: [...trusteeRoutes, ...trusteePages] }),
@@ -58,13 +59,14 @@ export interface ClientRoutesOptions {
 }
 
 export function clientRoutes(o: ClientRoutesOptions): readonly BoundRoute[] {
-  return [
+  const routes = [
     ...openRoutes(o),
     ...admissionRoutes(o),
     ...depositRoutes(o),
     ...removalRoutes(o),
     ...requestRoutes(o.trustee),
   ]
+  return servedWithWriter(o.trustee.store, routes)
 }
 
 /** Without an identity: first contact, and the two pages of the old product. */

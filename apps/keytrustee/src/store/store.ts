@@ -281,6 +281,13 @@ export function readOnlyHere(elsewhere: readonly string[]): DomainError {
   )
 }
 
+/** @throws ERR_STORE_UNAVAILABLE naming the servers that take writes, where only a standby is reached */
+export function refuseReader(store: { reach(): Reach }): undefined {
+  const { mode, elsewhere } = store.reach()
+  if (mode === 'reader') throw readOnlyHere(elsewhere)
+  return undefined
+}
+
 /** Of a database that is the only one, and this server's alone. */
 export const onlyCopy: Reach = { mode: 'writer', generation: 'only', shared: false, elsewhere: [] }
 
