@@ -14,6 +14,7 @@ import { recoveryCommand } from './commands/recovery.js'
 import { registerCommand } from './commands/register.js'
 import { removeCommand } from './commands/remove.js'
 import { requestCommands } from './commands/requests.js'
+import { serversCommand } from './commands/servers.js'
 import { shareCommand } from './commands/share.js'
 import { statusCommand } from './commands/status.js'
 import { undeleteCommand } from './commands/undelete.js'
@@ -27,6 +28,7 @@ export const program: Program = {
   summary: 'Deposit keys and other small secrets with a Key Trustee Server, and get them back.',
   commands: [
     registerCommand,
+    serversCommand,
     putCommand,
     getCommand,
     listCommand,

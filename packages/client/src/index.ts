@@ -17,6 +17,7 @@ export {
   requirePinned,
 } from './peers/peers.js'
 export { findReaders, openAsClient, type OpeningAid, sealAsClient } from './sealing/as-client.js'
+export { changeServers } from './identity/change-servers.js'
 export { renewWhenDue } from './identity/renew-when-due.js'
 export { noRetry, patient, type RetryPolicy, withRetry } from './retry.js'
 export { ConnectionFault, mayHaveBeenProcessed } from './transport/faults.js'

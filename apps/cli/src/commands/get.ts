@@ -99,6 +99,8 @@ async function get(input: Input, io: Io): Promise<Got> {
     const { revision } = retrieved
     const content = await opened(retrieved, { client, plain, input })
     if (ref !== handle) io.words(`${ref} is revision ${revision} of ${handle}`)
+    if (retrieved.standby)
+      io.words('warning: served from a standby of the database, there may be a newer revision')
     await deliver(content, output, io)
     const shown = io.json && output === undefined ? { content: content.toString('base64') } : {}
     return { handle, uuid, revision, contentBytes: content.length, ...shown }
