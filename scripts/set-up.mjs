@@ -215,6 +215,7 @@ const commandOf = {
   postgresql: 'initdb',
   iproute2: 'ss',
   procps: 'ps',
+  nftables: 'nft',
   'libnss3-tools': 'certutil',
   opencryptoki: 'pkcsslotd',
 }

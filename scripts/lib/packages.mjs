@@ -20,6 +20,7 @@ export const testPackages = {
   git: 'the checks of the repository',
   faketime: 'certificates that have expired, in the tests',
   'default-jre-headless': 'keytool, which must read the keystore',
+  nftables: 'nft, which drops packets between the machines of npm run ha',
   logrotate: 'the real one, which must not cost a line of the log',
 }
 
