@@ -67,6 +67,7 @@ const stages = [
     command: [node, join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.tests.json'],
   },
   { when: 'beside', name: 'crash loop', command: [node, 'interop/crash-loop.mjs', '16'] },
+  { when: 'beside', name: 'terminal', command: [node, 'interop/at-terminal.mjs'] },
   { when: 'beside', name: 'npm start', command: [node, 'interop/start-stop.mjs'] },
   { when: 'beside', name: 'trustees', command: [node, 'interop/trustees.mjs', '--quiet'] },
   { when: 'beside', name: 'secrets scan', command: [node, 'interop/secrets-scan.mjs'] },
@@ -78,7 +79,6 @@ const stages = [
     count: countReport('transcripts.json'),
     command: [node, 'interop/transcripts.mjs', '--report', 'reports/transcripts.json'],
   },
-  { when: 'beside', name: 'terminal', command: [node, 'interop/at-terminal.mjs'] },
   {
     when: 'beside',
     name: 'race for the last use',

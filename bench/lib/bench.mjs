@@ -16,7 +16,7 @@ const lengths = {
   full: {
     raw: 1000,
     limit: 600,
-    warm: 4000,
+    warm: 10_000,
     backend: 1000,
     keyhsm: 1500,
     whole: 2000,

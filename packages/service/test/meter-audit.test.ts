@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Audit, AuditEntry } from '../src/audit/audit.js'
 import { meterAudit } from '../src/meter-audit.js'
-import { createMetrics } from '../src/metrics.js'
+import { createMetrics } from '../src/prometheus.js'
 
 const head = { sequence: 7, hash: '00' }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { createMetrics } from '../src/metrics.js'
+import { createMetrics } from '../src/prometheus.js'
 import { type Parts, startMonitoring } from '../src/monitoring.js'
 
 async function start(ready: () => Parts, deep: () => Promise<Parts>) {

@@ -9,7 +9,7 @@ import {
   Closers,
   type Audit,
   copyAuditTo,
-  createMetrics,
+  openMetrics,
   type HttpServer,
   type MonitoringOptions,
   levelInUse,
@@ -124,7 +124,7 @@ async function openParts(
   const configuration = await readConfiguration(paths)
   try {
     const live = await readLiveState(paths, o.env, showConfiguration(configuration))
-    const metrics = createMetrics('keyhsm')
+    const metrics = await openMetrics('keyhsm')
     closers.add(() => metrics.close())
     const meters = metrics.meters(hsmMeters)
     const seeing: { running?: Running } = {}

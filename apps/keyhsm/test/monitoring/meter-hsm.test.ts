@@ -1,6 +1,6 @@
 import { DomainError, type HsmKeyId } from '@keyhsm/core'
 import type { Hsm } from '@keyhsm/hsm'
-import { createMetrics } from '@keyhsm/service'
+import { openMetrics } from '@keyhsm/service'
 import { expect, it, onTestFinished } from 'vitest'
 import { hsmMeters } from '../../src/monitoring/hsm-meters.js'
 import { meterHsm } from '../../src/monitoring/meter-hsm.js'
@@ -22,7 +22,7 @@ it.each([
   ['ERR_HSM_NOT_SUPPORTED', 'unsupported'],
   ['ERR_AUDIT_UNAVAILABLE', 'other'],
 ] as const)('counts %s as %s, times the call and passes the error on', async (code, kind) => {
-  const metrics = createMetrics('k')
+  const metrics = await openMetrics('k')
   onTestFinished(() => metrics.close())
   const error = new DomainError(code, 'no')
   const hsm = meterHsm(
@@ -38,7 +38,7 @@ it.each([
 })
 
 it('measures every call of the contract', async () => {
-  const metrics = createMetrics('k')
+  const metrics = await openMetrics('k')
   onTestFinished(() => metrics.close())
   const hsm = meterHsm(
     device(() => Promise.reject(new DomainError('ERR_BUSY', 'no'))),

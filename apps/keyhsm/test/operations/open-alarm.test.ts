@@ -1,5 +1,5 @@
 import { parseRealm } from '@keyhsm/core'
-import { createMetrics } from '@keyhsm/service'
+import { openMetrics } from '@keyhsm/service'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { hsmMeters } from '../../src/monitoring/hsm-meters.js'
 import { OpenAlarm, type OpenAlarmEvent } from '../../src/operations/open-alarm.js'
@@ -73,7 +73,7 @@ describe('the alarm on opens', () => {
 
   it('goes to log, audit and metrics, and hurts nobody when the audit cannot be written', async () => {
     const workshop = await makeWorkshop()
-    const metrics = createMetrics('k')
+    const metrics = await openMetrics('k')
     onTestFinished(() => metrics.close())
     const meters = metrics.meters(hsmMeters)
     const { log, warnings, audit } = workshop

@@ -5,7 +5,7 @@ import { type Clock, type DomainError, errorTraits, systemClock } from '@keyhsm/
 import {
   AdministratorCheck,
   Closers,
-  createMetrics,
+  openMetrics,
   type HttpServer,
   type Log,
   type Metrics,
@@ -65,7 +65,7 @@ interface Running {
 async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeServer> {
   let live = await readLiveState(o.paths)
   const startedAt = o.clock.now()
-  const metrics = createMetrics('keytrustee')
+  const metrics = await openMetrics('keytrustee')
   closers.add(() => metrics.close())
   const opened = await openTrustee({ ...o, metrics }, () => live, closers)
   const { trustee, link } = opened

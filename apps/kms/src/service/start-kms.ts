@@ -3,7 +3,7 @@ import { type Clock, DomainError, systemClock, toDomainError } from '@keyhsm/cor
 import {
   Closers,
   bindRoute,
-  createMetrics,
+  openMetrics,
   type HttpServer,
   type Metrics,
   startForeignServer,
@@ -64,7 +64,7 @@ async function open(o: KmsOptions, closers: Closers): Promise<RunningKms> {
   const opened = await openKms(o, () => live, closers)
   let negotiator = await openNegotiator(live.site, o.clock)
   let authenticator = await makeAuthenticator(o, opened, { live, negotiator })
-  const metrics = createMetrics('keytrustee_kms')
+  const metrics = await openMetrics('keytrustee_kms')
   closers.add(() => metrics.close())
   const server = await openPort(
     o,

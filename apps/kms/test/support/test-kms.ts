@@ -1,6 +1,6 @@
 /** A KMS without listeners: requests in, replies out, over a vault that several instances may share. */
 import { newUuid } from '@keyhsm/core'
-import { type AuditEntry, createMetrics, type ForeignReply } from '@keyhsm/service'
+import { type AuditEntry, openMetrics, type ForeignReply } from '@keyhsm/service'
 import { parseAcls } from '../../src/access/acls.js'
 import { createGroups } from '../../src/access/groups.js'
 import { readProxyUsers } from '../../src/access/proxy-users.js'
@@ -172,7 +172,7 @@ export async function makeTestKms(o: TestKmsOptions = {}) {
   }
   const faults: unknown[] = []
   const kms = { keys, acls: () => acls, groups, audit, meters, clock, settings: () => api }
-  const metrics = createMetrics('test')
+  const metrics = await openMetrics('test')
   const context = {
     kms,
     authenticator,

@@ -4,7 +4,7 @@ import { Base64Field, NameField, RequestIdField, ScopeField } from '@keyhsm/prot
 import Type from 'typebox'
 import { describe, expect, it } from 'vitest'
 import { bindRoute, type Peer } from '../../src/http-server.js'
-import { createMetrics } from '../../src/metrics.js'
+import { createMetrics } from '../../src/prometheus.js'
 import { answering, ask, routeOf, start } from '../support/server.js'
 
 const plain = { tls: false } as const

@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { createMetrics } from '../src/metrics.js'
+import { createMetrics } from '../src/prometheus.js'
 
 function metricsOf(prefix: string) {
   const metrics = createMetrics(prefix)
