@@ -244,6 +244,15 @@ describe('what is not done', () => {
     expect(await faulty.countOf('C_FindObjectsInit')).toBe(1)
   })
 
+  test('no harm by readings of the token that overlap', async () => {
+    const { id } = await makeDeposit('aes-256')
+    await token.tool('--keygen', '--key-type', 'AES:32', '--id', 'cd'.repeat(16), '--label', 'y')
+    const asked = [hsm.recheck(), hsm.listKeys(), hsm.recheck(), hsm.listKeys()] as const
+    for (const listed of (await Promise.all(asked)).filter((one) => one !== undefined)) {
+      expect(listed.map((key) => key.id)).toContain(id)
+    }
+  })
+
   test('no second login, whoever asks and however often', async () => {
     await faulty.forgetCalls()
     const pin = SecretBytes.own(Buffer.from('marked-wrong-pin'))

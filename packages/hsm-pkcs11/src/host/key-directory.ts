@@ -45,7 +45,8 @@ export class KeyDirectory {
   readonly #looking = new Map<HsmKeyId, Promise<KeyHandles>>()
   readonly #madeAt = new Map<HsmKeyId, number>()
   #entries = new Map<HsmKeyId, Entry>()
-  #touched: Set<HsmKeyId> | undefined
+  /** What was made or forgotten since each reading of the token that is under way began. */
+  readonly #readings = new Set<Set<HsmKeyId>>()
 
   constructor(scheduler: Scheduler, profile: Pkcs11Profile, stamp: KnownStamp) {
     this.#scheduler = scheduler
@@ -150,16 +151,17 @@ export class KeyDirectory {
    * `unlessKnown`: not where the token's stamp shows that nobody has changed it since it was read.
    */
   async readToken(control: CallControl, unlessKnown = false): Promise<DirectoryCount> {
-    this.#touched = new Set()
+    const touched = new Set<HsmKeyId>()
+    this.#readings.add(touched)
     try {
       const objects = await this.#scheduler.submit('scanObjects', { unlessKnown }, control)
       if (objects) {
         const found = await this.#readIds(objects, control)
-        this.#replace(groupById(found), this.#touched)
+        this.#replace(groupById(found), touched)
         this.#stamp.filled()
       }
     } finally {
-      this.#touched = undefined
+      this.#readings.delete(touched)
     }
     const entries = [...this.#entries.values()]
     const keys = entries.filter((entry) => toWhole(entry.handles) !== undefined).length
@@ -173,7 +175,7 @@ export class KeyDirectory {
   }
 
   #touch(id: HsmKeyId): void {
-    this.#touched?.add(id)
+    for (const touched of this.#readings) touched.add(id)
   }
 
   async #locate(id: HsmKeyId, control: CallControl): Promise<WholeKey> {
