@@ -23,8 +23,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
 }
 
 /**
- * Does all that needs no address: compiling the routes costs a tenth of a second, which a service has while it waits for
- * what is behind it.
+ * Does all that needs no address: loading the framework and compiling the routes cost some tenths of a second, which a
+ * service has while it waits for what is behind it.
  * @throws ERR_SETTINGS when key, certificates or trust list are unusable.
  */
 export function prepareHttpServer(

@@ -1,6 +1,6 @@
 /**
- * The seal of a PKCS#12 file, computed by OpenSSL. pkijs hashes in JavaScript: its 10,000 rounds took a tenth of a second
- * of every start of a service and of every command that reads the keystore.
+ * The seal of a PKCS#12 file, computed by OpenSSL. pkijs hashes in JavaScript: its 10,000 rounds were half of what reading
+ * a keystore cost every service and every command that does it.
  * @see RFC 7292 appendix B
  */
 import { createHmac, hash, timingSafeEqual, webcrypto } from 'node:crypto'
