@@ -3,7 +3,7 @@ import { appendFileSync, chmodSync, copyFileSync, writeFileSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { clientPath, folder, runJava } from './lib/java.mjs'
-import { startKdc } from './lib/kdc.mjs'
+import { enctypes, startKdc } from './lib/kdc.mjs'
 import { startOurKms } from './lib/our-kms.mjs'
 
 const site = `<configuration>
@@ -17,18 +17,35 @@ const site = `<configuration>
 
 /** The line that says what held. @throws Error naming what did not. */
 export async function kerberos() {
-  const kdc = await startKdc(['HTTP/localhost', 'alice', 'hdfs', 'yarn'])
-  let kms
+  const kms = await startOurKms()
   try {
-    kms = await startOurKms()
+    for (const types of [enctypes.sha2, enctypes.sha1]) await checkRealm(kms, types)
+    return 'kerberos: negotiate proxy token renew cancel ok (sha1 and sha2)'
+  } finally {
+    await kms.stop()
+  }
+}
+
+/** With a KDC that knows these encryption types and no others. */
+async function checkRealm(kms, types) {
+  const kdc = await startKdc(['HTTP/localhost', 'alice', 'hdfs', 'yarn'], types)
+  try {
     await useKerberos(kms, kdc)
     checkCurl(kms, kdc)
     await checkJava(kms, kdc)
-    return 'kerberos: negotiate proxy token renew cancel ok'
+    await removeKey(kms)
   } finally {
-    await kms?.stop()
     await kdc.stop()
   }
+}
+
+/** So that the next realm finds what this one found. */
+async function removeKey({ stack, home, port }) {
+  writeFileSync(join(home, 'conf/kms-site.xml'), '<configuration/>')
+  await stack.run('keytrustee-kms stop')
+  await stack.run('keytrustee-kms start')
+  const url = `http://localhost:${port}/kms/v1/key/kerb?user.name=alice`
+  require((await fetch(url, { method: 'DELETE' })).ok, 'the key of this realm is removed')
 }
 
 async function useKerberos({ stack, home }, kdc) {

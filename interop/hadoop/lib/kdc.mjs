@@ -17,8 +17,14 @@ export function findMissingKdc() {
   return missing && `${missing} is not installed`
 }
 
-/** Starts it with `principals`; `env` is for whoever talks to it. */
-export async function startKdc(principals) {
+/** Encryption types of a realm: those that MIT likes best, and those of RFC 8009. */
+export const enctypes = {
+  sha1: ['aes256-cts-hmac-sha1-96', 'aes128-cts-hmac-sha1-96'],
+  sha2: ['aes256-cts-hmac-sha384-192', 'aes128-cts-hmac-sha256-128'],
+}
+
+/** Starts it with `principals`, whose keys are of `types`; `env` is for whoever talks to it. */
+export async function startKdc(principals, types = enctypes.sha1) {
   const folder = mkdtempSync(join(tmpdir(), 'kdc-'))
   chmodSync(folder, 0o755)
   const port = await freePort()
@@ -32,7 +38,8 @@ ${realm} = {
   database_name = ${folder}/principal
   key_stash_file = ${folder}/stash
   acl_file = ${folder}/acl
-  supported_enctypes = aes256-cts-hmac-sha1-96:normal aes128-cts-hmac-sha1-96:normal
+  supported_enctypes = ${types.map((type) => `${type}:normal`).join(' ')}
+  master_key_type = ${types[0]}
 }
 `,
   )
@@ -45,6 +52,7 @@ dns_lookup_realm = false
 dns_canonicalize_hostname = false
 rdns = false
 udp_preference_limit = 1
+permitted_enctypes = ${types.join(' ')}
 [realms]
 ${realm} = {
   kdc = 127.0.0.1:${port}
