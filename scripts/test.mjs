@@ -79,6 +79,7 @@ const stages = [
     count: countReport('transcripts.json'),
     command: [node, 'interop/transcripts.mjs', '--report', 'reports/transcripts.json'],
   },
+  { when: 'beside', name: 'fuzz', command: [node, 'scripts/fuzz.mjs', '--seconds', '5'] },
   {
     when: 'beside',
     name: 'race for the last use',

@@ -1,0 +1,196 @@
+/**
+ * The parsers of `keytrustee-kms` and inputs that they know. Where a signature or digest stands before a parser it is made anew for each
+ * input: what lies behind it must hold, too.
+ */
+import { createHmac } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { DomainError } from '@keyhsm/core'
+import { root } from '../lib/sources.mjs'
+
+const load = (path) => import(join(root, 'apps/kms/dist', path))
+const { parseAcls } = await load('access/acls.js')
+const { attributesOf, bytesOf, integerOf, parseList, parseObject, textOf } =
+  await load('api/fields.js')
+const { decodeName, matchPath } = await load('api/match-path.js')
+const { parseVersionName } = await load('api/names.js')
+const { RemoteError } = await load('api/remote-error.js')
+const { formatIdentifier, formatToken, parseIdentifier, parseToken } = await load(
+  'authentication/delegation-token.js',
+)
+const { findCookie, openCookie } = await load('authentication/signed-cookie.js')
+const { toConfiguration } = await load('configuration/configuration.js')
+const { acceptRequest } = await load('kerberos/accept-request.js')
+const { parseKeytab } = await load('kerberos/keytab.js')
+const { readNegotiation } = await load('kerberos/negotiation.js')
+const { ByteCursor } = await load('keystore/byte-cursor.js')
+const { readJavaStream } = await load('keystore/java-objects.js')
+const { parseParameters } = await load('keystore/password-cipher.js')
+const { digestBytes, digestOf, readJceks } = await load('keystore/read-jceks.js')
+const { writeKeyMetadata, writeSealed, writeSecretKey } = await load(
+  'keystore/write-java-objects.js',
+)
+const { parseDescription } = await load('migration/source-key.js')
+const { applyEek } = await load('zone-keys/eek.js')
+const { formatNamedKey, parseNamedKey } = await load('zone-keys/zone-key.js')
+
+const text = (value) => Buffer.from(value)
+const json = (value) => text(JSON.stringify(value))
+const hex = (value) => Buffer.from(value, 'hex')
+
+/** Ours are refusals: bad input was told. A RemoteError of 500 would be our own fault. */
+function isRefusal(error) {
+  if (error instanceof RemoteError) return error.status < 500
+  return error instanceof DomainError && error.code !== 'ERR_INTERNAL'
+}
+
+const identifier = formatIdentifier({
+  owner: 'alice',
+  renewer: 'yarn',
+  realUser: 'hdfs',
+  issueDate: 1_700_000_000_000,
+  maxDate: 1_700_604_800_000,
+  sequenceNumber: 300,
+  masterKeyId: 2,
+})
+const token = formatToken({ identifierBytes: identifier, password: Buffer.alloc(20), service: '' })
+const secret = Buffer.alloc(32, 7)
+const keystore = readFileSync(join(root, 'apps/kms/test/keystore/vectors/hadoop-3.4.jceks'))
+const password = 'not a secret'
+const metadataClass = 'org.apache.hadoop.crypto.key.JavaKeyStoreProvider$KeyMetadata'
+const property = (name, value) =>
+  `<property><name>${name}</name><value>${value}</value><final>true</final></property>`
+
+const all = {
+  token: {
+    seeds: [Buffer.from(token, 'base64url')],
+    run: (bytes) => parseIdentifier(parseToken(bytes.toString('base64url')).identifierBytes),
+  },
+  identifier: { seeds: [identifier], run: parseIdentifier },
+  cookie: {
+    seeds: [
+      text('u=alice&p=alice@EXAMPLE.COM&t=kerberos-dt&e=1800000000000'),
+      text('u=a&p=a&t=simple-dt&i=5&e=1'),
+    ],
+    words: ['&s=', '&e=', 'u=', 'hadoop.auth=', '"', ';', '&'],
+    run(bytes) {
+      const claims = bytes.toString('utf8')
+      const signature = createHmac('sha256', secret).update(claims).digest('base64')
+      openCookie(`${claims}&s=${signature}`, [secret], 1_700_000_000_000)
+      openCookie(findCookie(`x=1; hadoop.auth="${claims}"; ${claims}`) ?? '', [secret], 0)
+    },
+  },
+  acl: {
+    seeds: [
+      text(
+        `<?xml version="1.0"?><configuration>${property('hadoop.kms.acl.CREATE', 'alice,bob users')}${property('key.acl.k.MANAGEMENT', '*')}</configuration>`,
+      ),
+      text(
+        `<configuration>${property('default.key.acl.READ', '${env.USER:-x} ${key.acl.k.ALL}')}<!-- c --></configuration>`,
+      ),
+    ],
+    words: [
+      '<property>',
+      '</property>',
+      '<name>',
+      '<value>',
+      '<![CDATA[',
+      ']]>',
+      '<!--',
+      '&amp;',
+      '&#0;',
+      '${',
+      '}',
+      'whitelist.key.acl.',
+      'hadoop.kms.blacklist.',
+      '<xi:include href="x"/>',
+      '<!DOCTYPE x>',
+    ],
+    run: (bytes) =>
+      parseAcls(toConfiguration(bytes.toString('utf8'), 'kms-acls.xml', { USER: 'u' })),
+  },
+  json: {
+    seeds: [
+      json({ name: 'k', cipher: 'AES/CTR/NoPadding', length: 128, attributes: { a: 'b' } }),
+      json([{ versionName: 'k@0', iv: 'AAAA', encryptedKeyVersion: { material: 'AA==' } }]),
+    ],
+    words: ['null', '-1', '1e999', '"__proto__":', '\\u0000', '[[[[', '{}', '"length":'],
+    run(bytes) {
+      if (bytes[0] === 0x5b) return parseList(bytes)
+      const fields = parseObject(bytes)
+      for (const name of ['name', 'cipher', 'material']) textOf(fields, name)
+      integerOf(fields, 'length')
+      return attributesOf(fields)
+    },
+  },
+  eek: {
+    seeds: [
+      json({ name: 'k', iv: 'wPFIEqurE1_gNZCuAHtg4A', material: 'eh4x2TrkY7q0hNrDFtjolQ==' }),
+    ],
+    words: ['==', '-_', '+/', '"iv":""', 'null'],
+    run(bytes) {
+      const fields = parseObject(bytes)
+      const iv = bytesOf(textOf(fields, 'iv') ?? '', 'iv')
+      const material = bytesOf(textOf(fields, 'material') ?? '', 'material')
+      applyEek(secret, 'AES/CTR/NoPadding', { iv, material })
+    },
+  },
+  path: {
+    seeds: [
+      text('/kms/v1/key/a%2Fb/_metadata'),
+      text('/kms/v1/keyversion/k%401/_eek'),
+      text('/kms/v1/trustee/key/k'),
+    ],
+    words: ['%2F', '%', '%C3', '%00', '/_eek', '/key/', '@', '+', '//', '_reencryptbatch'],
+    run(bytes) {
+      const match = matchPath(bytes.toString('latin1'))
+      if (match) parseVersionName(decodeName(match.encodedName, 'Java/17'))
+    },
+  },
+  negotiation: {
+    seeds: [
+      hex('6012060a2a864886f71201020201006e053003a00105'),
+      hex('602706062b0601050502a01d301ba00d300b06092a864886f712010202a20a0408600606062b06010505'),
+    ],
+    run: (bytes) => acceptRequest(readNegotiation(bytes).apReq, [], new Date(0)),
+  },
+  keytab: {
+    seeds: [
+      hex(
+        '050200000039000200044b2e4f4d0004485454500001680000000100000000010012002000000000000000000000000000000000000000000000000000000000000000000000000001',
+      ),
+    ],
+    run: parseKeytab,
+  },
+  keystore: {
+    seeds: [keystore.subarray(0, -digestBytes)],
+    run: (bytes) => readJceks(Buffer.concat([bytes, digestOf(bytes, password)]), password),
+  },
+  java: {
+    seeds: [
+      writeSecretKey('AES', Buffer.alloc(16)),
+      writeKeyMetadata(json({ cipher: 'AES/CTR/NoPadding', bitLength: 128 })),
+      writeSealed({ parameters: hex('300f'), encrypted: Buffer.alloc(8), algorithm: 'PBE' }),
+    ],
+    run: (bytes) => readJavaStream(new ByteCursor(bytes), new Set([metadataClass])),
+  },
+  parameters: {
+    seeds: [hex('300f04080102030405060708020303 0d40'.replace(' ', ''))],
+    run: parseParameters,
+  },
+  description: {
+    seeds: [
+      json({ cipher: 'AES/CTR/NoPadding', length: 128, created: 1, versions: 2, attributes: {} }),
+      formatNamedKey({ name: 'k', deleted: [], change: {} }),
+    ],
+    words: ['"versions":', '1e309', '-0', '"__proto__"', 'null'],
+    run(bytes) {
+      const fields = parseObject(bytes)
+      if ('format' in fields) return parseNamedKey(bytes)
+      return parseDescription('k', fields, 'length')
+    },
+  },
+}
+
+/** @type {{ name: string, seeds: Buffer[], words?: string[], run: (bytes: Buffer) => unknown, isRefusal: (error: unknown) => boolean }[]} */
+export const targets = Object.entries(all).map(([name, target]) => ({ name, isRefusal, ...target }))
