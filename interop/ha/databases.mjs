@@ -128,15 +128,25 @@ export class Databases {
   rebuild() {
     const name = this.standby
     this.stop(name)
-    const rewound = this.#rewind(name)
-    if (!rewound) {
-      rmSync(this.#data(name), { recursive: true, force: true })
-      this.#copy(name, this.primary)
+    // Else pg_rewind may read the timeline before the promotion from the control file.
+    this.#sql(this.primary, 'checkpoint')
+    if (this.#rewind(name) && this.#follows(name)) return 'pg_rewind'
+    rmSync(this.#data(name), { recursive: true, force: true })
+    this.#copy(name, this.primary)
+    if (!this.#follows(name)) throw new Error(this.#lastWords(name))
+    return 'pg_basebackup'
+  }
+
+  #follows(name) {
+    const signal = join(this.#data(name), 'standby.signal')
+    writeFileSync(signal, '')
+    chownSync(signal, ...this.owner)
+    try {
+      this.#start(name)
+      return true
+    } catch {
+      return false
     }
-    writeFileSync(join(this.#data(name), 'standby.signal'), '')
-    chownSync(join(this.#data(name), 'standby.signal'), ...this.owner)
-    this.start(name)
-    return rewound ? 'pg_rewind' : 'pg_basebackup'
   }
 
   #rewind(name) {
@@ -224,7 +234,22 @@ export class Databases {
   }
 
   #sql(name, text) {
-    this.#on(name, 'psql', '-X', '-q', '-h', this.#socket(name), '-d', 'postgres', '-c', text)
+    const [command, ...args] = this.#words(
+      name,
+      'psql',
+      '-X',
+      '-q',
+      '-h',
+      this.#socket(name),
+      '-d',
+      'postgres',
+    )
+    // By standard input: passwords are not for the process list.
+    execFileSync(command, [...args, '-v', 'ON_ERROR_STOP=1'], {
+      input: text,
+      cwd: '/',
+      stdio: ['pipe', 'ignore', 'pipe'],
+    })
   }
 
   #data(name) {
@@ -244,12 +269,16 @@ export class Databases {
   }
 
   #try(name, ...command) {
-    const words = [...this.network.on(name), 'runuser', '-u', 'postgres', '--', ...command]
+    const words = this.#words(name, ...command)
     return spawnSync(words[0], words.slice(1), {
       encoding: 'utf8',
       stdio: ['ignore', 'ignore', 'pipe'],
       cwd: '/',
     })
+  }
+
+  #words(name, ...command) {
+    return [...this.network.on(name), 'runuser', '-u', 'postgres', '--', ...command]
   }
 
   #as(...command) {

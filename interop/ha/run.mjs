@@ -9,7 +9,8 @@
  * Needs root for the namespaces; without them it says SKIPPED and exits with 1, because nothing passed.
  */
 import { spawn } from 'node:child_process'
-import { cpSync } from 'node:fs'
+import { cpSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -64,7 +65,7 @@ async function run(installation, minutes) {
     (performance.now() < until || Object.values(counts).includes(0))
   ) {
     const [kind] = Object.entries(counts).toSorted((a, b) => a[1] - b[1] || Math.random() - 0.5)[0]
-    console.log(kind)
+    console.log(`${kind} at ${Math.round(now())}`)
     await kinds[kind](scene)
     counts[kind] += 1
     const tookMs = await acknowledged(workers, kind)
@@ -85,6 +86,7 @@ function judge({ operations, finals, counts, longestMs }) {
   for (const { key, why } of result.violations.slice(0, 20))
     console.log(`violation: ${key}: ${why}`)
   for (const { key, value } of lost.slice(0, 20)) console.log(`lost: ${key} ${value}`)
+  if (result.violations.length + lost.length > 0) keep([...operations, ...last])
   const isolation = operations.filter(({ outcome }) => outcome === 'failed').length
   console.log(
     `faults: ${Object.entries(counts)
@@ -102,6 +104,13 @@ function judge({ operations, finals, counts, longestMs }) {
   )
   const enough = result.acknowledged > 0 && finals.length > 0 && !Object.values(counts).includes(0)
   return enough && lost.length === 0 && result.violations.length === 0 ? 0 : 1
+}
+
+/** For whoever looks for the cause. */
+function keep(operations) {
+  const file = join(mkdtempSync(join(tmpdir(), 'ha-history-')), 'history.jsonl')
+  writeFileSync(file, `${operations.map((row) => JSON.stringify(row)).join('\n')}\n`)
+  console.log(`the history is in ${file}`)
 }
 
 /** Waits for a put that began after now. @returns how long it took, in ms */

@@ -67,23 +67,38 @@ export function parseJoinToken(text: string, field: string): JoinToken {
   }
 }
 
+type Shown = Pick<JoinToken, 'token' | 'secret'>
+
+/** Whether it could be used now; it stays as it is. */
+export async function isJoinToken(file: string, shown: Shown, now: Date): Promise<boolean> {
+  return findToken(await readTokens(file), shown, now) !== undefined
+}
+
 /** Uses it up, durably. @throws ERR_NOT_AUTHENTICATED with one answer for one that is wrong, used or over */
-export async function takeJoinToken(
-  file: string,
-  { token, secret }: Pick<JoinToken, 'token' | 'secret'>,
-  now: Date,
-): Promise<void> {
+export async function takeJoinToken(file: string, shown: Shown, now: Date): Promise<void> {
   const kept = await readTokens(file)
-  const found = kept.find((row) => row.token === token)
-  const same = sameHash(found?.secretHash ?? '0'.repeat(64), hashOf(secret))
-  if (!found || !same || new Date(found.expiresAt) <= now)
-    throw new DomainError('ERR_NOT_AUTHENTICATED', 'the token is not known, used or over', {
-      hints: ['make another one there: ktadmin join-token'],
-    })
+  const found = findToken(kept, shown, now)
+  if (!found) throw unknownToken()
   await writeTokens(
     file,
     kept.filter((row) => row !== found),
   )
+}
+
+export function unknownToken(): DomainError {
+  return new DomainError('ERR_NOT_AUTHENTICATED', 'the token is not known, used or over', {
+    hints: ['make another one there: ktadmin join-token'],
+  })
+}
+
+function findToken(
+  kept: readonly KeptToken[],
+  { token, secret }: Shown,
+  now: Date,
+): KeptToken | undefined {
+  const found = kept.find((row) => row.token === token)
+  const same = sameHash(found?.secretHash ?? '0'.repeat(64), hashOf(secret))
+  return found && same && new Date(found.expiresAt) > now ? found : undefined
 }
 
 function hashOf(secret: string): string {

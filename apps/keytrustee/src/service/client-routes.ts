@@ -61,7 +61,7 @@ export interface ClientRoutesOptions {
 export function clientRoutes(o: ClientRoutesOptions): readonly BoundRoute[] {
   const routes = [
     ...openRoutes(o),
-    ...admissionRoutes(o),
+    ...admissionRoutes(o.trustee, { paths: o.paths, attempts: o.desk.attempts }),
     ...depositRoutes(o),
     ...removalRoutes(o),
     ...requestRoutes(o.trustee),

@@ -98,23 +98,32 @@ async function openExternal(
   return { store, close: () => store.close() }
 }
 
-/** @throws the fault of the last copy when none can be used */
+/**
+ * Installs the schema on a primary. A standby has it a moment later: its own is looked at only where no primary is reached.
+ * @throws the fault of the last copy when none is reached; ERR_SETTINGS for one that would lose commits
+ */
 async function prepareSchema(addresses: readonly PostgresAddress[]): Promise<void> {
+  const standbys: PostgresAddress[] = []
   const faults: unknown[] = []
-  let checked = 0
+  let primaries = 0
   for (const address of addresses) {
     try {
-      if (await isStandby(address)) await checkSchema(address)
-      else await installSchema({ address })
+      const standby = await isStandby(address)
       await checkSettings(address, defaultTimeouts, 'external')
-      checked += 1
+      if (standby) standbys.push(address)
+      else {
+        await installSchema({ address })
+        primaries += 1
+      }
     } catch (error) {
       // What is wrong with one copy is not mended by another; that it is away is.
       if (!hasCode(error, 'ERR_STORE_UNAVAILABLE')) throw error
       faults.push(error)
     }
   }
-  if (checked === 0) throw faults.at(-1)
+  if (primaries > 0) return
+  if (standbys.length === 0) throw faults.at(-1)
+  for (const address of standbys) await checkSchema(address)
 }
 
 /** The one address that administrative work needs. @throws ERR_SETTINGS; ERR_STORE_UNAVAILABLE without a primary */

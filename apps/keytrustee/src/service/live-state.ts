@@ -47,6 +47,7 @@ export function findRestartNeeds(before: Settings, after: Settings): readonly st
     port: 'keytrustee.server.port',
     sealing: 'keytrustee.sealing',
     databaseUrl: 'keytrustee.database.url',
+    standbyMaxStalenessMs: 'keytrustee.standby.max-staleness',
     monitoringAddress: 'keytrustee.monitoring.address',
     monitoringPort: 'keytrustee.monitoring.port',
   } as const

@@ -4,7 +4,7 @@ import type { Uuid } from '@keyhsm/core'
 import { admitNodeRoute, joinTokenRoute } from '@keyhsm/protocol'
 import { type BoundRoute, bindRoute, certificateFingerprint } from '@keyhsm/service'
 import { audited } from '../audited.js'
-import { admitNode } from '../nodes/admit-node.js'
+import { type AdmissionDesk, admitNode } from '../nodes/admit-node.js'
 import { makeJoinToken } from '../nodes/join-tokens.js'
 import type { Paths } from '../paths.js'
 import type { Trustee } from '../trustee.js'
@@ -35,11 +35,11 @@ export function joinTokenRoutes(o: NodeRoutesOptions): BoundRoute[] {
 }
 
 /** Of the clients' port, without an identity: the token is one. */
-export function admissionRoutes({ trustee, paths }: NodeRoutesOptions): BoundRoute[] {
+export function admissionRoutes(trustee: Trustee, desk: AdmissionDesk): BoundRoute[] {
   return [
     bindRoute(admitNodeRoute, async ({ body, requestId, peerAddress: peer }) => {
       const admission = { ...body, requestId, token: body.token as Uuid, peer }
-      return { bundle: await admitNode(trustee, paths, admission) }
+      return { bundle: await admitNode(trustee, desk, admission) }
     }),
   ]
 }

@@ -15,9 +15,11 @@ const look = `select pg_catalog.pg_is_in_recovery() as standby,
     case when pg_catalog.pg_is_in_recovery() then null
       else pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) end as wal_file,
     pg_catalog.current_setting('synchronous_standby_names') as standbys`
+/** A server that has not written for a week was taken away. */
 const findNodes = `select node::text, name, url, server_fingerprint::text as fingerprint, version, timeline,
     (extract(epoch from clock_timestamp() - beat_at) * 1000)::float8 as age_ms
-  from keytrustee.nodes order by timeline desc, beat_at desc limit 32`
+  from keytrustee.nodes where beat_at > clock_timestamp() - interval '7 days'
+  order by timeline desc, beat_at desc limit 32`
 /** The first timeline ever seen of a database has none before it to wait for. */
 const write = `with known as (
     insert into keytrustee.timelines (timeline, since)

@@ -54,7 +54,8 @@ export function choose(views: readonly HostView[], o: ChooseOptions): Choice {
 /** Why a copy may not be used at all; undefined when it may. */
 export function refusalOf(seen: Sighting, floor: SeenTimeline | undefined): string | undefined {
   if (!floor) return undefined
-  if (seen.system !== floor.system) return 'it is another database than before'
+  if (seen.system !== floor.system)
+    return 'it is another database than before (if that is right: ktadmin db bootstrap --url URL)'
   if (seen.timeline !== undefined && seen.timeline < floor.timeline)
     return `its timeline ${seen.timeline} was left behind: timeline ${floor.timeline} was seen before`
   return undefined

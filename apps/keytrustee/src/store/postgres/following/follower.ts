@@ -29,6 +29,7 @@ export class Follower {
   #floor: SeenTimeline | undefined
   #saving: Promise<void> = Promise.resolve()
   #said: string | undefined
+  #readsElsewhere = 0
   #settled: () => void = () => undefined
 
   constructor(o: FollowerOptions) {
@@ -80,9 +81,13 @@ export class Follower {
     })
   }
 
-  /** Tells one time of one connection to one copy from every other. */
+  /**
+   * Tells one time of one connection to one copy from every other. The lease may lapse and come back between two looks: what was
+   * read meanwhile from whatever copy makes it another time.
+   */
   generation({ host }: Choice): string {
-    return host === undefined ? 'none' : `${host}.${this.#hosts[host]?.epoch}`
+    const epoch = host === undefined ? 'none' : this.#hosts[host]?.epoch
+    return `${host}.${epoch}.${this.#readsElsewhere}`
   }
 
   /** Age in ms of what a copy shows; undefined when it cannot be told. */
@@ -94,6 +99,7 @@ export class Follower {
   /** For statements that change nothing. @throws ERR_STORE_UNAVAILABLE */
   reading(): Lines {
     const choice = this.choice()
+    if (choice.mode !== 'writer') this.#readsElsewhere += 1
     const lines = this.#linesOf(choice)
     if (!lines) throw new DomainError('ERR_STORE_UNAVAILABLE', 'no database can be asked now')
     return lines
