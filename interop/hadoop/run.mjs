@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Hadoop's published client against `keytrustee-kms`: `npm run interop:hadoop [-- operations zone kerberos moving] [-- --record]`.
+ * Hadoop's published client against `keytrustee-kms`: `npm run interop:hadoop [-- operations zone kerberos moving failover] [-- --record]`.
  * Needs Java and Maven; without them everything is skipped with the reason. `--record` asks Hadoop's own KMS instead and
  * writes its outcomes down.
  */
@@ -9,6 +9,7 @@ import { findMissingTool } from './lib/java.mjs'
 import { findMissingKdc } from './lib/kdc.mjs'
 import { startOurKms } from './lib/our-kms.mjs'
 import { startRealKms } from './lib/real-kms.mjs'
+import { failover } from './failover.mjs'
 import { kerberos } from './kerberos.mjs'
 import { moving } from './moving.mjs'
 import { compareOperations, recordOperations } from './operations.mjs'
@@ -17,7 +18,7 @@ import { zone } from './zone.mjs'
 const args = process.argv.slice(2)
 
 /** Each part gets a running KMS and returns its line, or throws. */
-const parts = { operations, zone, kerberos, moving }
+const parts = { operations, zone, kerberos, moving, failover }
 /** What single parts need besides Java and Maven. */
 const needs = { kerberos: findMissingKdc, moving: findMissingKdc }
 const cure = 'install it with: npm run set-up -- --hadoop'

@@ -34,10 +34,19 @@ export const migrationSteps = [
   'migrate:dropped',
 ] as const
 
+/** Every named step of a change of a zone key by a Hadoop KMS, in order. */
+export const keyChangeSteps = [
+  'key:intent-audited',
+  'key:sealed',
+  'key:written',
+  'key:outcome-audited',
+] as const
+
 export type DepositStep =
   | (typeof depositSteps)[number]
   | (typeof purgeSteps)[number]
   | (typeof migrationSteps)[number]
+  | (typeof keyChangeSteps)[number]
 
 const steps = channel('keyhsm:step')
 

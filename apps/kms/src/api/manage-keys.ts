@@ -1,5 +1,6 @@
 /** Creating, rolling, deleting, undeleting and purging keys. */
 import { randomBytes } from 'node:crypto'
+import { reached } from '@keyhsm/core'
 import { createKey } from '../zone-keys/create-key.js'
 import { deleteKey } from '../zone-keys/delete-key.js'
 import { bitsOf } from '../zone-keys/eek.js'
@@ -169,9 +170,11 @@ async function changeAudited<
   const { kms, caller, peerAddress, requestId } = call
   const access = { ...what, caller, peerAddress, requestId }
   await kms.audit.intend(access)
+  reached('key:intent-audited')
   const { changed, message } = await change()
   const repeated = changed?.repeated ? `${message} Repeated:true` : message
   await kms.audit.record({ ...access, status: 'OK', message: repeated })
+  reached('key:outcome-audited')
   if (changed) {
     const { name, change: last } = changed.named
     kms.keys.repetitions.replied(name, last, false)

@@ -6,7 +6,7 @@ import {
   sealForReaders,
   type TrusteeClient,
 } from '@keyhsm/client'
-import { DomainError, hasCode, parseHandle } from '@keyhsm/core'
+import { DomainError, hasCode, parseHandle, reached } from '@keyhsm/core'
 import type { Vault, VaultEntry, VaultPut } from './vault.js'
 
 /** A batch of the Trustee Server holds at most this many. */
@@ -62,7 +62,10 @@ export function trusteeVault(
     async write(puts, removes = []) {
       if (puts.length + removes.length > maxBatch)
         throw new DomainError('ERR_TOO_LARGE', `at most ${maxBatch} deposits change at once`)
-      await trustee.putBatch(await Promise.all(puts.map(sealed)), removes)
+      const ready = await Promise.all(puts.map(sealed))
+      reached('key:sealed')
+      await trustee.putBatch(ready, removes)
+      reached('key:written')
     },
   }
 }
