@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * `npm start` as a user meets it: the three lines it prints are pasted into a shell, Ctrl-C stops everything, and a second
+ * `npm start` as a user meets it: the four lines it prints are pasted into a shell, Ctrl-C stops everything, and a second
  * start finds the deposit again. Before that, a home that an interrupted first start left is put aside.
  */
 import { spawn, spawnSync } from 'node:child_process'
@@ -28,15 +28,17 @@ await runMain(async () => {
   try {
     mkdirSync(home)
     writeFileSync(join(home, 'half-made'), '')
-    await withStart(([environment, put, get]) => {
+    await withStart(([environment, put, get, keys]) => {
       expect(paste(environment, put).includes('first-deposit'), 'the put was stored')
       expect(paste(environment, get) === 'my secret\n', 'the get returns it')
+      expect(paste(keys) === '[]', 'the KMS answers')
     })
     const aside = readdirSync(folder).filter((name) => name.startsWith('home.unfinished-'))
     expect(aside.length === 1, 'the unfinished home was put aside')
     expect(!listens(), 'nothing listens after Ctrl-C')
-    await withStart(([environment, , get]) => {
+    await withStart(([environment, , get, keys]) => {
       expect(paste(environment, get) === 'my secret\n', 'a second start returns it again')
+      expect(paste(keys) === '[]', 'the KMS answers again')
     })
     expect(!listens(), 'nothing listens after the second Ctrl-C')
     return 0
@@ -45,7 +47,7 @@ await runMain(async () => {
   }
 })
 
-/** Starts, lends the three lines, presses Ctrl-C; the exit must be 0. */
+/** Starts, lends the four lines, presses Ctrl-C; the exit must be 0. */
 async function withStart(use) {
   const child = spawn(process.execPath, [join(root, 'scripts/start.mjs')], {
     env: { ...process.env, KEYHSM_START_HOME: home },
@@ -58,8 +60,8 @@ async function withStart(use) {
     child.on('exit', (code, signal) => resolve(code ?? signal)),
   )
   try {
-    const lines = await threeLines(child.stdout)
-    if (lines.length === 3) use(lines)
+    const lines = await fourLines(child.stdout)
+    if (lines.length === 4) use(lines)
   } finally {
     child.kill('SIGINT')
     await exited
@@ -69,11 +71,11 @@ async function withStart(use) {
   if (exit !== 0) throw new Stop(`start ended with ${exit}\n${Buffer.concat(said)}`)
 }
 
-async function threeLines(stdout) {
+async function fourLines(stdout) {
   const lines = []
   for await (const line of createInterface({ input: stdout })) {
     lines.push(line)
-    if (lines.length === 3) break
+    if (lines.length === 4) break
   }
   return lines
 }

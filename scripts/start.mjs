@@ -28,11 +28,10 @@ await runMain(async () => {
   const stopped = waitForSignal()
   try {
     if (ports) await stack.start()
-    else {
-      await stack.bringUp()
-      writeFileSync(portsFile, JSON.stringify(stack.ports))
-    }
-    printInvitation(stack)
+    else await stack.bringUp()
+    const kms = await startKms(stack, ports?.kms)
+    writeFileSync(portsFile, JSON.stringify({ ...stack.ports, kms }))
+    printInvitation(stack, kms)
     await stopped
   } finally {
     await stack.stop()
@@ -68,9 +67,29 @@ function waitForSignal() {
   })
 }
 
-function printInvitation(stack) {
+/** Makes a KMS on loopback where the home has none, and starts it; returns its port. */
+async function startKms(stack, known) {
+  const { freePort } = await import('../interop/lib/ports.mjs')
+  const port = known ?? (await freePort(9600))
+  if (known === undefined) {
+    const fingerprint = await stack.serverFingerprint()
+    await stack.run(
+      `keytrustee-kms init --server ${stack.url} --org demo --auth-file ${stack.authFile} --server-fingerprint ${fingerprint} --port ${port}`,
+    )
+    await stack.run(
+      `echo keytrustee-kms.host=127.0.0.1 >> ${stack.home}/keytrustee-kms/kms.properties`,
+    )
+  }
+  await stack.run('keytrustee-kms start')
+  return port
+}
+
+function printInvitation(stack, kms) {
   say(`\nRunning until Ctrl-C; home ${stack.home}. Paste into another shell:`)
   console.log(stack.exports.join('; '))
   console.log("echo 'my secret' | keytrustee put first-deposit")
   console.log('keytrustee get first-deposit')
+  console.log(
+    `curl -sS --cacert ${stack.home}/keytrustee-kms/tls/kms.pem 'https://localhost:${kms}/kms/v1/keys/names?user.name=me'`,
+  )
 }
