@@ -64,11 +64,6 @@ export class Databases {
     this.#prepareRoles()
     this.#copy(this.standby, this.primary)
     this.start(this.standby)
-    this.#sql(
-      this.primary,
-      `alter system set synchronous_standby_names = 'ANY 1 (${this.names.join(', ')})'`,
-    )
-    this.#sql(this.primary, 'select pg_reload_conf()')
   }
 
   /** What a killed one left behind may hold its memory for a moment. */
@@ -208,6 +203,8 @@ export class Databases {
       // One socket a machine: the port in its name is the same, the folder is not.
       unix_socket_directories: this.#socket(name),
       port: 5432,
+      // Given to both: what one of them takes over must be as safe as before.
+      synchronous_standby_names: `ANY 1 (${this.names.join(', ')})`,
       ssl: 'on',
       ssl_cert_file: join(this.home, `${name}.pem`),
       ssl_key_file: join(this.home, `${name}.key`),
@@ -236,6 +233,9 @@ export class Databases {
   #sql(name, text) {
     const [command, ...args] = this.#words(
       name,
+      'env',
+      // Before there is a standby nobody could confirm.
+      'PGOPTIONS=-c synchronous_commit=local',
       'psql',
       '-X',
       '-q',
