@@ -80,4 +80,10 @@ export const serviceMeters = meterTable({
     help: 'When a certificate ends, in seconds since 1970',
     labels: ['certificate'],
   },
+  diskUsed: {
+    kind: 'gauge',
+    name: 'disk_used_ratio',
+    help: 'Used part of the disk that a folder is on: audit, log, database',
+    labels: ['folder'],
+  },
 })

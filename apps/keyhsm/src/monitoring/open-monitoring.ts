@@ -1,6 +1,6 @@
 /** The listener for monitors, on `keyhsm.service.address` and `keyhsm.service.port`. */
-import { X509Certificate } from 'node:crypto'
 import {
+  type Care,
   type HttpServer,
   type Meters,
   type Metrics,
@@ -18,24 +18,16 @@ export interface MonitoredService extends Omit<MonitorSources, 'meters'> {
   readonly meters: Meters<typeof hsmMeters>
   readonly log: Pick<OpenLog, 'state'>
   readonly live: () => LiveState
+  readonly care: Care
   readonly onError: MonitoringOptions['onError']
 }
 
 /** Undefined where the port is 0: not served. @throws ERR_UNAVAILABLE when another program has the address. */
 export async function openMonitoring(o: MonitoredService): Promise<HttpServer | undefined> {
-  const { metrics, log, onError } = o
-  meterService(metrics, { log, certificates: () => expiriesOf(o.live()) })
+  const { metrics, log, onError, care } = o
+  meterService(metrics, { log, care })
   const monitor = makeMonitor(o)
   const { serviceAddress: host, servicePort: port } = o.live().settings
   if (port === 0) return undefined
   return await startMonitoring({ ...monitor, metrics, onError, listen: { host, port } })
-}
-
-function expiriesOf({ keystore, trust }: LiveState): Record<string, Date> {
-  const trusted = trust.certificates.map(({ fingerprint, certificate }) => [
-    `trusted-${fingerprint.slice(0, 8)}`,
-    new Date(certificate.validTo),
-  ])
-  const server = new Date(new X509Certificate(keystore.certificate).validTo)
-  return { server, ...(Object.fromEntries(trusted) as Record<string, Date>) }
 }

@@ -8,6 +8,7 @@ import {
   AdministratorCheck,
   Closers,
   type Audit,
+  type Care,
   copyAuditTo,
   openMetrics,
   type HttpServer,
@@ -20,8 +21,9 @@ import {
   openAudit,
   prepareHttpServer,
   type RunningService,
+  watchWarnings,
 } from '@keyhsm/service'
-import { watchExpiries } from '../certificates/expiry.js'
+import { careOfKeyHsm } from '../care.js'
 import { readConfiguration, showConfiguration, withoutPins } from '../configuration.js'
 import type { Workshop } from '../operations/caller.js'
 import { UsedRequests } from '../operations/check-approval.js'
@@ -76,6 +78,7 @@ interface Running {
   readonly openAlarm: OpenAlarm
   openRate: OpenRate
   readonly usedRequests: UsedRequests
+  readonly care: Care
   listener?: HttpServer
   management?: HttpServer
   lastError?: NonNullable<Status['lastError']>
@@ -101,7 +104,7 @@ export async function startKeyHsm(o: KeyHsmOptions): Promise<RunningKeyHsm> {
     running.backends.watch()
     closers.add(() => running.backends.stopWatching())
     await note(running, 'start')
-    closers.add(watchExpiries({ live: () => running.live, clock: o.clock, log: o.log }))
+    closers.add(watchWarnings(running.care, o.log))
     const address = listener.address as { host: string; port: number }
     return {
       ready: `keyhsm is ready on ${formatAddress(address)}`,
@@ -151,7 +154,13 @@ async function openParts(
     const usedRequests = new UsedRequests(clock)
     const startedAt = clock.now()
     const opened = { o, startedAt, backends, audit, metrics, meters, live }
-    const running: Running = { ...opened, openAlarm, openRate, usedRequests }
+    const care = careOfKeyHsm({
+      clock,
+      paths,
+      live: () => seeing.running?.live ?? live,
+      logFiles: () => log.state().files,
+    })
+    const running: Running = { ...opened, openAlarm, openRate, usedRequests, care }
     seeing.running = running
     return { running, doors: await preparing }
   } finally {

@@ -3,8 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import type { Clock } from '@keyhsm/core'
 import type { HsmCapabilities } from '@keyhsm/hsm'
 import type { keyHsmStatusRoute, ReplyOf } from '@keyhsm/protocol'
-import { type Audit, certificateFingerprint } from '@keyhsm/service'
-import { expiryWarnings } from '../certificates/expiry.js'
+import { type Audit, type Care, certificateFingerprint, findCareWarnings } from '@keyhsm/service'
 import type { OpenAlarm } from '../operations/open-alarm.js'
 import type { Partition } from '../partition/partition.js'
 import type { Partitions } from '../partition/partitions.js'
@@ -19,6 +18,7 @@ export interface StatusSources {
   readonly openAlarm: Pick<OpenAlarm, 'raised'>
   readonly audit: Audit
   readonly live: LiveState
+  readonly care: Care
   readonly clock: Clock
   readonly startedAt: Date
   /** `host:port` as it listens. */
@@ -39,6 +39,7 @@ export async function readStatus(sources: StatusSources): Promise<Status> {
     }),
   )
   const auditState = audit.state()
+  const careWarnings = await findCareWarnings(sources.care)
   const certificate = new X509Certificate(live.keystore.certificate)
   return {
     version,
@@ -60,7 +61,7 @@ export async function readStatus(sources: StatusSources): Promise<Status> {
     auditDetail: auditState.detail,
     auditSequence: audit.head().sequence,
     log: sources.log,
-    warnings: [...findWarnings(sources, shown), ...expiryWarnings(live, clock.now())],
+    warnings: [...findWarnings(sources, shown), ...careWarnings.map(({ text }) => text)],
     memoryBytes: process.memoryUsage.rss(),
   }
 }

@@ -5,9 +5,14 @@ import { join } from 'node:path'
 import { KeyHsmClient, Transport } from '@keyhsm/client'
 import { parseRealm, systemClock } from '@keyhsm/core'
 import { keyHsmCertificatesRoute, keyHsmStatusRoute, reloadKeyHsmRoute } from '@keyhsm/protocol'
-import { certificateFingerprint, makeAuthority, makeSelfSigned } from '@keyhsm/service'
+import {
+  certificateFingerprint,
+  expiryWarnings,
+  makeAuthority,
+  makeSelfSigned,
+} from '@keyhsm/service'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { expiryWarnings, watchExpiries } from '../../src/certificates/expiry.js'
+import { careOfKeyHsm } from '../../src/care.js'
 import {
   activateNext,
   prepareRenewal,
@@ -119,32 +124,30 @@ describe('expiry', () => {
     return { keystore: { certificate, key: '', passphrase: '' }, trust: new TrustList([candidate]) }
   }
 
-  it('is said 60, 30 and 7 days ahead, each once, with the command that cures it', async () => {
+  it('of its own certificate and of those it trusts is said, with the command that cures it', async () => {
     const live = await days(100, 400)
-    let now = systemClock.now()
-    const lines: string[] = []
-    const log = { warn: (_: unknown, line: string) => void lines.push(line) }
-    const at = (day: number) => {
-      now = new Date(Date.now() + day * dayMs)
-      return expiryWarnings(live, now).length
-    }
-    expect(at(30)).toBe(0)
-    expect(at(41)).toBe(1)
-    expect(at(101)).toBe(1)
-    expect(at(350)).toBe(2)
-    vi.useFakeTimers()
-    onTestFinished(() => void vi.useRealTimers())
-    now = new Date()
-    const end = watchExpiries({ live: () => live, log, clock: { now: () => now } })
-    for (const day of [41, 42, 71, 80, 94, 101]) {
-      now = new Date(Date.now() + day * dayMs)
-      vi.advanceTimersByTime(3_600_000)
-    }
-    end()
-    const own = lines.filter((line) => line.startsWith('Key HSM’s own'))
-    expect(own.length).toBe(4)
-    expect(own[0]).toMatch(/expires in \d+ days, on .*; run keyhsm cert renew/)
-    expect(own[3]).toMatch(/expired on .*connections are refused; run keyhsm cert renew/)
+    const care = careOfKeyHsm({
+      clock: systemClock,
+      paths: { audit: '/nowhere' },
+      live: () => live,
+      logFiles: () => [],
+    })
+    const at = (day: number) =>
+      expiryWarnings(care.certificates(), new Date(Date.now() + day * dayMs)).map(
+        ({ text }) => text,
+      )
+    expect(at(30)).toEqual([])
+    expect(at(41)).toEqual([
+      expect.stringMatching(
+        /^Key HSM’s own certificate expires in 58 days, .*run keyhsm cert renew$/,
+      ),
+    ])
+    expect(at(350)).toEqual([
+      expect.stringMatching(/own certificate expired on .*connections are refused/),
+      expect.stringMatching(
+        /^the trusted certificate of CN=kts \(realm prod\) .*keyhsm trust NEW-CERT/,
+      ),
+    ])
   })
 
   it.skipIf(!hasFaketime)(

@@ -10,7 +10,11 @@ import { pathsOf } from './folder.js'
 
 type Status =
   | ({ readonly running: true } & ReplyOf<typeof kmsStatusRoute>)
-  | { readonly running: false; readonly remarks: readonly string[] }
+  | {
+      readonly running: false
+      readonly remarks: readonly string[]
+      readonly warnings: readonly string[]
+    }
 
 /** Exit status 69 when it does not run or cannot serve. */
 export const statusCommand: Command = {
@@ -19,7 +23,7 @@ export const statusCommand: Command = {
   async run(input): Promise<Status> {
     const paths = pathsOf(input)
     if (!daemonState(paths.pidFile).running)
-      return { running: false, remarks: (await readLiveSettings(paths)).remarks }
+      return { running: false, remarks: (await readLiveSettings(paths)).remarks, warnings: [] }
     const transport = new Transport({ socketPath: paths.controlSocket })
     try {
       return { running: true, ...(await transport.call(kmsStatusRoute)) }
@@ -27,8 +31,9 @@ export const statusCommand: Command = {
       await transport.destroy()
     }
   },
-  print({ remarks, ...fields }: Status, io: Io) {
+  print({ remarks, warnings, ...fields }: Status, io: Io) {
     printFields(fields, io)
+    for (const warning of warnings) io.words(`warning: ${warning}`)
     for (const remark of remarks) io.words(`note: ${remark}`)
   },
   exitCode: (status: Status) =>

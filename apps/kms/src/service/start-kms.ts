@@ -8,6 +8,7 @@ import {
   type Metrics,
   startForeignServer,
   startHttpServer,
+  watchWarnings,
 } from '@keyhsm/service'
 import { readProxyUsers } from '../access/proxy-users.js'
 import { toErrorReply, toRemoteError } from '../api/remote-error.js'
@@ -16,6 +17,7 @@ import { Authenticator, type Negotiator } from '../authentication/authenticator.
 import { readDefaultRealm } from '../authentication/default-realm.js'
 import { openNegotiator } from '../authentication/spnego.js'
 import { TokenOperations } from '../authentication/token-operations.js'
+import { careOfKms } from '../care.js'
 import { kmsMeters } from '../metrics/gauges.js'
 import { handleRequest, type RequestContext } from './handle-request.js'
 import { startHousekeeping } from './housekeeping.js'
@@ -74,14 +76,18 @@ async function open(o: KmsOptions, closers: Closers): Promise<RunningKms> {
   closers.add(() => server.close())
   const address = server.address as { readonly host: string; readonly port: number }
   const startedAt = o.clock.now()
+  const { certificate: clientCertificate } = opened.connection.client
+  const care = careOfKms({ clock: o.clock, paths: o.paths, clientCertificate, live: () => live })
+  const status = () => readStatus({ opened, live, startedAt, address, care })
   const control = await startHttpServer({
     listen: { socketPath: o.paths.controlSocket },
-    routes: [bindRoute(kmsStatusRoute, () => readStatus({ opened, live, startedAt, address }))],
+    routes: [bindRoute(kmsStatusRoute, status)],
     identify: () => undefined,
     onError: (error) => o.log.debug({ error }, 'a command was refused'),
   })
   closers.add(() => control.close())
   closers.add(startHousekeeping(opened, o.log, () => live))
+  closers.add(watchWarnings(care, o.log))
   return {
     address,
     scheme: live.tls ? 'https' : 'http',

@@ -21,6 +21,8 @@ export const kmsStatusRoute = defineRoute({
     trustee: Type.String(),
     audit: Type.String(),
     openedKeys: Type.Integer(),
+    /** What ends or fills up, with the command that cures it. */
+    warnings: Type.Array(Type.String()),
     remarks: Type.Array(Type.String()),
   }),
   success: 200,

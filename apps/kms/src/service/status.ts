@@ -1,5 +1,6 @@
 import { DomainError } from '@keyhsm/core'
 import type { ReplyOf } from '@keyhsm/protocol'
+import { type Care, findCareWarnings } from '@keyhsm/service'
 import { version } from '../version.js'
 import type { LiveSettings } from './live-settings.js'
 import type { OpenKms } from './open-kms.js'
@@ -10,6 +11,7 @@ export async function readStatus(o: {
   readonly opened: OpenKms
   readonly live: LiveSettings
   readonly startedAt: Date
+  readonly care: Care
   readonly address: { readonly host: string; readonly port: number }
 }): Promise<ReplyOf<typeof kmsStatusRoute>> {
   const { connection, audit, keys } = o.opened
@@ -35,6 +37,7 @@ export async function readStatus(o: {
     trustee: trustee.detail,
     audit: detail,
     openedKeys: keys.versions.size,
+    warnings: (await findCareWarnings(o.care)).map(({ text }) => text),
     remarks: [...o.live.remarks],
   }
 }
