@@ -28,7 +28,8 @@ export async function withTrustee<Prepared, Result>(
 ): Promise<Result> {
   const client = await renewWhenDue(input.home.client, await readLocalClient(input.home.client))
   const prepared = await prepare(client)
-  const transport = openCalls({ url: client.settings.server, tls: client.tls, connections: 2 })
+  const { tls, follower } = client
+  const transport = openCalls({ url: client.settings.server, tls, follower, connections: 2 })
   try {
     return await use({ client, trustee: new TrusteeClient(transport) }, prepared)
   } catch (error) {

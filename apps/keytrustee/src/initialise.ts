@@ -12,15 +12,15 @@ import {
   writeFileAtomically,
 } from '@keyhsm/service'
 import { addAdministrator, invokingUser, readAdministrators } from './administrators.js'
+import { authorityDays } from './certificates/authorities.js'
+import { makeServerPair } from './certificates/roll-server.js'
 import { readOptionalText, readText } from './files.js'
 import { grantKeyBytes } from './grants.js'
 import type { Paths } from './paths.js'
 import { readSettings, settingPath } from './settings.js'
 
-/** Lifetimes in days; the authority outlives what it issues by far. */
-const serverDays = 825
+/** Lifetime in days. */
 const keyHsmClientDays = 3650
-const authorityDays = 7300
 
 export interface Initialised {
   /** Files that were missing and made now, relative to the server's folder. */
@@ -56,7 +56,9 @@ export async function initialise(paths: Paths, o: InitialiseOptions): Promise<In
     await writeFileAtomically(key, fresh.privateKey, 0o600)
     await make(certificate, () => fresh.certificate, 0o644)
   }
-  await pair(paths.serverCertificate, paths.serverKey, () => makeServerPair(o.externalAddresses))
+  await pair(paths.serverCertificate, paths.serverKey, () =>
+    makeServerPair({ externalAddresses: o.externalAddresses, host: o.host ?? '0.0.0.0' }),
+  )
   await pair(paths.keyHsmClientCertificate, paths.keyHsmClientKey, makeKeyHsmClientPair)
   await pair(paths.authorityCertificate, paths.authorityKey, () =>
     makeAuthority({ commonName: 'Key Trustee client authority', days: authorityDays }),
@@ -86,16 +88,6 @@ function initialSettings({ externalAddresses, host, port }: InitialiseOptions): 
       externalAddresses.length === 0 ? undefined : externalAddresses.join(','),
     'keytrustee.server.host': host,
     'keytrustee.server.port': port,
-  })
-}
-
-function makeServerPair(externalAddresses: readonly string[]): Promise<KeyedCertificate> {
-  const names = [...externalAddresses, hostname(), 'localhost', '127.0.0.1', '::1']
-  return makeSelfSigned({
-    commonName: externalAddresses[0] ?? hostname(),
-    subjectAltNames: [...new Set(names)],
-    days: serverDays,
-    usage: 'server-and-client',
   })
 }
 

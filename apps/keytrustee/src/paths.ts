@@ -14,6 +14,14 @@ export interface Paths {
   readonly keyHsmCertificate: string
   readonly authorityCertificate: string
   readonly authorityKey: string
+  /** Authorities before the present one, whose certificates are admitted until they end. */
+  readonly previousAuthorities: string
+  /** A new authority's pair, complete, that is being put in the place of the present one. */
+  readonly authorityNext: string
+  /** The same of the server's own pair. */
+  readonly serverNext: string
+  /** How the server's certificate followed those before. */
+  readonly successions: string
   readonly grantKey: string
   readonly auditKey: string
   readonly auditPublicKey: string
@@ -58,6 +66,10 @@ export function pathsIn(root: string): Paths {
     keyHsmCertificate: join(ssl, 'ssl-cert-keyhsm.pem'),
     authorityCertificate: join(root, '.ca', 'client-ca.pem'),
     authorityKey: join(root, '.ca', 'client-ca-pk.pem'),
+    previousAuthorities: join(root, '.ca', 'previous'),
+    authorityNext: join(root, '.ca', 'next'),
+    serverNext: join(ssl, 'next'),
+    successions: join(ssl, 'successions.json'),
     grantKey: join(root, 'grant.key'),
     auditKey: join(root, 'audit.key'),
     auditPublicKey: join(root, 'audit.pub'),

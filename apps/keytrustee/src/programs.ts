@@ -4,6 +4,7 @@ import type { Home, Program } from '@keyhsm/command-line'
 import { adminCommands } from './commands/admin.js'
 import { auditCommands } from './commands/audit.js'
 import { backupCommands } from './commands/backup.js'
+import { certCommands } from './commands/cert.js'
 import { clientCommands } from './commands/client.js'
 import { dbCommands } from './commands/db.js'
 import { depositCommands } from './commands/deposit.js'
@@ -50,6 +51,7 @@ export const ktadmin: Program = {
     policy: 'when and by whom deposits may be retrieved',
     'hsm-keys': 'this realm’s keys in the HSM',
     audit: 'the server’s audit',
+    cert: 'certificates of the server and of its clients’ authority',
   },
   commands: [
     initCommand,
@@ -71,6 +73,7 @@ export const ktadmin: Program = {
     settingsCommand,
     ...adminCommands,
     ...auditCommands,
+    ...certCommands,
   ],
 }
 

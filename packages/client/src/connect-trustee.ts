@@ -30,7 +30,11 @@ export interface ConnectedClient {
  */
 export async function connectTrustee(folder: string): Promise<ConnectedClient> {
   const local = await renewWhenDue(folder, await readLocalClient(folder))
-  const transport = openCalls({ url: local.settings.server, tls: local.tls })
+  const transport = openCalls({
+    url: local.settings.server,
+    tls: local.tls,
+    follower: local.follower,
+  })
   const trustee = new TrusteeClient(transport)
   return {
     local,

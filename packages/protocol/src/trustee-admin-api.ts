@@ -3,7 +3,7 @@
  * signed with the administrator's own key. The two routes without an identity stand at the end: they are served on the
  * clients' port, as the old product had them.
  */
-import Type from 'typebox'
+import Type, { type Static } from 'typebox'
 import { LogLevelField, logLevelRoute } from './log-level-api.js'
 import { defineRoute, type RouteSpec } from './route.js'
 import {
@@ -14,6 +14,7 @@ import {
   NameField,
   UuidField,
 } from './schemas.js'
+import { successionsRoute } from './succession.js'
 import { adminDefaults, exact } from './trustee-admin-defaults.js'
 import { DepositField, PurgedField } from './trustee-api.js'
 import { HsmBackupField, trusteeBackupRoutes } from './trustee-backup-api.js'
@@ -100,6 +101,25 @@ const PartHealth = Type.Object({
   detail: Type.String(),
 })
 
+/** A certificate of the server, or one that it relies on. */
+export const CertificateField = Type.Object({
+  role: Type.Union([
+    Type.Literal('server'),
+    Type.Literal('client-authority'),
+    Type.Literal('previous-client-authority'),
+    Type.Literal('shown-to-key-hsm'),
+    Type.Literal('key-hsm'),
+  ]),
+  subject: Type.String(),
+  /** Names and addresses that it holds; empty where it names none. */
+  names: Type.Array(Type.String()),
+  expiresAt: InstantField,
+  daysLeft: Type.Integer(),
+  fingerprint: FingerprintField,
+})
+
+export type CertificateRow = Static<typeof CertificateField>
+
 export const statusRoute = defineRoute({
   ...adminDefaults,
   method: 'GET',
@@ -111,6 +131,7 @@ export const statusRoute = defineRoute({
     /** SHA-256 of the server certificate: what `keytrustee register` shows at first contact. */
     serverFingerprint: FingerprintField,
     serverCertificateExpiresAt: InstantField,
+    certificates: Type.Array(CertificateField),
     sealing: Type.Union([Type.Literal('hsm'), Type.Literal('pass-through'), Type.Literal('none')]),
     keyHsm: Type.Optional(
       Type.Object({ url: Type.String(), realm: NameField, joinedAt: InstantField }),
@@ -121,6 +142,17 @@ export const statusRoute = defineRoute({
     pendingPuts: Type.Optional(Type.Integer()),
     /** Absent with the private database. */
     installation: Type.Optional(InstallationField),
+    /** What somebody must look after before it becomes an outage; one line each, with the command that cures it. */
+    warnings: Type.Array(Type.String()),
+    /** Figures of the database; absent while it cannot be asked. */
+    waiting: Type.Optional(
+      Type.Object({ clients: Type.Integer(), approvals: Type.Integer(), purges: Type.Integer() }),
+    ),
+    quotas: Type.Optional(
+      Type.Array(
+        Type.Object({ organisation: NameField, deposits: Type.Integer(), most: Type.Integer() }),
+      ),
+    ),
     /** Under way, in one line. */
     migration: Type.Optional(Type.String()),
     auditHead: Type.Object({ sequence: Type.Integer(), hash: Type.String() }),
@@ -178,6 +210,7 @@ export const trusteePages: readonly RouteSpec[] = [
   testHsmRoute,
   openApiRoute,
   admitNodeRoute,
+  successionsRoute,
 ]
 
 /** Every route of the control socket. */

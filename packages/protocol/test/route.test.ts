@@ -15,6 +15,8 @@ const open: Readonly<Record<string, string>> = {
   'GET /': 'the fingerprint is shown at first contact, and is public',
   'GET /v1/openapi.json':
     'the routes are the same everywhere and public; says nothing of this server',
+  'GET /v1/certificate-successions':
+    'who asks cannot trust the server yet; each statement proves itself',
   'GET /test_hsm': 'as in the old product; the handler lets only the same host in',
   'GET /health': 'asked by monitors without a certificate; says states only',
   'GET /health/live': 'asked by monitors without a certificate; says that it answers',

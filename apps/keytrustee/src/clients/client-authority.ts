@@ -29,12 +29,16 @@ export interface ClientAuthority {
   /** PEM of the authority's certificate. */
   readonly certificate: string
   issue(client: Client, publicKeyDer: Buffer, now: Date): Promise<string>
-  /** The client a certificate names; undefined unless this authority issued it for that and its time is now. */
+  /** The client a certificate names; undefined unless this authority, or one before it, issued it for that and its time is now. */
   readClaim(certificate: X509Certificate, now: Date): ClaimedClient | undefined
 }
 
-export function openClientAuthority(authority: KeyedCertificate): ClientAuthority {
-  const issuer = new X509Certificate(authority.certificate)
+/** `previous` are PEM texts of authorities that sign no more, but whose certificates are still admitted. */
+export function openClientAuthority(
+  authority: KeyedCertificate,
+  previous: readonly string[] = [],
+): ClientAuthority {
+  const issuers = [authority.certificate, ...previous].map((pem) => new X509Certificate(pem))
   const remembered = new Map<string, ClaimedClient | undefined>()
   return {
     certificate: authority.certificate,
@@ -52,7 +56,7 @@ export function openClientAuthority(authority: KeyedCertificate): ClientAuthorit
       const key = certificate.fingerprint256
       if (!remembered.has(key)) {
         if (remembered.size >= maxRemembered) remembered.clear()
-        remembered.set(key, verifyClaim(certificate, issuer))
+        remembered.set(key, verifyClaim(certificate, issuers))
       }
       return remembered.get(key)
     },
@@ -61,9 +65,11 @@ export function openClientAuthority(authority: KeyedCertificate): ClientAuthorit
 
 function verifyClaim(
   certificate: X509Certificate,
-  issuer: X509Certificate,
+  issuers: readonly X509Certificate[],
 ): ClaimedClient | undefined {
-  const issued = certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
+  const issued = issuers.some(
+    (issuer) => certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey),
+  )
   if (!issued || certificate.ca || !certificate.keyUsage?.includes(clientAuth)) return undefined
   const name = certificate.subjectAltName ?? ''
   if (!name.startsWith(`URI:${uriPrefix}`)) return undefined

@@ -56,11 +56,33 @@ function printStatus(status: Status, io: Io): void {
       'hsm backup': hsmBackupLine(status.hsmBackup),
       'held since a restore':
         status.held && `${status.held.clients} clients, ${status.held.deposits} deposits`,
+      'waiting for you': waitingLine(status.waiting),
+      quotas: quotaLine(status.quotas),
       'log level': levelLine(status.log),
       migration: status.migration,
     },
     io,
   )
+  for (const warning of status.warnings) io.words(`warning: ${warning}`)
+}
+
+function waitingLine(waiting: Running['waiting']): string | undefined {
+  if (waiting === undefined) return undefined
+  const { clients, approvals, purges } = waiting
+  const parts = [
+    ...(clients > 0 ? [`${clients} clients to approve (ktadmin client list)`] : []),
+    ...(approvals > 0 ? [`${approvals} retrievals for trustees to approve`] : []),
+    ...(purges > 0 ? [`${purges} purges for the HSM (ktadmin deposit purges)`] : []),
+  ]
+  return parts.join('; ') || 'nothing'
+}
+
+function quotaLine(quotas: Running['quotas']): string | undefined {
+  if (quotas === undefined) return undefined
+  const near = quotas.map(
+    ({ organisation, deposits, most }) => `${organisation} ${deposits}/${most}`,
+  )
+  return near.length === 0 ? 'all organisations below 80 %' : `near the limit: ${near.join(', ')}`
 }
 
 /** The copies of the database, then every server that writes to them. */

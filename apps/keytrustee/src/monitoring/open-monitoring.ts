@@ -1,5 +1,6 @@
 /** The listener for monitors, on `keytrustee.monitoring.address` and `keytrustee.monitoring.port`. */
 import {
+  type Care,
   type HttpServer,
   meterService,
   meterTable,
@@ -46,6 +47,7 @@ export interface MonitoredServer {
   readonly metrics: Metrics
   readonly log: Pick<OpenLog, 'state'>
   readonly live: () => LiveState
+  readonly care: Care
   readonly auditHealthy: () => boolean
   /** Looks at every part now. */
   readonly readParts: () => Promise<Parts>
@@ -59,10 +61,7 @@ export interface MonitoredServer {
 export async function openMonitoring(o: MonitoredServer): Promise<HttpServer | undefined> {
   const { metrics, log, onError } = o
   const { monitoringAddress: host, monitoringPort: port } = o.live().settings
-  meterService(metrics, {
-    log,
-    certificates: () => ({ server: new Date(o.live().certificate.validTo) }),
-  })
+  meterService(metrics, { log, care: o.care })
   const meters = metrics.meters(trusteeMeters)
   meterInstallation(meters, o.store)
   meters.inFlight.from(o.inFlight)

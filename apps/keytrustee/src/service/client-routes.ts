@@ -15,6 +15,8 @@ import {
   removeDepositRoute,
   selfRoute,
   setPolicyRoute,
+  type Succession,
+  successionsRoute,
   testHsmRoute,
   toOpenApi,
   trusteePages,
@@ -52,7 +54,9 @@ const openApi = JSON.stringify(
 export interface ClientRoutesOptions {
   readonly trustee: Trustee
   readonly paths: Paths
-  readonly desk: EnrolmentDesk
+  readonly desk: () => EnrolmentDesk
+  /** How the certificate in use followed those before. */
+  successions(): readonly Succession[]
   readonly hsmTest: HsmTest
   /** The certificate now in use. */
   certificate(): X509Certificate
@@ -74,8 +78,9 @@ function openRoutes(o: ClientRoutesOptions): BoundRoute[] {
   const { trustee, desk, hsmTest } = o
   return [
     bindRoute(enrolRoute, async ({ body, requestId, peerAddress: peer }) =>
-      enrolClient(trustee, desk, { requestId, peer, request: await parseEnrolment(body) }),
+      enrolClient(trustee, desk(), { requestId, peer, request: await parseEnrolment(body) }),
     ),
+    bindRoute(successionsRoute, () => Promise.resolve({ successions: [...o.successions()] })),
     bindRoute(openApiRoute, () => Promise.resolve(new TextReply(openApi, 200, 'application/json'))),
     bindRoute(fingerprintRoute, () =>
       Promise.resolve(new TextReply(`${formatKeyFingerprint(o.certificate())}\n`)),

@@ -1,8 +1,13 @@
 /** What a reload exchanges as one: settings, TLS pair, administrators. */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { DomainError } from '@keyhsm/core'
+import type { Succession } from '@keyhsm/protocol'
 import type { TlsServing } from '@keyhsm/service'
 import { readAdministrators } from '../administrators.js'
+import { readAuthorities, trustedAuthorities } from '../certificates/authorities.js'
+import { readPassphrase } from '../certificates/roll-server.js'
+import { readSuccessions } from '../certificates/successions.js'
+import { type ClientAuthority, openClientAuthority } from '../clients/client-authority.js'
 import { readPrivateText, readText } from '../files.js'
 import type { Paths } from '../paths.js'
 import { readSettings, type Settings, settingPath, toLimits } from '../settings.js'
@@ -14,18 +19,30 @@ export interface LiveState {
   readonly tls: TlsServing
   readonly certificate: X509Certificate
   readonly administrators: ReadonlyMap<string, KeyObject>
+  readonly authority: ClientAuthority
+  /** PEM of every authority whose certificates are admitted, the present one first. */
+  readonly authorities: readonly string[]
+  readonly successions: readonly Succession[]
+  /** Shown to Key HSM. */
+  readonly keyHsmClientCertificate: X509Certificate
 }
 
 /** @throws ERR_SETTINGS for whatever is missing, damaged or does not fit together. */
-export async function readLiveState(paths: Paths): Promise<LiveState> {
+export async function readLiveState(paths: Paths, now: Date): Promise<LiveState> {
   const settings = await readSettings(paths)
   const cert = await readText(settingPath(paths, settings.certificate))
   const key = await readPrivateText(settingPath(paths, settings.key))
   const passphrase = await readPassphrase(paths, settings)
   const certificate = requirePair(cert, key, passphrase)
-  const authority = await readText(paths.authorityCertificate)
+  const own = await readAuthorities(paths)
+  const authorities = trustedAuthorities(own, now)
+  const keyHsmClient = await readText(paths.keyHsmClientCertificate)
   return {
     settings,
+    authorities,
+    authority: openClientAuthority(own, authorities.slice(1)),
+    successions: await readSuccessions(paths),
+    keyHsmClientCertificate: new X509Certificate(keyHsmClient),
     limits: toLimits(settings),
     certificate,
     administrators: await readAdministrators(paths),
@@ -35,7 +52,7 @@ export async function readLiveState(paths: Paths): Promise<LiveState> {
       ...(passphrase === undefined ? {} : { passphrase }),
       // Enrolment and the two pages of the old product serve peers without a certificate.
       rejectUnauthorized: false,
-      trustedCertificates: [authority],
+      trustedCertificates: authorities,
     },
   }
 }
@@ -54,13 +71,6 @@ export function findRestartNeeds(before: Settings, after: Settings): readonly st
   return Object.entries(names)
     .filter(([key]) => before[key as keyof typeof names] !== after[key as keyof typeof names])
     .map(([, name]) => name)
-}
-
-async function readPassphrase(paths: Paths, settings: Settings): Promise<string | undefined> {
-  const { keyPassphraseFile } = settings
-  if (keyPassphraseFile === undefined) return undefined
-  const text = await readPrivateText(settingPath(paths, keyPassphraseFile))
-  return text.replace(/\r?\n$/, '')
 }
 
 function requirePair(cert: string, key: string, passphrase: string | undefined): X509Certificate {

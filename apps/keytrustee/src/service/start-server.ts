@@ -4,15 +4,22 @@ import type { PartitionDescription } from '@keyhsm/client'
 import { type Clock, type DomainError, errorTraits, systemClock } from '@keyhsm/core'
 import {
   AdministratorCheck,
+  type Care,
   Closers,
   openMetrics,
   type HttpServer,
   type Log,
   type Metrics,
   startHttpServer,
+  watchWarnings,
 } from '@keyhsm/service'
-import { openClientAuthority } from '../clients/client-authority.js'
-import { readPrivateText, readText } from '../files.js'
+import { finishAuthority } from '../certificates/authorities.js'
+import {
+  certificateSources,
+  expiringCertificates,
+  watchedFolders,
+} from '../certificates/list-certificates.js'
+import { finishRoll } from '../certificates/roll-server.js'
 import { createAttemptLimit } from '../organisations/attempt-limit.js'
 import { followCertificate, pinsOf } from '../sealing/follow-certificate.js'
 import { HeadExchange } from '../sealing/exchange-heads.js'
@@ -29,6 +36,8 @@ import { identifyPeer } from './identify.js'
 import { findRestartNeeds, type LiveState, readLiveState } from './live-state.js'
 import { type OpenTrustee, openTrustee } from './open-trustee.js'
 import { readStatus } from './status.js'
+import type { Paths } from '../paths.js'
+import { readSettings } from '../settings.js'
 
 export interface ServerOptions extends Omit<TrusteeOptions, 'clock'> {
   readonly clock?: Clock
@@ -60,23 +69,21 @@ interface Running {
   readonly live: () => LiveState
   readonly health: HealthSources
   readonly metrics: Metrics
+  readonly care: Care
 }
 
 async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeServer> {
-  let live = await readLiveState(o.paths)
+  await finishChanges(o.paths)
+  let live = await readLiveState(o.paths, o.clock.now())
   const startedAt = o.clock.now()
   const metrics = await openMetrics('keytrustee')
   closers.add(() => metrics.close())
   const opened = await openTrustee({ ...o, metrics }, () => live, closers)
   const { trustee, link } = opened
-  const health: HealthSources = {
-    store: trustee.store,
-    audit: trustee.audit,
-    link: () => link.current(),
-    passThrough: live.settings.sealing === 'pass-through',
-    onDescribed: (before, partition) => followKeyHsm({ o, opened }, before, partition),
-  }
-  const running: Running = { o, opened, live: () => live, health, metrics }
+  const health = toHealthSources(o, opened, live)
+  const care = makeCare(o, opened, () => live)
+  closers.add(watchWarnings(care, o.log))
+  const running: Running = { o, opened, live: () => live, health, metrics, care }
   const clients = await openClientPort(running)
   closers.add(() => clients.close())
   const address = clients.address as { readonly host: string; readonly port: number }
@@ -85,6 +92,7 @@ async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeS
       opened,
       health,
       live,
+      care,
       startedAt,
       log: o.log,
       hsmBackup: o.paths.hsmBackup,
@@ -113,7 +121,7 @@ async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeS
       await closers.closeAll()
     },
     async reload() {
-      const next = await readLiveState(o.paths)
+      const next = await readLiveState(o.paths, o.clock.now())
       clients.reloadTls(next.tls)
       for (const name of findRestartNeeds(live.settings, next.settings))
         o.log.warn({ setting: name }, 'changed, takes effect at the next start')
@@ -122,14 +130,45 @@ async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeS
   }
 }
 
+function toHealthSources(
+  o: TrusteeOptions,
+  opened: OpenTrustee,
+  { settings }: LiveState,
+): HealthSources {
+  const { trustee, link } = opened
+  return {
+    store: trustee.store,
+    audit: trustee.audit,
+    link: () => link.current(),
+    passThrough: settings.sealing === 'pass-through',
+    onDescribed: (before, partition) => followKeyHsm({ o, opened }, before, partition),
+  }
+}
+
+/** A change of certificates that was cut off is completed before anything is read. */
+async function finishChanges(paths: Paths): Promise<void> {
+  await finishRoll(paths, await readSettings(paths))
+  await finishAuthority(paths)
+}
+
+function makeCare(o: TrusteeOptions, { link }: OpenTrustee, live: () => LiveState): Care {
+  return {
+    clock: o.clock,
+    certificates: () => expiringCertificates(certificateSources(live(), link.current()?.joined)),
+    folders: () =>
+      watchedFolders(o.paths, { privateDatabase: live().settings.databaseUrl === undefined }),
+  }
+}
+
 function openMonitors(
-  { o, opened, live, health, metrics }: Running,
+  { o, opened, live, health, metrics, care }: Running,
   clients: HttpServer,
 ): ReturnType<typeof openMonitoring> {
   return openMonitoring({
     metrics,
     log: o.log,
     live,
+    care,
     auditHealthy: () => opened.trustee.audit.state().healthy,
     readParts: () => readParts(health),
     inFlight: () => clients.inFlight(),
@@ -158,10 +197,7 @@ async function followKeyHsm(
 async function openClientPort({ o, opened, live, metrics }: Running): Promise<HttpServer> {
   const { trustee, link } = opened
   const { paths, clock, log } = o
-  const authority = openClientAuthority({
-    certificate: await readText(paths.authorityCertificate),
-    privateKey: await readPrivateText(paths.authorityKey),
-  })
+  const attempts = createAttemptLimit(clock)
   const { settings, tls } = live()
   return startHttpServer({
     listen: { host: settings.host, port: settings.port },
@@ -171,11 +207,12 @@ async function openClientPort({ o, opened, live, metrics }: Running): Promise<Ht
     routes: clientRoutes({
       trustee,
       paths,
-      desk: { authority, attempts: createAttemptLimit(clock) },
+      desk: () => ({ authority: live().authority, attempts }),
+      successions: () => live().successions,
       hsmTest: createHsmTest(trustee, () => link.current()),
       certificate: () => live().certificate,
     }),
-    identify: (peer) => identifyPeer(trustee, authority, peer),
+    identify: (peer) => identifyPeer(trustee, live().authority, peer),
     onError: (error, context) => logError(log, error, context),
   })
 }

@@ -1,7 +1,14 @@
 /** The answer of `ktadmin status`. */
 import type { ReplyOf, statusRoute } from '@keyhsm/protocol'
-import { certificateFingerprint, levelInUse, type OpenLog } from '@keyhsm/service'
+import {
+  type Care,
+  certificateFingerprint,
+  findCareWarnings,
+  levelInUse,
+  type OpenLog,
+} from '@keyhsm/service'
 import { readHsmBackup } from '../backup/hsm-backup.js'
+import { certificateSources, listCertificates } from '../certificates/list-certificates.js'
 import { version } from '../version.js'
 import { isHealthy, readParts, type HealthSources } from './health.js'
 import { describeMigration } from './migration-routes.js'
@@ -16,9 +23,14 @@ export interface StatusSources {
   readonly address: string
   readonly startedAt: Date
   readonly log: OpenLog
+  readonly care: Care
   /** File of the last report of a backup of the HSM. */
   readonly hsmBackup: string
 }
+
+/** Part of a quota from which on it is shown. */
+const nearQuota = 0.8
+const mostShown = 10
 
 /** Never fails: what cannot be read is left out or said to be unhealthy. */
 export async function readStatus(o: StatusSources): Promise<ReplyOf<typeof statusRoute>> {
@@ -32,6 +44,7 @@ export async function readStatus(o: StatusSources): Promise<ReplyOf<typeof statu
     address: o.address,
     serverFingerprint: certificateFingerprint(o.live.certificate),
     serverCertificateExpiresAt: new Date(o.live.certificate.validTo).toISOString(),
+    certificates: listCertificates(certificateSources(o.live, joined), trustee.clock.now()),
     sealing: trustee.sealing.state,
     ...(joined
       ? {
@@ -44,8 +57,10 @@ export async function readStatus(o: StatusSources): Promise<ReplyOf<typeof statu
       : {}),
     healthy: isHealthy(parts),
     parts,
+    warnings: (await findCareWarnings(o.care)).map(({ text }) => text),
     ...(await readCounts(o.opened)),
     ...installationOf(trustee.store),
+    ...(await readBacklogFigures(o.opened)),
     ...(await readHsmBackupFigures(o)),
     ...heldFigures(o.opened),
     ...(migration === undefined ? {} : { migration }),
@@ -82,5 +97,24 @@ async function readCounts({
     return { deposits, pendingPuts: pending.length }
   } catch {
     return undefined
+  }
+}
+
+async function readBacklogFigures({
+  trustee: { store, clock, limits },
+}: OpenTrustee): Promise<Pick<ReplyOf<typeof statusRoute>, 'waiting' | 'quotas'>> {
+  const most = limits.depositsPerOrganisation
+  try {
+    const { waitingClients, openRequests, purging, fullest } = await store.readBacklog({
+      now: clock.now(),
+      fullFrom: Math.ceil(most * nearQuota),
+      limit: mostShown,
+    })
+    return {
+      waiting: { clients: waitingClients, approvals: openRequests, purges: purging },
+      quotas: fullest.map(({ name: organisation, deposits }) => ({ organisation, deposits, most })),
+    }
+  } catch {
+    return {}
   }
 }

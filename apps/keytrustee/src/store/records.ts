@@ -108,3 +108,14 @@ export interface HsmKeyUse {
   readonly handle: Handle
   readonly revision: number
 }
+
+/** What waits for somebody to act. */
+export interface Backlog {
+  /** Clients that wait to be approved. */
+  readonly waitingClients: number
+  /** Requests that trustees may still approve. */
+  readonly openRequests: number
+  /** Purges whose HSM keys could not be revoked yet. */
+  readonly purging: number
+  readonly fullest: readonly { readonly name: string; readonly deposits: number }[]
+}

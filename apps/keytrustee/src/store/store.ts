@@ -18,6 +18,7 @@ import type {
   ToMove,
 } from './migration-records.js'
 import type {
+  Backlog,
   Deposit,
   DepositPage,
   HsmKeyUse,
@@ -170,6 +171,12 @@ export interface Reader {
     of: { readonly client: Uuid } | { readonly organisation: Uuid },
     since: Date,
   ): Promise<Usage>
+  /** What waits for somebody, and the organisations with at least `fullFrom` deposits in use, the fullest first. */
+  readBacklog(o: {
+    readonly now: Date
+    readonly fullFrom: number
+    readonly limit: number
+  }): Promise<Backlog>
 }
 
 export interface Transaction extends Reader {

@@ -1,5 +1,11 @@
 /** The connection to the Trustee Server as the client that this KMS is. */
-import { type LocalClient, openCalls, readLocalClient, TrusteeClient } from '@keyhsm/client'
+import {
+  type LocalClient,
+  openCalls,
+  readLocalClient,
+  renewWhenDue,
+  TrusteeClient,
+} from '@keyhsm/client'
 import { DomainError, hasCode } from '@keyhsm/core'
 import { trusteeVault } from '../zone-keys/trustee-vault.js'
 import type { Vault } from '../zone-keys/vault.js'
@@ -17,14 +23,16 @@ const connections = 32
 
 /** Connects on the first call. @throws ERR_SETTINGS when nothing is registered in `folder`, or a key is missing. */
 export async function connectTrustee(folder: string): Promise<TrusteeConnection> {
-  const client = await readLocalClient(folder).catch((error: unknown) => {
+  const registered = await readLocalClient(folder).catch((error: unknown) => {
     if (!hasCode(error, 'ERR_SETTINGS')) throw error
     throw new DomainError('ERR_SETTINGS', error.message.replace('this client', 'this KMS'), {
       cause: error,
       hints: ['run keytrustee-kms init, or init --join FILE for a further instance'],
     })
   })
-  const transport = openCalls({ url: client.settings.server, tls: client.tls, connections })
+  const client = await renewWhenDue(folder, registered)
+  const { tls, follower } = client
+  const transport = openCalls({ url: client.settings.server, tls, follower, connections })
   const trustee = new TrusteeClient(transport, retry)
   return {
     client,

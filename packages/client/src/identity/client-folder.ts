@@ -2,7 +2,8 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { join } from 'node:path'
 import { DomainError } from '@keyhsm/core'
-import type { TlsPins } from '../transport/server-check.js'
+import type { Follower } from '../transport/follow-certificate.js'
+import { splitPem, type TlsPins } from '../transport/server-check.js'
 import { type ClientKeys, readClientKeys } from './client-keys.js'
 import {
   type ClientSettings,
@@ -18,6 +19,8 @@ export interface LocalClient {
   /** PEM. */
   readonly certificate: string
   readonly tls: TlsPins
+  /** Keeps what the server's certificate was followed by. */
+  readonly follower: Follower
 }
 
 const settingsFile = 'client.json'
@@ -43,7 +46,22 @@ export async function readLocalClient(folder: string): Promise<LocalClient> {
     })
   const keys = await readClientKeys(folder)
   const tls = { ca: [settings.serverCertificates], cert: certificate, key: keys.tlsKey }
-  return { settings, keys, certificate, tls }
+  return { settings, keys, certificate, tls, follower: followerOf(folder) }
+}
+
+/** Pins are added to what the file says then: another call, or that of another server, may have changed it meanwhile. */
+function followerOf(folder: string): Follower {
+  return {
+    async remember(certificates) {
+      const settings = await findClientSettings(folder)
+      if (!settings) return
+      const pins = [settings.serverCertificates, ...certificates].flatMap((pem) =>
+        splitPem(pem, 'client.json').map((certificate) => certificate.toString()),
+      )
+      const serverCertificates = [...new Set(pins)].join('')
+      await writeLocalClient(folder, { ...settings, serverCertificates })
+    },
+  }
 }
 
 /** Writes the settings, and before them the certificate that makes them true. */

@@ -2,6 +2,7 @@
 import { DomainError } from '@keyhsm/core'
 import { signRecipient } from '@keyhsm/protocol'
 import { formatWriterKey } from '../sealing/writer-key.js'
+import type { Follower } from '../transport/follow-certificate.js'
 import { openCalls } from '../transport/servers.js'
 import { type Enrolment, TrusteeClient } from '../trustee-client.js'
 import { makeCertificateRequest } from './certificate-request.js'
@@ -32,8 +33,13 @@ export interface EnrolmentProof {
  * Asks for a certificate. Asking again with the same keys gives the same client.
  * @throws what the server refuses with; ERR_UNAVAILABLE when what it issued does not fit.
  */
-export async function enrolClient(order: EnrolmentOrder, keys: ClientKeys): Promise<Enrolment> {
-  const transport = openCalls({ url: order.server, tls: { ca: [order.serverCertificates] } })
+export async function enrolClient(
+  order: EnrolmentOrder,
+  keys: ClientKeys,
+  follower?: Follower,
+): Promise<Enrolment> {
+  const { server: url, serverCertificates } = order
+  const transport = openCalls({ url, tls: { ca: [serverCertificates] }, follower })
   try {
     const recipient = await keys.recipient()
     const enrolment = await new TrusteeClient(transport).enrol({

@@ -1,7 +1,12 @@
 /** A client renews its certificate on its own, long before it ends. */
 import { X509Certificate } from 'node:crypto'
 import { enrolClient } from './enrol-client.js'
-import { type LocalClient, readLocalClient, writeLocalClient } from './client-folder.js'
+import {
+  findClientSettings,
+  type LocalClient,
+  readLocalClient,
+  writeLocalClient,
+} from './client-folder.js'
 
 /** Part of its lifetime that is left when a certificate is renewed. */
 const leftWhenDue = 1 / 3
@@ -20,9 +25,10 @@ export async function renewWhenDue(
     // By uuid: the organisation may have another name by now.
     const { server, organisation, clientName, serverCertificates } = client.settings
     const order = { server, organisation, clientName, serverCertificates }
-    const { certificate } = await enrolClient(order, client.keys)
+    const { certificate } = await enrolClient(order, client.keys, client.follower)
     if (certificate === undefined) return client
-    await writeLocalClient(folder, client.settings, certificate)
+    const settings = (await findClientSettings(folder)) ?? client.settings
+    await writeLocalClient(folder, settings, certificate)
     return await readLocalClient(folder)
   } catch {
     return client

@@ -70,6 +70,8 @@ function unreachable(words: string): Meaning {
   return { code: 'ERR_UNAVAILABLE', words, unprocessed: true }
 }
 
+const notPinned = wrongServer('it is not the pinned one').words
+
 /** By the codes of libuv, Node's TLS, OpenSSL's alerts and undici. */
 const meanings: Readonly<Record<string, Meaning>> = {
   ECONNREFUSED: unreachable('connection refused'),
@@ -144,6 +146,11 @@ function wasCutOff(origin: unknown): boolean {
   if (!(origin instanceof Error) || !('code' in origin) || !('socket' in origin)) return false
   const { bytesRead, remotePort } = origin.socket as { bytesRead?: number; remotePort?: number }
   return origin.code === 'UND_ERR_SOCKET' && bytesRead === 0 && remotePort !== undefined
+}
+
+/** True when connecting failed because the server showed a certificate that is not pinned. */
+export function showsOtherCertificate(error: unknown): boolean {
+  return error instanceof ConnectFailure && findMeaning(error.cause).words === notPinned
 }
 
 /** Node reports several failed addresses of one host as an AggregateError whose `code` is that of the first. */

@@ -14,7 +14,8 @@ import {
   signRequest,
 } from '@keyhsm/protocol'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
-import { ConnectFailure, fromConnectionError } from './faults.js'
+import { ConnectFailure, fromConnectionError, showsOtherCertificate } from './faults.js'
+import { findSuccessors, type Follower } from './follow-certificate.js'
 import { type RawReply, readReply } from './read-reply.js'
 import { formatRequestPath } from './request-path.js'
 import { findWrongServer, type TlsPins, tlsOptions } from './server-check.js'
@@ -34,6 +35,8 @@ export interface TransportOptions {
   /** Most connections kept open at once; default 16. */
   readonly connections?: number | undefined
   readonly clock?: Clock | undefined
+  /** Absent: a server that changed its certificate is refused, whatever its predecessor says. */
+  readonly follower?: Follower | undefined
 }
 
 export interface CallOptions<Spec> {
@@ -161,9 +164,43 @@ export function originOf(text: string | undefined, field = 'server'): string {
   return url.origin
 }
 
-/** Connects, then checks the server before undici may write a byte. TLS sessions are never resumed. */
+/**
+ * Connects, then checks the server before undici may write a byte. TLS sessions are never resumed. A server whose certificate was
+ * followed by another one is asked for the proof, once for all connections that wait, and connected to again: nothing was sent.
+ */
 function connectorOf(o: TransportOptions): buildConnector.connector {
-  const { socketPath, tls } = o
+  const { follower, tls } = o
+  let connect = checkedConnector(o, tls)
+  if (!follower || !tls) return connect
+  let ca = tls.ca
+  let following: Promise<boolean> | undefined
+  const follow = async (): Promise<boolean> => {
+    const found = await findSuccessors(originOf(o.url), ca)
+    if (found === undefined) return false
+    ca = [...ca, ...found]
+    connect = checkedConnector(o, { ...tls, ca })
+    // Not remembered is asked again next time: no reason to fail.
+    await follower.remember(found).catch(() => undefined)
+    return true
+  }
+  return (options, callback) => {
+    connect(options, (...result) => {
+      const [error] = result
+      if (!showsOtherCertificate(error)) return callback(...result)
+      following ??= follow().finally(() => {
+        following = undefined
+      })
+      void following.then((found) => (found ? connect(options, callback) : callback(...result)))
+      return undefined
+    })
+  }
+}
+
+function checkedConnector(
+  o: Pick<TransportOptions, 'socketPath' | 'loopbackPort'>,
+  tls: TlsPins | undefined,
+): buildConnector.connector {
+  const { socketPath } = o
   const local = socketPath !== undefined || o.loopbackPort !== undefined
   const connect = buildConnector({
     timeout: connectTimeoutMs,

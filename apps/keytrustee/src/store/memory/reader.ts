@@ -27,7 +27,7 @@ import {
   listMigrations,
   listToMove,
 } from './moves.js'
-import { readUsage } from './usage.js'
+import { readBacklog, readUsage } from './usage.js'
 import { detached, type HsmKeyUses, requestKey, type Tables } from './tables.js'
 
 function compareText(left: string, right: string): number {
@@ -332,6 +332,10 @@ export class MemoryReader implements Reader {
 
   async readUsage(...given: Parameters<Reader['readUsage']>): Promise<Usage> {
     return readUsage(this.current(), ...given)
+  }
+
+  async readBacklog(o: Parameters<Reader['readBacklog']>[0]) {
+    return readBacklog(this.current(), o)
   }
 
   private revisionOf(deposit: Uuid, number: number): Revision | undefined {

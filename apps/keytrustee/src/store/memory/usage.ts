@@ -1,6 +1,6 @@
 /** What quotas count, on the rows in memory. */
 import type { Uuid } from '@keyhsm/core'
-import type { Reader, Usage } from '../store.js'
+import type { Backlog, Reader, Usage } from '../store.js'
 import type { Tables } from './tables.js'
 
 const minuteMs = 60_000
@@ -23,6 +23,28 @@ export function readUsage(
   return {
     deposits: active.length + coming.length,
     hsmKeys: keys.reduce((sum, { count }) => sum + count, 0),
+  }
+}
+
+export function readBacklog(tables: Tables, o: Parameters<Reader['readBacklog']>[0]): Backlog {
+  const { clients, retrievalRequests, deposits, organisations } = tables
+  const count = <Row>(rows: Iterable<Row>, counts: (row: Row) => boolean) =>
+    [...rows].filter(counts).length
+  const fullest = [...organisations.values()]
+    .map(({ uuid, name }) => ({
+      name,
+      deposits: readUsage(tables, { organisation: uuid }, o.now).deposits,
+    }))
+    .filter((row) => row.deposits >= o.fullFrom)
+    .sort((a, b) => b.deposits - a.deposits || (a.name < b.name ? -1 : 1))
+  return {
+    waitingClients: count(clients.values(), ({ state }) => state === 'waiting'),
+    openRequests: count(
+      retrievalRequests.values(),
+      ({ state, expiresAt }) => state === 'open' && expiresAt > o.now,
+    ),
+    purging: count(deposits.values(), ({ state }) => state === 'purging'),
+    fullest: fullest.slice(0, o.limit),
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Handle, HsmKeyId, Uuid } from '@keyhsm/core'
 import type { Reader, Usage } from '../store.js'
+import { readBacklog } from './backlog.js'
 import { findClient, listClients } from './clients.js'
 import { findShared } from './deposit-readers.js'
 import { countDeposits, findDeposit, findDepositByUuid, findForRetrieval } from './deposits.js'
@@ -187,6 +188,10 @@ export class PostgresReader implements Reader {
 
   readUsage(of: Filter<'readUsage'>, since: Date): Promise<Usage> {
     return readUsage(this.queries, subjectOf(of), since)
+  }
+
+  readBacklog(o: Filter<'readBacklog'>) {
+    return readBacklog(this.queries, o)
   }
 }
 

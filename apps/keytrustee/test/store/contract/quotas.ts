@@ -16,6 +16,30 @@ export function describeQuotas(current: () => Store): void {
   describeDepositUsage(current)
   describeHsmKeyUsage(current)
   describeReservations(current)
+  describeBacklog(current)
+}
+
+function describeBacklog(current: () => Store): void {
+  it('says what waits for somebody, and which organisations are full', async () => {
+    const look = { now: noon, fullFrom: 2, limit: 1 }
+    const before = await current().readBacklog({ ...look, limit: 1000 })
+    const { organisation, client } = await enrol(current())
+    await putDeposit(current(), client)
+    await putDeposit(current(), client)
+    await putDeposit(current(), client)
+    const [fullest] = (
+      await current().readBacklog({ ...look, fullFrom: 3, limit: 1000 })
+    ).fullest.filter(({ name }) => name === organisation.name)
+    expect(fullest).toEqual({ name: organisation.name, deposits: 3 })
+    const after = await current().readBacklog({ ...look, limit: 1000 })
+    expect(after.fullest.length).toBe(before.fullest.length + 1)
+    expect((await current().readBacklog(look)).fullest.length).toBe(1)
+    await current().withTransaction(async (transaction) => {
+      await transaction.updateClient({ ...client, state: 'waiting' })
+    })
+    const { waitingClients } = await current().readBacklog(look)
+    expect(waitingClients).toBe(before.waitingClients + 1)
+  })
 }
 
 async function deposits(store: Store, of: Parameters<Store['readUsage']>[0]): Promise<number> {
