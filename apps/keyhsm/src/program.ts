@@ -1,6 +1,6 @@
 /** The `keyhsm` program: its table of commands. */
 import { completionCommand, type Program } from '@keyhsm/command-line'
-import { auditPublicKeyCommand, auditVerifyCommand } from './commands/audit.js'
+import { auditCommands, auditPublicKeyCommand } from './commands/audit.js'
 import {
   backendDefaultCommand,
   backendListCommand,
@@ -59,7 +59,7 @@ export const program: Program = {
     backendListCommand,
     backendDefaultCommand,
     backendRemoveCommand,
-    auditVerifyCommand,
+    ...auditCommands,
     auditPublicKeyCommand,
     loginResetCommand,
     naeProbeCommand,

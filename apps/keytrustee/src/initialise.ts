@@ -16,6 +16,7 @@ import { authorityDays } from './certificates/authorities.js'
 import { makeServerPair } from './certificates/roll-server.js'
 import { readOptionalText, readText } from './files.js'
 import { grantKeyBytes } from './grants.js'
+import { refuseOldProduct } from './old-product.js'
 import type { Paths } from './paths.js'
 import { readSettings, settingPath } from './settings.js'
 
@@ -38,8 +39,12 @@ export interface InitialiseOptions {
   readonly port?: string
 }
 
-/** @throws ERR_SETTINGS, ERR_NOT_ALLOWED, ERR_UNAVAILABLE when files cannot be made. */
+/**
+ * @throws ERR_ALREADY_EXISTS when another product's files are in this place; ERR_SETTINGS, ERR_NOT_ALLOWED, ERR_UNAVAILABLE when
+ * files cannot be made.
+ */
 export async function initialise(paths: Paths, o: InitialiseOptions): Promise<Initialised> {
+  await refuseOldProduct(paths)
   const made: string[] = []
   for (const folder of ['.ssl', '.ca', 'admin', 'run', 'log', 'audit', 'prune'])
     await mkdir(`${paths.root}/${folder}`, { recursive: true, mode: 0o700 })

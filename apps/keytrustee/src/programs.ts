@@ -8,6 +8,7 @@ import { certCommands } from './commands/cert.js'
 import { clientCommands } from './commands/client.js'
 import { dbCommands } from './commands/db.js'
 import { depositCommands } from './commands/deposit.js'
+import { doctorCommand } from './commands/doctor.js'
 import { drillCommands } from './commands/drill.js'
 import { groupCommands } from './commands/group.js'
 import { hsmKeyCommands } from './commands/hsm-keys.js'
@@ -69,6 +70,7 @@ export const ktadmin: Program = {
     ...drillCommands,
     ...restoreCommands,
     statusCommand(),
+    doctorCommand,
     logLevelCommand,
     settingsCommand,
     ...adminCommands,

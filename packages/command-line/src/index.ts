@@ -1,5 +1,5 @@
 export { type Account, findAccount } from './accounts.js'
-export { type PrintedAudit, printAuditReport } from './audit-report.js'
+export { type AuditTools, auditCommands } from './audit-commands.js'
 export { completionCommand, formatCompletion } from './completion.js'
 export { formatReference } from './format-reference.js'
 export { commonOptions, formatHelp } from './grammar.js'

@@ -23,6 +23,8 @@ export {
   ed25519AuditSigner,
   makeAuditKey,
 } from './audit/checkpoint-keys.js'
+export { archiveAudit } from './audit/archive.js'
+export { exportEntries } from './audit/export-entries.js'
 export { openAudit } from './audit/open-audit.js'
 export { findSeenHeads } from './audit/seen-heads.js'
 export type * from './audit/report.js'

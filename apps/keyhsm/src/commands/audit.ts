@@ -1,44 +1,21 @@
-import { type Command, optionText, printAuditReport, printLine } from '@keyhsm/command-line'
-import { checkpointRoute } from '@keyhsm/protocol'
-import { type AuditReport, findSeenHeads, verifyAudit } from '@keyhsm/service'
+/** `keyhsm audit`: this Key HSM’s audit, offline, and the key that verifies it. */
+import { auditCommands as makeCommands, type Command, printLine } from '@keyhsm/command-line'
 import { DomainError } from '@keyhsm/core'
+import { checkpointRoute } from '@keyhsm/protocol'
+import { archiveAudit, exportEntries, findSeenHeads, verifyAudit } from '@keyhsm/service'
 import { pathsIn } from '../paths.js'
 import { toAuditSigner } from '../service/audit-signer.js'
 import { withPartition } from './with-partition.js'
 import { isRunning, withService } from './with-service.js'
 
-/** Checks the audit offline; exit status 1 when it finds a fault. */
-export const auditVerifyCommand: Command = {
-  name: 'audit verify',
-  summary: 'verify the audit chain and its signed checkpoints',
-  options: [
-    {
-      flag: 'public-key',
-      value: 'F',
-      describe:
-        'public key of the checkpoints, PEM, kept outside the log (keyhsm audit public-key)',
-      file: true,
-      maxBytes: 64 * 1024,
-    },
-    {
-      flag: 'seen-by',
-      value: 'DIR',
-      describe:
-        'audit folder of a Trustee Server, or a copy: what it recorded of this audit must be in it',
-    },
-  ],
-  async run(input): Promise<AuditReport> {
-    const { home, files } = input
-    const publicKey = files['public-key']?.toString('utf8')
-    const { audit: directory } = pathsIn(home.keyhsm)
-    const given = publicKey === undefined ? {} : { publicKey }
-    const witness = optionText(input, 'seen-by')
-    const expectAtLeast = witness === undefined ? [] : await findSeenHeads(directory, witness)
-    return await verifyAudit({ directory, service: 'keyhsm', expectAtLeast, ...given })
-  },
-  print: printAuditReport,
-  exitCode: (report: AuditReport) => (report.ok ? 0 : 1),
-}
+export const auditCommands = makeCommands({
+  directory: ({ home }) => pathsIn(home.keyhsm).audit,
+  witness: 'a Trustee Server',
+  findSeenHeads,
+  verify: (o) => verifyAudit({ ...o, service: 'keyhsm' }),
+  export: exportEntries,
+  archive: archiveAudit,
+})
 
 /** Prints the key that an auditor keeps elsewhere. */
 export const auditPublicKeyCommand: Command = {

@@ -1,6 +1,7 @@
 /** `ktadmin status` and `keytrustee-server status`. */
-import { type Command, type Io, printFields } from '@keyhsm/command-line'
-import type { Fingerprint } from '@keyhsm/core'
+import { setTimeout as pause } from 'node:timers/promises'
+import { type Command, type Input, type Io, optionGiven, printFields } from '@keyhsm/command-line'
+import { DomainError, type Fingerprint, toDomainError } from '@keyhsm/core'
 import { type ReplyOf, statusRoute } from '@keyhsm/protocol'
 import { daemonState } from '@keyhsm/service'
 import { readServerFingerprint } from '../initialise.js'
@@ -14,22 +15,46 @@ type Status =
 
 /** Exit status of a server that does not run or is not well; sysexits EX_UNAVAILABLE. */
 const unavailable = 69
+const watchEveryMs = 2_000
+/** ECMA-48: erase the display, cursor to the first place. */
+const clearScreen = '\x1b[2J\x1b[H'
 
 /** The same under both programs. */
 export function statusCommand(): Command {
   return {
     name: 'status',
     summary: 'say how the server and everything it needs are doing',
-    options: [asOption],
-    async run(input): Promise<Status> {
-      const paths = pathsIn(input.home.keytrustee)
-      const serverFingerprint = await readServerFingerprint(paths)
-      if (!daemonState(paths.pidFile).running) return { running: false, serverFingerprint }
-      return { running: true, ...(await callServer(input, statusRoute)) }
-    },
+    options: [
+      asOption,
+      {
+        flag: 'watch',
+        describe: 'show it again every two seconds, until Ctrl-C; with --json a line each time',
+      },
+    ],
+    run: (input, io) => (optionGiven(input, 'watch') ? watch(input, io) : readStatus(input)),
     print: printStatus,
     exitCode: (status: Status) => (status.running && status.healthy ? 0 : unavailable),
   }
+}
+
+async function readStatus(input: Input): Promise<Status> {
+  const paths = pathsIn(input.home.keytrustee)
+  const serverFingerprint = await readServerFingerprint(paths)
+  if (!daemonState(paths.pidFile).running) return { running: false, serverFingerprint }
+  return { running: true, ...(await callServer(input, statusRoute)) }
+}
+
+/** Ends only with its process: Ctrl-C, or a reader that went away. A server that does not answer is shown as that. */
+async function watch(input: Input, io: Io): Promise<undefined> {
+  while (io.stdout.writable) {
+    const status = await readStatus(input).catch((error: unknown) => toDomainError(error))
+    if (io.isTerminal && !io.json) io.stdout.write(clearScreen)
+    if (io.json) io.stdout.write(`${JSON.stringify(status)}\n`)
+    else if (status instanceof DomainError) printFields({ server: status.message }, io)
+    else printStatus(status, io)
+    await pause(watchEveryMs)
+  }
+  return undefined
 }
 
 function printStatus(status: Status, io: Io): void {

@@ -1,36 +1,21 @@
-/** `keytrustee-kms audit verify`: checks this instance's audit offline, with a public key given from outside. */
+/** `keytrustee-kms audit`: this instance’s audit, or that of import and export, offline. */
 import { readFile } from 'node:fs/promises'
-import { type Command, optionGiven, printAuditReport } from '@keyhsm/command-line'
-import { type AuditReport, verifyAudit } from '@keyhsm/service'
+import { auditCommands as makeCommands, type Input, optionGiven } from '@keyhsm/command-line'
+import { archiveAudit, exportEntries, findSeenHeads, verifyAudit } from '@keyhsm/service'
 import { movesService } from '../service/with-moves.js'
 import { pathsOf } from './folder.js'
 
-export const auditCommands: readonly Command[] = [
-  {
-    name: 'audit verify',
-    summary: 'check the audit for changed, missing or reordered entries',
-    options: [
-      {
-        flag: 'public-key',
-        value: 'F',
-        file: true,
-        describe: 'the auditor’s own copy of audit.pub; without it the one in the home is used',
-      },
-      { flag: 'moves', describe: 'the audit of import and export instead of the service’s' },
-    ],
-    async run(input, io) {
-      const paths = pathsOf(input)
-      const given = input.files['public-key']
-      if (given === undefined)
-        io.words(
-          'warning: checked against audit.pub of this home; an auditor keeps a copy elsewhere',
-        )
-      const publicKey = (given ?? (await readFile(paths.auditPublicKey))).toString('utf8')
-      return optionGiven(input, 'moves')
-        ? verifyAudit({ directory: paths.movesAudit, publicKey, service: movesService })
-        : verifyAudit({ directory: paths.audit, publicKey, service: 'keytrustee-kms' })
-    },
-    print: printAuditReport,
-    exitCode: (report: AuditReport) => (report.ok ? 0 : 1),
-  },
-]
+export const auditCommands = makeCommands({
+  options: [{ flag: 'moves', describe: 'the audit of import and export instead of the service’s' }],
+  directory: (input) => (isOfMoves(input) ? pathsOf(input).movesAudit : pathsOf(input).audit),
+  ownPublicKey: (input) => readFile(pathsOf(input).auditPublicKey, 'utf8'),
+  findSeenHeads,
+  verify: (o, input) =>
+    verifyAudit({ ...o, service: isOfMoves(input) ? movesService : 'keytrustee-kms' }),
+  export: exportEntries,
+  archive: archiveAudit,
+})
+
+function isOfMoves(input: Input): boolean {
+  return optionGiven(input, 'moves')
+}

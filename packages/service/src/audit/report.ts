@@ -50,6 +50,8 @@ export interface AuditReport {
 
 export interface VerifyOptions {
   readonly directory: string
+  /** Folder of archived files, where it is not the one that the audit notes. */
+  readonly archive?: string
   /** SubjectPublicKeyInfo in PEM, given from outside the log; several blocks when the key was changed. */
   readonly publicKey?: string
   /** Refuses the log of any other service. */

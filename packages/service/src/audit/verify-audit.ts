@@ -2,6 +2,7 @@
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemCode, toFileError } from '../file-errors.js'
+import { archiveOf } from './archive.js'
 import type { AuditHead } from './audit.js'
 import { ChainCheck } from './chain-check.js'
 import { parseCheckpointKeys } from './checkpoint-keys.js'
@@ -22,30 +23,55 @@ async function headerOf(source: string | FileHandle): Promise<HeaderLine | undef
   return line?.type === 'rotate' ? line : undefined
 }
 
+interface ClosedFile {
+  readonly number: number
+  readonly path: string
+}
+
 /** The closed files that come before `current`: a service may rotate while we read, then it has two names. */
-async function closedBefore(directory: string, current: FileHandle | undefined): Promise<number[]> {
+async function closedBefore(
+  directory: string,
+  current: FileHandle | undefined,
+): Promise<ClosedFile[]> {
   const { ino } = current ? await current.stat() : { ino: -1 }
-  const before: number[] = []
-  for (const file of await listRotated(directory)) {
-    if ((await stat(join(directory, rotatedName(file)))).ino === ino) break
-    before.push(file)
+  const before: ClosedFile[] = []
+  for (const number of await listRotated(directory)) {
+    const path = join(directory, rotatedName(number))
+    if ((await stat(path)).ino === ino) break
+    before.push({ number, path })
   }
   return before
 }
 
-/** The files in their order, each with the header it begins with. */
+/** Archived files that are not here any more; none where the folder is not there. */
+async function archivedFiles(
+  archive: string | undefined,
+  here: readonly ClosedFile[],
+): Promise<ClosedFile[]> {
+  if (archive === undefined) return []
+  const numbers = await listRotated(archive).catch((error: unknown) => {
+    if (systemCode(error) === 'ENOENT') return []
+    throw error
+  })
+  return numbers
+    .filter((number) => here.every((file) => file.number !== number))
+    .map((number) => ({ number, path: join(archive, rotatedName(number)) }))
+}
+
+/** The files in their order, archived ones first, each with the header it begins with. `archive` wins over what the audit notes. */
 export async function findSources(
   directory: string,
   current: FileHandle | undefined,
+  archive?: string,
 ): Promise<LogSource[]> {
-  const closed = await closedBefore(directory, current)
+  const here = await closedBefore(directory, current)
+  const gone = await archivedFiles(archive ?? (await archiveOf(directory)), here)
+  const closed = [...gone, ...here].sort((a, b) => a.number - b.number)
   const sources: LogSource[] = []
-  for (const number of closed) {
-    const path = join(directory, rotatedName(number))
+  for (const { number, path } of closed)
     sources.push({ name: rotatedName(number), number, source: path, header: await headerOf(path) })
-  }
   if (current === undefined) return sources
-  const number = (closed.at(-1) ?? 0) + 1
+  const number = (closed.at(-1)?.number ?? 0) + 1
   const header = await headerOf(current)
   // Its own header says which file it is: a gap before it is a missing file, not a wrong name.
   const own = header !== undefined && header.file > number ? header.file : number
@@ -94,13 +120,21 @@ function checkLine(
   else check.entry(place, line)
 }
 
-function checkNumbers(check: ChainCheck, sources: readonly LogSource[]): void {
+function checkNumbers(
+  check: ChainCheck,
+  sources: readonly LogSource[],
+  archive: string | undefined,
+): void {
+  const hint = archive === undefined ? '' : `; archived files are looked for in ${archive}`
   let expected = 1
   for (const { name, number } of sources) {
     if (number > expected) {
       const last = number - 1
       const what = expected === last ? '' : ` to ${rotatedName(last)}`
-      check.fault({ file: rotatedName(expected), line: 0 }, `missing file${what}, before ${name}`)
+      check.fault(
+        { file: rotatedName(expected), line: 0 },
+        `missing file${what}, before ${name}${hint}`,
+      )
     }
     expected = number + 1
   }
@@ -108,11 +142,12 @@ function checkNumbers(check: ChainCheck, sources: readonly LogSource[]): void {
 
 async function checkAll(
   check: ChainCheck,
-  directory: string,
+  o: Pick<VerifyOptions, 'directory' | 'archive'>,
   current: FileHandle | undefined,
 ): Promise<AuditReport> {
-  const sources = await findSources(directory, current)
-  checkNumbers(check, sources)
+  const archive = o.archive ?? (await archiveOf(o.directory))
+  const sources = await findSources(o.directory, current, archive)
+  checkNumbers(check, sources, archive)
   if (current === undefined) check.fault({ file: currentName, line: 0 }, 'missing file')
   let unfinishedBytes = 0
   for (const [i, log] of sources.entries()) {
@@ -147,7 +182,7 @@ export async function verifyAudit(o: VerifyOptions): Promise<AuditReport> {
   let current: FileHandle | undefined
   try {
     current = await openCurrent(o.directory)
-    return await checkAll(check, o.directory, current)
+    return await checkAll(check, o, current)
   } catch (error) {
     throw toFileError(error, 'the audit cannot be read')
   } finally {

@@ -1,0 +1,93 @@
+import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DomainError } from '@keyhsm/core'
+import { describe, expect, test } from 'vitest'
+import { ok, type Patient } from '../../src/doctor/check.js'
+import { checks, examine } from '../../src/doctor/examine.js'
+import { refuseOldProduct } from '../../src/old-product.js'
+import type { Paths } from '../../src/paths.js'
+import { readSettings } from '../../src/settings.js'
+import { makeHome } from '../support/running-server.js'
+
+async function patientIn(paths: Paths, more: Partial<Patient> = {}): Promise<Patient> {
+  const settings = await readSettings(paths).catch(() => undefined)
+  return { paths, now: new Date(), settings, status: undefined, ...more }
+}
+
+/** Faults and warnings as `check: detail → remedy`. */
+async function faultsIn(paths: Paths, more: Partial<Patient> = {}): Promise<string> {
+  const found = await examine(await patientIn(paths, more))
+  const bad = found.filter(({ state }) => state === 'fault' || state === 'warning')
+  return bad.map(({ check, detail, remedy }) => `${check}: ${detail} → ${remedy ?? ''}`).join('\n')
+}
+
+describe('ktadmin doctor', () => {
+  test('finds in a new home what is still to do, and nothing else faulty', async () => {
+    const found = await faultsIn(await makeHome())
+    expect(found).toContain('server: it does not run → keytrustee-server start')
+    expect(found).toContain('database: there is no database → ktadmin db bootstrap')
+    for (const name of ['settings', 'private files', 'owner of files', 'certificates'])
+      expect(found).not.toContain(`${name}:`)
+  })
+
+  test.each<[string, string, (paths: Paths) => Promise<unknown>]>([
+    ['private files', 'chmod 600', (paths) => chmod(paths.grantKey, 0o644)],
+    ['private files', 'audit.key is missing', (paths) => rm(paths.auditKey)],
+    ['settings', 'nonsense', (paths) => writeFile(paths.settings, 'nonsense=1\n')],
+    ['certificates', 'does not belong', (paths) => rename(paths.authorityKey, paths.serverKey)],
+    ['log configuration', 'logback.xml', (paths) => writeFile(paths.logback, '<x>')],
+    ['other product', 'pubring.gpg', (paths) => writeFile(join(paths.root, 'pubring.gpg'), 'x')],
+  ])('says what is wrong and what to do: %s, %s', async (check, words, damage) => {
+    const paths = await makeHome()
+    await mkdir(join(paths.root, 'conf'), { recursive: true })
+    await damage(paths)
+    const line = (await faultsIn(paths)).split('\n').find((one) => one.startsWith(`${check}:`))
+    expect(line).toContain(words)
+    expect(line).toMatch(/ → \S/)
+  })
+
+  test('certificates that end', async () => {
+    const paths = await makeHome()
+    const now = new Date(Date.now() + 800 * 86_400_000)
+    expect(await faultsIn(paths, { now })).toMatch(
+      /certificates: the server’s own certificate expires in 2\d days, on .* → ktadmin cert renew/,
+    )
+  })
+
+  test('one check that fails does not stop the others, and its hints are what to do', async () => {
+    const failing = {
+      name: 'failing',
+      run: () => Promise.reject(new DomainError('ERR_UNAVAILABLE', 'gone', { hints: ['look'] })),
+    }
+    const fine = { name: 'fine', run: () => Promise.resolve([ok('well')]) }
+    const empty = { name: 'empty', run: () => Promise.resolve([]) }
+    const found = await examine(await patientIn(await makeHome()), [failing, fine, empty])
+    expect(found).toEqual([
+      { check: 'failing', state: 'fault', detail: 'gone', remedy: 'look' },
+      { check: 'fine', state: 'ok', detail: 'well' },
+      { check: 'empty', state: 'skipped', detail: 'the settings cannot be read' },
+    ])
+    expect(new Set(checks.map(({ name }) => name)).size).toBe(checks.length)
+  })
+})
+
+describe('another product’s files', () => {
+  test.each(['secring.gpg', 'pubring.gpg'])('%s stops init and is named', async (name) => {
+    const paths = await makeHome()
+    await refuseOldProduct(paths)
+    await writeFile(join(paths.root, name), 'x')
+    await expect(refuseOldProduct(paths)).rejects.toMatchObject({
+      code: 'ERR_ALREADY_EXISTS',
+      hints: expect.arrayContaining([expect.stringContaining(name)]),
+    })
+  })
+
+  test('a database that is not ours stops init; one of ours does not', async () => {
+    const paths = await makeHome()
+    await mkdir(paths.database)
+    await writeFile(join(paths.database, 'PG_VERSION'), '9.3\n')
+    await expect(refuseOldProduct(paths)).rejects.toThrow(/another product/)
+    await writeFile(join(paths.database, 'cluster.json'), '{}')
+    await refuseOldProduct(paths)
+  })
+})
