@@ -16,7 +16,6 @@ import type {
   Revision,
   RevisionMeta,
   Revocation,
-  Usage,
   Verdict,
 } from '../store.js'
 import {
@@ -330,7 +329,7 @@ export class MemoryReader implements Reader {
     return listFormer(this.current(), filter)
   }
 
-  async readUsage(...given: Parameters<Reader['readUsage']>): Promise<Usage> {
+  async readUsage(...given: Parameters<Reader['readUsage']>) {
     return readUsage(this.current(), ...given)
   }
 
