@@ -109,6 +109,14 @@ export interface HsmKeyUse {
   readonly revision: number
 }
 
+export interface BacklogLook {
+  readonly now: Date
+  /** Deposits in use from which on an organisation is named. */
+  readonly fullFrom: number
+  /** Most organisations that are named. */
+  readonly limit: number
+}
+
 /** What waits for somebody to act. */
 export interface Backlog {
   /** Clients that wait to be approved. */

@@ -19,6 +19,7 @@ import type {
 } from './migration-records.js'
 import type {
   Backlog,
+  BacklogLook,
   Deposit,
   DepositPage,
   HsmKeyUse,
@@ -172,11 +173,7 @@ export interface Reader {
     since: Date,
   ): Promise<Usage>
   /** What waits for somebody, and the organisations with at least `fullFrom` deposits in use, the fullest first. */
-  readBacklog(o: {
-    readonly now: Date
-    readonly fullFrom: number
-    readonly limit: number
-  }): Promise<Backlog>
+  readBacklog(o: BacklogLook): Promise<Backlog>
 }
 
 export interface Transaction extends Reader {

@@ -1,4 +1,4 @@
-import type { Backlog } from '../store.js'
+import type { Backlog, BacklogLook } from '../store.js'
 import { findAll, findOne, type Queries } from './queries.js'
 
 const waiting = {
@@ -14,10 +14,7 @@ const fullest = {
     where usages.deposits >= $1 order by usages.deposits desc, organisations.name limit $2`,
 }
 
-export async function readBacklog(
-  queries: Queries,
-  o: { readonly now: Date; readonly fullFrom: number; readonly limit: number },
-): Promise<Backlog> {
+export async function readBacklog(queries: Queries, o: BacklogLook): Promise<Backlog> {
   const counts = await findOne(queries, waiting, [o.now], (row) => ({
     waitingClients: row.count('clients'),
     openRequests: row.count('approvals'),
