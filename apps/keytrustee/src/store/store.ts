@@ -6,6 +6,7 @@
  * lost after COMMIT was sent. Unique violations are ERR_ALREADY_EXISTS, a row changed meanwhile is ERR_CONFLICT.
  */
 import { DomainError, type Fingerprint, type Handle, type HsmKeyId, type Uuid } from '@keyhsm/core'
+import type { Backlog, BacklogLook } from './backlog-records.js'
 import type { Client, Group, Organisation } from './identity-records.js'
 import type {
   Cursor,
@@ -18,8 +19,6 @@ import type {
   ToMove,
 } from './migration-records.js'
 import type {
-  Backlog,
-  BacklogLook,
   Deposit,
   DepositPage,
   HsmKeyUse,
@@ -34,6 +33,7 @@ import type {
 } from './records.js'
 import type { RetrievalCount, RetrievalRequest, Verdict } from './retrieval-records.js'
 
+export type * from './backlog-records.js'
 export type * from './identity-records.js'
 export type * from './migration-records.js'
 export type * from './records.js'
