@@ -51,6 +51,8 @@ export interface CallOptions<Spec> {
 const connectTimeoutMs = 5_000
 /** What the server may need beyond its own deadline to say that it was exceeded. */
 const deadlineSlackMs = 1_000
+/** Changes of the server's certificate while one connection is made. */
+const mostChanges = 4
 /** 16 MiB of content as base64, and room for the rest. */
 const maxReplyBytes = 24 * 1024 * 1024
 
@@ -184,15 +186,17 @@ function connectorOf(o: TransportOptions): buildConnector.connector {
     return true
   }
   return (options, callback) => {
-    connect(options, (...result) => {
-      const [error] = result
-      if (!showsOtherCertificate(error)) return callback(...result)
-      following ??= follow().finally(() => {
-        following = undefined
+    const attempt = (left: number): void => {
+      connect(options, (...result) => {
+        if (left === 0 || !showsOtherCertificate(result[0])) return callback(...result)
+        following ??= follow().finally(() => {
+          following = undefined
+        })
+        void following.then((found) => (found ? attempt(left - 1) : callback(...result)))
+        return undefined
       })
-      void following.then((found) => (found ? connect(options, callback) : callback(...result)))
-      return undefined
-    })
+    }
+    attempt(mostChanges)
   }
 }
 
