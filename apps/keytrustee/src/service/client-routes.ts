@@ -65,7 +65,7 @@ export interface ClientRoutesOptions {
 export function clientRoutes(o: ClientRoutesOptions): readonly BoundRoute[] {
   const routes = [
     ...openRoutes(o),
-    ...admissionRoutes(o.trustee, { paths: o.paths, attempts: o.desk.attempts }),
+    ...admissionRoutes(o.trustee, { paths: o.paths, attempts: o.desk().attempts }),
     ...depositRoutes(o),
     ...removalRoutes(o),
     ...requestRoutes(o.trustee),
