@@ -2,8 +2,7 @@
 import { reached } from '@keyhsm/core'
 import type { MigrationProgress, Selection } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
-import type { MigrationOrder } from './migration-order.js'
-import { moveBatch } from './move-batch.js'
+import { moveBatch, type MovingOrder } from './move-batch.js'
 import type { MoveWays } from './move-revision.js'
 
 export interface MovingDesk {
@@ -22,7 +21,7 @@ const batchBytes = 8 * 1024 * 1024
 /** @returns false when it was stopped before the end. @throws what keeps deposits from being moved now */
 export async function moveAll(
   desk: MovingDesk,
-  order: Pick<MigrationOrder, 'uuid' | 'to' | 'startedBy' | 'sealedBefore'>,
+  order: MovingOrder,
   selection: Selection,
 ): Promise<boolean> {
   for (;;) {
@@ -39,7 +38,7 @@ export async function moveAll(
 /** @returns how many it met; undefined when it was stopped */
 async function pass(
   desk: MovingDesk,
-  order: Pick<MigrationOrder, 'uuid' | 'to' | 'startedBy' | 'sealedBefore'>,
+  order: MovingOrder,
   selection: Selection,
 ): Promise<number | undefined> {
   let found = 0

@@ -26,6 +26,12 @@ export interface BatchDesk {
   readonly ways: MoveWays
 }
 
+/** What moving needs of an order. */
+export type MovingOrder = Pick<
+  MigrationOrder,
+  'uuid' | 'state' | 'to' | 'startedBy' | 'sealedBefore'
+>
+
 /** What became of one revision. */
 interface Fate extends ToMove {
   readonly moved?: Moved
@@ -53,7 +59,7 @@ const ofTheDeposit: ReadonlySet<ErrorCode> = new Set([
  */
 export async function moveBatch(
   desk: BatchDesk,
-  order: Pick<MigrationOrder, 'uuid' | 'to' | 'startedBy' | 'sealedBefore'>,
+  order: MovingOrder,
   batch: readonly ToMove[],
   progress: MigrationProgress,
 ): Promise<MigrationProgress> {
@@ -127,11 +133,13 @@ async function moveAll(
 
 function commit(
   { trustee: { store, clock, grants } }: BatchDesk,
-  order: Pick<MigrationOrder, 'uuid'>,
+  order: Pick<MovingOrder, 'uuid' | 'state'>,
   fates: readonly Fate[],
   progress: MigrationProgress,
 ): Promise<MigrationProgress> {
   const sealedAt = clock.now()
+  // A rollback that is cut off begins anew with swapping back: never what it moved itself.
+  const swappable = order.state !== 'rolling-back'
   return store.withTransaction(async (transaction) => {
     await Promise.all(
       fates.map(async (fate) => {
@@ -140,11 +148,12 @@ function commit(
           const { revision } = fate
           // The key that the sealed bytes name, under which they were just opened, and not the column beside them.
           const held = { ...keyOf(revision), uuid: revision.uuid, canary: revision.canary }
-          const macs = {
+          const exchange = {
+            swappable,
             before: formerGrant(grants, held),
             next: formerGrant(grants, { ...form, uuid: revision.uuid }),
           }
-          fate.swapped = await transaction.swapForm(revision, { ...form, sealedAt }, macs)
+          fate.swapped = await transaction.swapForm(revision, { ...form, sealedAt }, exchange)
         } else if (fate.error && ofTheDeposit.has(fate.error.code))
           await saveFault(transaction, order.uuid, fate, fate.error.code)
       }),

@@ -87,6 +87,12 @@ export interface FormGrants {
   readonly next: string
 }
 
+/** What is written down when a form takes the place of another. */
+export interface FormExchange extends FormGrants {
+  /** Whether a rollback makes the former form the present one again: not where a rollback itself made the new one. */
+  readonly swappable: boolean
+}
+
 /** What is left of a revision's former form, without its bytes. */
 export interface FormerRevision {
   readonly uuid: Uuid
@@ -98,6 +104,6 @@ export interface FormerRevision {
   readonly canary: Fingerprint | undefined
   /** A MAC over uuid, key, scope and canary: whose key the row may have revoked. */
   readonly grant: string
-  /** True after a rollback exchanged it with the present form. */
+  /** True when a rollback exchanged it with the present form, or made that one itself. */
   readonly swappedBack: boolean
 }

@@ -11,7 +11,7 @@ import type { Client, Group, Organisation } from './identity-records.js'
 import type {
   Cursor,
   FormerRevision,
-  FormGrants,
+  FormExchange,
   MigrationFault,
   MigrationProgress,
   MoveCounts,
@@ -254,7 +254,7 @@ export interface Transaction extends Reader {
    * @returns false, with nothing changed, when the revision has another form than `before` meanwhile, or its deposit is
    * purged or about to be
    */
-  swapForm(before: Revision, next: StoredForm, grants: FormGrants): Promise<boolean>
+  swapForm(before: Revision, next: StoredForm, exchange: FormExchange): Promise<boolean>
   /** Exchanges a revision's form with its former one, once. @returns false when it was, or its deposit is about to be purged */
   swapBack(revision: Uuid): Promise<boolean>
   deleteFormer(revisions: readonly Uuid[]): Promise<void>

@@ -3,7 +3,7 @@ import type { HsmKeyId, Uuid } from '@keyhsm/core'
 import type {
   Cursor,
   FormerRevision,
-  FormGrants,
+  FormExchange,
   FormPattern,
   MigrationFault,
   MigrationProgress,
@@ -87,7 +87,7 @@ export function swapForm(
   tables: Tables,
   before: Revision,
   next: StoredForm,
-  grants: FormGrants,
+  { swappable, ...grants }: FormExchange,
 ): boolean {
   const present = tables.revisions.get(before.uuid)
   const same =
@@ -95,7 +95,7 @@ export function swapForm(
     present.hsmKeyId === before.hsmKeyId &&
     present.stored.equals(before.stored)
   if (!present || !same || !nobodyPurges(tables, present.deposit)) return false
-  tables.former.set(present.uuid, { ...present, grants, swappedBack: false })
+  tables.former.set(present.uuid, { ...present, grants, swappedBack: !swappable })
   tables.revisions.set(present.uuid, detached({ ...present, ...formOf(next) }))
   return true
 }

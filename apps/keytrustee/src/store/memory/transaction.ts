@@ -2,7 +2,7 @@ import { DomainError, type Handle, type Uuid } from '@keyhsm/core'
 import type {
   Client,
   Deposit,
-  FormGrants,
+  FormExchange,
   Group,
   Join,
   MigrationFault,
@@ -213,8 +213,8 @@ export class MemoryTransaction extends MemoryReader implements Transaction {
     this.tables.migrations.set(progress.uuid, { ...progress, startedBy, startedAt })
   }
 
-  async swapForm(before: Revision, next: StoredForm, grants: FormGrants): Promise<boolean> {
-    return swapForm(this.tables, before, next, grants)
+  async swapForm(before: Revision, next: StoredForm, exchange: FormExchange): Promise<boolean> {
+    return swapForm(this.tables, before, next, exchange)
   }
 
   async swapBack(revision: Uuid): Promise<boolean> {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type {
   Cursor,
   FormerRevision,
-  FormGrants,
+  FormExchange,
   FormPattern,
   MoveCounts,
   Revision,
@@ -72,8 +72,8 @@ const swap = {
         and revisions.hsm_key_id is not distinct from $3 and sha256(revisions.stored) = $4
       for update of revisions for share of deposits
     ), kept as (
-      insert into former_revisions (uuid, deposit, revision, grant_mac, other_grant_mac, ${formColumns})
-      select uuid, deposit, revision, $13, $14, ${formColumns} from present
+      insert into former_revisions (uuid, deposit, revision, grant_mac, other_grant_mac, swapped_back, ${formColumns})
+      select uuid, deposit, revision, $13, $14, $15, ${formColumns} from present
     )
     update revisions set sealing = $5, hsm_key_id = $6, hsm_key_label = $7, scope = $8, kind = $9,
       canary = $10, sealed_at = $11, stored = $12
@@ -146,7 +146,7 @@ export async function swapForm(
   queries: Queries,
   before: Revision,
   next: StoredForm,
-  grants: FormGrants,
+  exchange: FormExchange,
 ): Promise<boolean> {
   const hash = createHash('sha256').update(before.stored).digest()
   const expected = [before.uuid, before.sealing, before.hsmKeyId ?? null, hash]
@@ -158,8 +158,9 @@ export async function swapForm(
     ...key,
     next.sealedAt,
     next.stored,
-    grants.before,
-    grants.next,
+    exchange.before,
+    exchange.next,
+    !exchange.swappable,
   ]
   return (await change(queries, swap, values)) === 1
 }

@@ -2,7 +2,7 @@ import type { Handle, Uuid } from '@keyhsm/core'
 import type {
   Client,
   Deposit,
-  FormGrants,
+  FormExchange,
   Group,
   Join,
   MigrationFault,
@@ -233,8 +233,8 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
     this.sendUnchecked(saveMigration(this.queries, progress))
   }
 
-  swapForm(before: Revision, next: StoredForm, grants: FormGrants) {
-    return swapForm(this.queries, before, next, grants)
+  swapForm(before: Revision, next: StoredForm, exchange: FormExchange) {
+    return swapForm(this.queries, before, next, exchange)
   }
 
   swapBack(revision: Uuid) {

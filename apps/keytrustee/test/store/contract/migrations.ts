@@ -65,7 +65,7 @@ export function describeMigrations(current: () => Store): void {
       to: { sealing: 'hsm', canary: fingerprintOf('elsewhere') },
       ...some,
     })
-    const macs = { before: 'of before', next: 'of next' }
+    const macs = { before: 'of before', next: 'of next', swappable: true }
     const page = { limit: 10, maxBytes: 1e6 }
     const moved = (o: Partial<StoredForm> = {}): StoredForm => ({
       sealing: 'hsm',
@@ -153,6 +153,18 @@ export function describeMigrations(current: () => Store): void {
       // The end of the purge forgets the former form with the bytes.
       await write((t) => t.dropStored(deposit.uuid))
       expect(await current().listFormer({ deposit: deposit.uuid })).toEqual([])
+    })
+
+    it('never swap back what a rollback moved itself', async () => {
+      const { second: before } = await put()
+      const next = moved()
+      await write((t) => t.swapForm(before, next, { ...macs, swappable: false }))
+      const swappable = await current().listFormer({ swappable: true, limit: 1000 })
+      expect(swappable.map(({ uuid }) => uuid)).not.toContain(before.uuid)
+      expect(await write((t) => t.swapBack(before.uuid))).toBe(false)
+      expect(await current().findRevision(before.deposit, 2)).toEqual({ ...before, ...next })
+      const [former] = await current().listFormer({ deposit: before.deposit })
+      expect(former).toMatchObject({ grant: 'of before', swappedBack: true })
     })
 
     it('move what is disabled, which can be undeleted', async () => {
