@@ -5,11 +5,9 @@
  * end every acknowledged deposit comes back, orphaned HSM keys are listed, both audits verify. Fails unless each step was hit.
  */
 import { createHash, randomBytes, randomInt } from 'node:crypto'
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { depositSteps } from '@keyhsm/core'
 import { runMain, Stop } from '../scripts/lib/say.mjs'
-import { root } from '../scripts/lib/sources.mjs'
+import { leastHit, pidOf, prepareCrashes, restartKilled } from './lib/crashes.mjs'
 import { Progress } from './lib/progress.mjs'
 import { Stack } from './lib/stack.mjs'
 import { openTrustee } from './lib/trustee.mjs'
@@ -46,42 +44,10 @@ async function crashLoop(stack) {
   }
 }
 
-function prepareCrashes(stack) {
-  const folder = join(stack.home, 'crash')
-  mkdirSync(folder)
-  chmodSync(folder, 0o777)
-  // The users of both services write it.
-  writeFileSync(join(folder, 'hits'), '')
-  chmodSync(join(folder, 'hits'), 0o666)
-  const preload = join(stack.home, 'crash-at.mjs')
-  copyFileSync(join(root, 'interop/lib/crash-at.mjs'), preload)
-  Object.assign(stack.env, { KEYHSM_CRASH_DIR: folder, NODE_OPTIONS: `--import ${preload}` })
-  Object.assign(stack.shell.env, stack.env)
-  return {
-    arm: (step) => writeFileSync(join(folder, 'armed'), step, { mode: 0o666 }),
-    disarm: () => rmSync(join(folder, 'armed'), { force: true }),
-    hits: () => readHits(join(folder, 'hits')),
-  }
-}
-
-function readHits(file) {
-  try {
-    return readFileSync(file, 'utf8').split('\n').filter(Boolean)
-  } catch {
-    return []
-  }
-}
-
-/** The step that was hit least: one that was armed and not reached comes again. */
-function leastHit(hits) {
-  const count = (step) => hits.filter((hit) => hit === step).length
-  return depositSteps.toSorted((a, b) => count(a) - count(b))[0]
-}
-
 /** One deposit in peace, then each step in turn, every third round a random moment instead. */
 async function oneRound(stack, { crash, trustee, acknowledged, round }) {
   const atRandom = round % 3 === 2
-  const step = leastHit(crash.hits())
+  const step = leastHit(depositSteps, crash.hits())
   await putOne(trustee, acknowledged, `r${round}-calm`)
   if (!atRandom) crash.arm(step)
   const puts = Array.from({ length: concurrency }, (_, index) =>
@@ -90,7 +56,7 @@ async function oneRound(stack, { crash, trustee, acknowledged, round }) {
   if (atRandom) await killAtRandom(stack, round)
   await Promise.all(puts)
   crash.disarm()
-  await restart(stack)
+  await restartKilled(stack)
 }
 
 /** A put that was answered is acknowledged; one that failed may or may not be there. */
@@ -109,27 +75,6 @@ async function killAtRandom(stack, round) {
   const service = round % 2 === 0 ? 'keyhsm' : 'keytrustee-server'
   const pid = pidOf(stack, service)
   if (pid) process.kill(pid, 'SIGKILL')
-}
-
-/** From the pid file, whose first line is the bare pid; a command for each look would cost more than the round. */
-function pidOf(stack, service) {
-  const folder = service === 'keyhsm' ? 'keyhsm' : 'keytrustee'
-  try {
-    const [pid] = readFileSync(join(stack.home, folder, 'run', `${service}.pid`), 'utf8').split(
-      '\n',
-    )
-    // A killed process that nobody has waited for yet is dead all the same.
-    const state = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.[0]
-    return state === 'Z' || state === 'X' ? undefined : Number(pid)
-  } catch {
-    return undefined
-  }
-}
-
-async function restart(stack) {
-  for (const service of ['keyhsm', 'keytrustee-server']) {
-    if (pidOf(stack, service) === undefined) await stack.run(`${service} start`, { quiet: true })
-  }
 }
 
 async function judge(stack, { crash, trustee, acknowledged }) {

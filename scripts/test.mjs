@@ -68,6 +68,7 @@ const stages = [
   },
   { when: 'beside', name: 'crash loop', command: [node, 'interop/crash-loop.mjs', '16'] },
   { when: 'beside', name: 'terminal', command: [node, 'interop/at-terminal.mjs'] },
+  { when: 'beside', name: 'migrate loop', command: [node, 'interop/migrate-loop.mjs', '3'] },
   { when: 'beside', name: 'npm start', command: [node, 'interop/start-stop.mjs'] },
   { when: 'beside', name: 'trustees', command: [node, 'interop/trustees.mjs', '--quiet'] },
   { when: 'beside', name: 'secrets scan', command: [node, 'interop/secrets-scan.mjs'] },

@@ -115,6 +115,12 @@ export class Stack {
     )
   }
 
+  /** Another token beside the first, with the same PINs: the partition of a further HSM. */
+  async makeFurtherToken(label) {
+    const pins = `--pin "$(cat ${this.pinFile})" --so-pin "$(cat ${this.pinFile}.so)"`
+    await this.run(`${this.asKeyHsm}softhsm2-util --init-token --free --label ${label} ${pins}`)
+  }
+
   async setUpKeyHsm(extra = '') {
     await this.run(
       `keyhsm setup softhsm --library ${softhsmModule} --token-label ${names.token} --pin-file ${this.pinFile} --port ${this.ports.keyhsm} --management-port ${this.ports.management} --service-port 0${extra}`,

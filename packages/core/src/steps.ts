@@ -22,7 +22,10 @@ export const depositSteps = [
 /** Every named step of a purge, in order. */
 export const purgeSteps = ['purge:begun', 'purge:revoked'] as const
 
-/** Every named step of moving deposits, in order; the last two belong to its end. */
+/** Every named step of sealing a sealed deposit anew, in order: in Key HSM. */
+export const resealSteps = ['reseal:opened', 'reseal:sealed', 'reseal:verified'] as const
+
+/** Every named step of moving deposits, in order; the last three belong to its ends. */
 export const migrationSteps = [
   'migrate:ordered',
   'migrate:intent-audited',
@@ -30,6 +33,7 @@ export const migrationSteps = [
   'migrate:swapped',
   'migrate:outcome-audited',
   'migrate:moved',
+  'migrate:swapped-back',
   'migrate:revoked',
   'migrate:dropped',
 ] as const
@@ -47,6 +51,7 @@ export type DepositStep =
   | (typeof purgeSteps)[number]
   | (typeof migrationSteps)[number]
   | (typeof keyChangeSteps)[number]
+  | (typeof resealSteps)[number]
 
 const steps = channel('keyhsm:step')
 

@@ -3,7 +3,7 @@
  * and sealed here and released to nobody, so no trustee is asked and the new header names the same ones.
  */
 import { timingSafeEqual } from 'node:crypto'
-import { DomainError, type Fingerprint, type Uuid } from '@keyhsm/core'
+import { DomainError, type Fingerprint, reached, type Uuid } from '@keyhsm/core'
 import type { SealContext } from '@keyhsm/envelope'
 import type { CallOptions, WrappingKind } from '@keyhsm/hsm'
 import type { Scope } from '../settings.js'
@@ -80,6 +80,7 @@ async function reseal(
   target: PlacedWorkshop,
 ): Promise<Sealed> {
   const opened = await openWithin(openingOf(o, source), o.request.sealed)
+  reached('reseal:opened')
   const sealing: Sealing = {
     ...sealingOf(o, target),
     request: {
@@ -92,7 +93,9 @@ async function reseal(
   }
   try {
     const sealed = await sealWithin(sealing)
+    reached('reseal:sealed')
     await verify(openingOf(o, target), sealed, opened.content)
+    reached('reseal:verified')
     o.findings.subject = {
       formerHsmKeyId: opened.header.hsmKeyId,
       hsmKeyId: sealed.hsmKeyId,

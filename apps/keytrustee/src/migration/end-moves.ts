@@ -45,6 +45,7 @@ export async function swapAllBack({ trustee: { store }, signal }: MovingDesk): P
     await store.withTransaction((transaction) =>
       Promise.all(former.map(({ uuid }) => transaction.swapBack(uuid))),
     )
+    reached('migrate:swapped-back')
   }
 }
 

@@ -2,7 +2,7 @@
  * The migration of this server: at most one at a time, which runs by itself until everything is moved, across restarts, and
  * waits where something it needs is away.
  */
-import { DomainError, toDomainError, type Uuid } from '@keyhsm/core'
+import { DomainError, reached, toDomainError, type Uuid } from '@keyhsm/core'
 import type { Log } from '@keyhsm/service'
 import type { Paths } from '../paths.js'
 import type { SealingState } from '../sealing/sealing-state.js'
@@ -172,6 +172,7 @@ export class MigrationDesk {
   async #move(order: MigrationOrder, signal: AbortSignal): Promise<void> {
     const all = await moveAll(this.#movingDesk(signal), order, selectionOf(order))
     if (!all) return
+    reached('migrate:moved')
     const faults = await this.trustee.store.countMigrationFaults(order.uuid)
     const note = faults === 0 ? undefined : `${faults} revisions could not be moved`
     const next = order.finishesItself && faults === 0 ? 'finishing' : 'moved'
