@@ -5,6 +5,7 @@ import type { Holds } from './backup/holds.js'
 import type { DepositQueue } from './deposits/deposit-queue.js'
 import type { RevocationLog } from './deposits/revocation-log.js'
 import type { Grants } from './grants.js'
+import type { MovesUnderWay } from './migration/moves-under-way.js'
 import type { Sealing } from './sealing/sealer.js'
 import type { SharedTransactions } from './store/share-transactions.js'
 import type { Client, Organisation, Store } from './store/store.js'
@@ -33,6 +34,7 @@ export interface Trustee {
   readonly audit: Pick<Audit, 'append'>
   readonly sealing: Sealing
   readonly queue: DepositQueue
+  readonly moves: MovesUnderWay
   readonly revocations: RevocationLog
   readonly holds: Holds
   readonly clock: Clock

@@ -8,9 +8,13 @@ import {
   InstantField,
   NameField,
   RequestIdField,
+  ScopeField,
   UuidField,
 } from './schemas.js'
 import { adminDefaults, exact } from './trustee-admin-defaults.js'
+
+/** Names of backends that cannot be asked now: their keys are not here. */
+const unreachable = Type.Array(NameField)
 
 /** One HSM key of this realm, with what needs it. */
 export const HsmKeyUseField = Type.Object({
@@ -19,6 +23,8 @@ export const HsmKeyUseField = Type.Object({
   kind: Type.String(),
   purpose: Type.String(),
   createdOn: Type.Optional(Type.String()),
+  /** The HSM that holds it, by its name in Key HSM. */
+  backend: NameField,
   uses: Type.Array(
     Type.Object({ deposit: UuidField, handle: HandleField, revision: Type.Integer() }),
   ),
@@ -32,10 +38,16 @@ export const listHsmKeyUsesRoute = defineRoute({
     {
       after: Type.Optional(HsmKeyIdField),
       limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+      /** Absent: all. */
+      purpose: Type.Optional(ScopeField),
     },
     exact,
   ),
-  reply: Type.Object({ keys: Type.Array(HsmKeyUseField), next: Type.Optional(HsmKeyIdField) }),
+  reply: Type.Object({
+    keys: Type.Array(HsmKeyUseField),
+    unreachable,
+    next: Type.Optional(HsmKeyIdField),
+  }),
   deadlineMs: 120_000,
   summary: 'list this realm’s HSM keys and the deposits that need them',
 })
@@ -92,6 +104,7 @@ export const pruneReportRoute = defineRoute({
     file: Type.String(),
     /** How many of its keys are old enough to be destroyed with this report. */
     destroyable: Type.Integer(),
+    unreachable,
   }),
   deadlineMs: 300_000,
   summary: 'report HSM keys that no deposit and no pending put needs',

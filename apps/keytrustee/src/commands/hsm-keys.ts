@@ -9,7 +9,6 @@ import {
 } from '@keyhsm/command-line'
 import { invalidInput, newUuid } from '@keyhsm/core'
 import {
-  listHsmKeyUsesRoute,
   pruneConfirmRoute,
   pruneReportRoute,
   type ReplyOf,
@@ -18,6 +17,7 @@ import {
 import { type HsmKeyUse, usesShown } from '../hsm-keys/list-hsm-keys.js'
 import { confirmFinal } from './confirm-final.js'
 import { asOption, callServer } from './control.js'
+import { listKeys } from './list-keys.js'
 
 type Reported = ReplyOf<typeof pruneReportRoute>
 type Pruned = ReplyOf<typeof pruneConfirmRoute>
@@ -31,14 +31,18 @@ export const hsmKeyCommands: readonly Command[] = [
     name: 'hsm-keys list',
     summary: 'list this realm’s HSM keys and the deposits that need them',
     options: [asOption],
-    run: listAll,
+    async run(input, io): Promise<readonly HsmKeyUse[]> {
+      const { keys, unreachable } = await listKeys(input)
+      sayUnreachable(unreachable, io)
+      return keys
+    },
     print(keys: readonly HsmKeyUse[], io: Io) {
       const rows = keys.map(({ uses, createdOn: created, ...key }) => ({
         ...key,
         created,
         needed: uses.map(({ handle, revision }) => `${handle}#${revision}`).join(' ') || '-',
       }))
-      printTable(rows, ['label', 'purpose', 'kind', 'created', 'needed', 'id'], io)
+      printTable(rows, ['label', 'purpose', 'kind', 'created', 'backend', 'needed', 'id'], io)
     },
   },
   {
@@ -86,9 +90,10 @@ export const hsmKeyCommands: readonly Command[] = [
 
 /** Says what would be lost before anybody answers. A key that is not there is left to the order itself to refuse. */
 async function sayUses(name: string, input: Input, io: Io): Promise<void> {
-  const found = (await listAll(input)).filter(({ id, label }) => id === name || label === name)
-  for (const { label, purpose, createdOn, uses } of found) {
-    io.words(`${label}: scope ${purpose}, of ${createdOn ?? 'an unknown date'}`)
+  const { keys } = await listKeys(input)
+  const found = keys.filter(({ id, label }) => id === name || label === name)
+  for (const { label, purpose, createdOn, backend, uses } of found) {
+    io.words(`${label}: scope ${purpose}, of ${createdOn ?? 'an unknown date'}, in ${backend}`)
     if (uses.length === 0) io.words('no deposit needs it')
     else io.words('these deposits can never be opened again:')
     const rows = uses.map(({ handle, revision, deposit }) => ({ handle, revision, deposit }))
@@ -97,19 +102,13 @@ async function sayUses(name: string, input: Input, io: Io): Promise<void> {
   }
 }
 
-async function listAll(input: Input): Promise<HsmKeyUse[]> {
-  const keys: HsmKeyUse[] = []
-  let after: string | undefined
-  do {
-    const query = { limit: 10_000, ...(after === undefined ? {} : { after }) }
-    const page = await callServer(input, listHsmKeyUsesRoute, { query })
-    keys.push(...page.keys)
-    after = page.next
-  } while (after !== undefined)
-  return keys
+function sayUnreachable(backends: readonly string[], io: Io): void {
+  for (const name of backends)
+    io.words(`warning: the HSM ${name} cannot be asked now: its keys are not among these`)
 }
 
-function printReported({ report, file, destroyable }: Reported, io: Io): void {
+function printReported({ report, file, destroyable, unreachable }: Reported, io: Io): void {
+  sayUnreachable(unreachable, io)
   printTable(report.keys, ['label', 'firstReportedAt', 'id'], io)
   io.words(
     `${report.keys.length} HSM keys are needed by nothing, ${destroyable} of them long enough`,

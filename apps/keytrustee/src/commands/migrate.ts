@@ -19,6 +19,7 @@ import {
 import { confirmFinal } from './confirm-final.js'
 import { asOption, callServer } from './control.js'
 import { printPlan } from './plan-words.js'
+import { hintSpentKeys } from './spent-keys.js'
 import { type Migration, watchMigration } from './watch-migration.js'
 
 type Plan = ReplyOf<typeof planMigrationRoute>
@@ -129,7 +130,7 @@ function actCommand(act: Act): Command {
       const body = { requestId: newUuid(), act }
       const migration = await callServer(input, orderMigrationRoute, { body })
       if (act === 'pause' || optionGiven(input, 'no-wait')) return migration
-      return watchMigration(input, io, migration.uuid)
+      return watchToEnd(input, io, migration.uuid)
     },
     print: printMigration,
   }
@@ -153,7 +154,13 @@ async function start(input: Input, io: Io, wish: Wish): Promise<Plan | Migration
     },
   })
   if (optionGiven(input, 'no-wait')) return migration
-  return watchMigration(input, io, migration.uuid)
+  return watchToEnd(input, io, migration.uuid)
+}
+
+async function watchToEnd(input: Input, io: Io, uuid: string): Promise<Migration> {
+  const migration = await watchMigration(input, io, uuid)
+  if (migration.state === 'finished') await hintSpentKeys(input, io)
+  return migration
 }
 
 function wishOf(input: Input): Wish {

@@ -2,19 +2,20 @@
 import type { HsmKeyId } from '@keyhsm/core'
 import type { missingHsmKeysRoute, ReplyOf } from '@keyhsm/protocol'
 import type { Reader } from '../store/store.js'
-import { type ListingLink, readAllHsmKeys, usesShown } from './list-hsm-keys.js'
+import { usesShown } from './list-hsm-keys.js'
+import { type ListingLink, readAllRealmKeys } from './read-keys.js'
 
 export type MissingKeys = ReplyOf<typeof missingHsmKeysRoute>
 
 const pageSize = 1000
 const keysShown = 1000
 
-/** @throws ERR_HSM_UNAVAILABLE when Key HSM cannot list its keys. */
+/** @throws ERR_HSM_UNAVAILABLE unless every HSM of Key HSM lists its keys. */
 export async function findMissingKeys(
   store: Pick<Reader, 'listHsmKeyIds' | 'findHsmKeyUses'>,
   link: ListingLink,
 ): Promise<MissingKeys> {
-  const present = new Set((await readAllHsmKeys(link)).map(({ id }) => id))
+  const present = new Set((await readAllRealmKeys(link)).map(({ id }) => id))
   const missing: HsmKeyId[] = []
   let needed = 0
   let count = 0

@@ -4,21 +4,27 @@
  */
 import type { HsmKeyEntry } from '@keyhsm/client'
 import type { HsmKeyId } from '@keyhsm/core'
-import type { PendingPut, Store } from '../store/store.js'
+import type { Deposit } from '../store/store.js'
+import type { Trustee } from '../trustee.js'
 
 /** Why a key is no orphan. */
-export type Need = 'needed by a deposit' | 'a put under way may need it' | 'not a deposit’s own key'
+export type Need =
+  | 'needed by a deposit'
+  | 'a put under way may need it'
+  | 'a migration under way may need it'
+  | 'not a deposit’s own key'
 
 /**
  * What each key is needed for; a key without an entry is an orphan. `keys` must have been read before this is called: a
- * put under way has its pending row before its key, and its use in the same commit that ends the pending row. So reading
- * keys, then pending puts, then uses can miss none.
+ * put under way has its pending row before its key, and its use in the same commit that ends the pending row; a move is
+ * known before its key, until its use is committed. So reading keys, then puts and moves, then uses can miss none.
  */
 export async function findNeeds(
-  store: Pick<Store, 'listPendingPuts' | 'findHsmKeyUses'>,
+  { store, moves }: Pick<Trustee, 'store' | 'moves'>,
   keys: readonly HsmKeyEntry[],
 ): Promise<ReadonlyMap<string, Need>> {
   const pending = await store.listPendingPuts()
+  const moving = moves.handles()
   const uses = await store.findHsmKeyUses(
     keys.map(({ id }) => id as HsmKeyId),
     1,
@@ -27,8 +33,10 @@ export async function findNeeds(
   for (const { id, label, purpose } of keys) {
     if (purpose !== 'deposit') needs.set(id, 'not a deposit’s own key')
     else if (uses.has(id as HsmKeyId)) needs.set(id, 'needed by a deposit')
-    else if (pending.some((put) => mayBelong(label, put)))
+    else if (pending.some(({ handle }) => mayBelong(label, handle)))
       needs.set(id, 'a put under way may need it')
+    else if (moving.some((handle) => mayBelong(label, handle)))
+      needs.set(id, 'a migration under way may need it')
   }
   return needs
 }
@@ -38,8 +46,8 @@ const labelPattern = /^(.+)-[A-Za-z0-9]{4}-[A-Za-z0-9]{4}-\d{4}-\d{2}-\d{2}$/
 /** Shorter than any handle that was cut to fit a label, so that a cut one still matches. */
 const comparedCharacters = 24
 
-/** Rather keeps one key too many: only the first characters are compared, and an unreadable label matches every put. */
-function mayBelong(label: string, { handle }: PendingPut): boolean {
+/** Rather keeps one key too many: only the first characters are compared, and an unreadable label matches every one. */
+function mayBelong(label: string, handle: Deposit['handle']): boolean {
   const part = labelPattern.exec(label)?.[1]
   if (part === undefined) return true
   return part.slice(0, comparedCharacters) === handle.slice(0, comparedCharacters)

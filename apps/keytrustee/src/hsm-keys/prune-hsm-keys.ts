@@ -1,5 +1,4 @@
 /** Pruning in two steps: report orphans; later destroy those of a report handed back, each checked again just before. */
-import type { HsmKeyEntry } from '@keyhsm/client'
 import type { HsmKeyId, Uuid } from '@keyhsm/core'
 import type { pruneConfirmRoute, pruneReportRoute, ReplyOf } from '@keyhsm/protocol'
 import { audited } from '../audited.js'
@@ -7,7 +6,6 @@ import type { KeyHsmLink } from '../sealing/key-hsm-link.js'
 import { translate } from '../sealing/key-hsm-sealer.js'
 import type { Trustee } from '../trustee.js'
 import { findNeeds } from './find-orphans.js'
-import { readAllHsmKeys } from './list-hsm-keys.js'
 import {
   destroyableKeys,
   type PruneReport,
@@ -16,10 +14,11 @@ import {
   saveReport,
   signReport,
 } from './prune-report.js'
+import { type PlacedKey, readRealmKeys } from './read-keys.js'
 import type { RevokingLink } from './revoke-hsm-key.js'
 
 export interface PruneLink extends RevokingLink {
-  readonly joined: Pick<KeyHsmLink['joined'], 'canary' | 'realm'>
+  readonly joined: Pick<KeyHsmLink['joined'], 'realm'>
 }
 
 export interface PruneOrder {
@@ -28,7 +27,10 @@ export interface PruneOrder {
   readonly actor: string
 }
 
-/** Lists the orphans of this realm, with the time each was first seen in an unbroken row of reports. */
+/**
+ * Lists the orphans of this realm, with the time each was first seen in an unbroken row of reports. Keys of an HSM that
+ * cannot be asked are in no report, and their time begins anew.
+ */
 export async function reportOrphans(
   trustee: Trustee,
   link: PruneLink,
@@ -37,8 +39,8 @@ export async function reportOrphans(
   const { realm } = link.joined
   const operation = { operation: 'prune-report', ...orderOf(o), subjects: [{ realm }] }
   return audited(trustee.audit, operation, 'done', async () => {
-    const keys = await readAllHsmKeys(link)
-    const needs = await findNeeds(trustee.store, keys)
+    const { keys, unreachable } = await readRealmKeys(link)
+    const needs = await findNeeds(trustee, keys)
     const last = await readLastReport(o.directory, trustee.grants, realm)
     const seen = new Map(last?.keys.map(({ id, firstReportedAt }) => [id, firstReportedAt]))
     const madeAt = trustee.clock.now().toISOString()
@@ -52,7 +54,7 @@ export async function reportOrphans(
     })
     const file = await saveReport(o.directory, report)
     const destroyable = destroyableKeys(report, trustee.limits.pruneMinAgeMs).length
-    return { report, file, destroyable }
+    return { report, file, destroyable, unreachable: [...unreachable] }
   })
 }
 
@@ -68,7 +70,7 @@ export async function pruneReported(
   o: PruneOrder & { readonly report: PruneReport },
 ): Promise<Confirmed> {
   requireOwnReport(trustee.grants, o.report, link.joined.realm)
-  const present = new Map((await readAllHsmKeys(link)).map((key) => [key.id, key]))
+  const present = new Map((await readRealmKeys(link)).keys.map((key) => [key.id, key]))
   const oldEnough = new Set(
     destroyableKeys(o.report, trustee.limits.pruneMinAgeMs).map(({ id }) => id),
   )
@@ -91,22 +93,22 @@ export async function pruneReported(
 const gone = 'gone from the HSM'
 
 async function findReasonToKeep(
-  { store }: Trustee,
-  key: HsmKeyEntry | undefined,
+  trustee: Trustee,
+  key: PlacedKey | undefined,
 ): Promise<string | undefined> {
   if (!key) return gone
-  return (await findNeeds(store, [key])).get(key.id)
+  return (await findNeeds(trustee, [key])).get(key.id)
 }
 
 async function destroy(
   { audit }: Trustee,
-  { calls, joined }: PruneLink,
+  { calls }: PruneLink,
   o: PruneOrder,
-  key: HsmKeyEntry,
+  key: PlacedKey,
 ): Promise<void> {
-  const subjects = [{ hsmKeyId: key.id, label: key.label }]
+  const subjects = [{ hsmKeyId: key.id, label: key.label, backend: key.backend }]
   const { requestId } = o
-  const order = { requestId, hsmKeyId: key.id as HsmKeyId, canary: joined.canary } as const
+  const order = { requestId, hsmKeyId: key.id as HsmKeyId, canary: key.canary } as const
   await audited(audit, { operation: 'prune', ...orderOf(o), subjects }, 'revoked', () =>
     calls.revoke({ ...order, reason: 'prune' }).catch(translate),
   )

@@ -4,12 +4,12 @@ import { audited } from '../audited.js'
 import type { KeyHsmLink } from '../sealing/key-hsm-link.js'
 import { translate } from '../sealing/key-hsm-sealer.js'
 import type { Trustee } from '../trustee.js'
-import { type HsmKeyUse, readAllHsmKeys, withUses } from './list-hsm-keys.js'
+import { withUses } from './list-hsm-keys.js'
+import { cannotAsk, type ListingLink, readRealmKeys } from './read-keys.js'
 
 /** What revoking needs of the link. */
 export interface RevokingLink {
-  readonly joined: Pick<KeyHsmLink['joined'], 'canary'>
-  readonly calls: Pick<KeyHsmLink['calls'], 'listHsmKeys' | 'revoke'>
+  readonly calls: ListingLink['calls'] & Pick<KeyHsmLink['calls'], 'revoke'>
 }
 
 export interface RevokeOrder {
@@ -21,43 +21,41 @@ export interface RevokeOrder {
 }
 
 /**
- * Makes an HSM key unusable for ever, and with it every deposit that is sealed under it.
- * @throws ERR_NOT_FOUND; ERR_CONFLICT when several keys carry the label.
+ * Makes an HSM key unusable for ever, in whichever HSM it is, and with it every deposit that is sealed under it.
+ * @throws ERR_NOT_FOUND; ERR_CONFLICT when several keys carry the label; ERR_HSM_UNAVAILABLE when it may be in an HSM that
+ * cannot be asked now.
  */
 export async function revokeHsmKey(
   trustee: Pick<Trustee, 'store' | 'audit'>,
   link: RevokingLink,
   order: RevokeOrder,
 ): Promise<ReplyOf<typeof revokeHsmKeyRoute>> {
-  const key = await findOne(trustee, link, order.key)
+  const { canary, ...key } = await findOne(trustee, link, order.key)
   const { requestId, actor } = order
-  const subjects = [{ hsmKeyId: key.id, label: key.label, uses: key.uses.length }]
+  const subjects = [
+    { hsmKeyId: key.id, label: key.label, backend: key.backend, uses: key.uses.length },
+  ]
   const outcome = await audited(
     trustee.audit,
     { operation: 'revoke', requestId, actor, subjects },
     'revoked',
     () => {
       const hsmKeyId = key.id as HsmKeyId
-      const { canary } = link.joined
       return link.calls.revoke({ requestId, hsmKeyId, canary, reason: 'revoke' }).catch(translate)
     },
   )
   return { key, outcome }
 }
 
-async function findOne(
-  trustee: Pick<Trustee, 'store'>,
-  link: RevokingLink,
-  name: string,
-): Promise<HsmKeyUse> {
-  const matching = (await readAllHsmKeys(link)).filter(
-    ({ id, label }) => id === name || label === name,
-  )
+async function findOne(trustee: Pick<Trustee, 'store'>, link: RevokingLink, name: string) {
+  const { keys, unreachable } = await readRealmKeys(link)
+  const matching = keys.filter(({ id, label }) => id === name || label === name)
   const [key, another] = await withUses(trustee, matching)
+  if (!key && unreachable.length > 0) throw cannotAsk(unreachable)
   if (!key) throw new DomainError('ERR_NOT_FOUND', `this realm has no HSM key ${name}`)
   if (another)
     throw new DomainError('ERR_CONFLICT', `${matching.length} HSM keys carry the label ${name}`, {
-      hints: matching.map(({ id }) => `name one by its id: ${id}`),
+      hints: matching.map(({ id, backend }) => `name one by its id: ${id} (in ${backend})`),
     })
   return key
 }

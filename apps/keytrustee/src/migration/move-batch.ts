@@ -22,7 +22,7 @@ import type { MigrationOrder } from './migration-order.js'
 import { type Moved, moveRevision, type MoveWays } from './move-revision.js'
 
 export interface BatchDesk {
-  readonly trustee: Pick<Trustee, 'store' | 'grants' | 'audit' | 'clock'>
+  readonly trustee: Pick<Trustee, 'store' | 'grants' | 'audit' | 'clock' | 'moves'>
   readonly ways: MoveWays
 }
 
@@ -57,7 +57,17 @@ const ofTheDeposit: ReadonlySet<ErrorCode> = new Set([
  * @returns the progress after it
  * @throws what keeps deposits from being moved now; those that it stopped are found again
  */
-export async function moveBatch(
+export function moveBatch(
+  desk: BatchDesk,
+  order: MovingOrder,
+  batch: readonly ToMove[],
+  progress: MigrationProgress,
+): Promise<MigrationProgress> {
+  const handles = batch.map(({ deposit }) => deposit.handle)
+  return desk.trustee.moves.during(handles, () => move(desk, order, batch, progress))
+}
+
+async function move(
   desk: BatchDesk,
   order: MovingOrder,
   batch: readonly ToMove[],

@@ -11,7 +11,7 @@ import { type BoundRoute, bindRoute } from '@keyhsm/service'
 import { describeHolds, releaseHolds } from '../backup/release-holds.js'
 import { reportHsmBackup } from '../backup/hsm-backup.js'
 import { findMissingKeys } from '../hsm-keys/find-missing-keys.js'
-import type { ListingLink } from '../hsm-keys/list-hsm-keys.js'
+import type { ListingLink } from '../hsm-keys/read-keys.js'
 import type { Trustee } from '../trustee.js'
 import { administratorOf, orderOf } from './identify.js'
 

@@ -17,6 +17,7 @@ import { readPrivateText } from '../files.js'
 import { parseGrantKey } from '../grant-key.js'
 import type { Grants } from '../grants.js'
 import { MigrationDesk } from '../migration/migration-desk.js'
+import { MovesUnderWay } from '../migration/moves-under-way.js'
 import type { Paths } from '../paths.js'
 import { readJoinFile } from '../sealing/join-file.js'
 import { openLink } from '../sealing/key-hsm-link.js'
@@ -82,6 +83,7 @@ export async function openTrustee(
     audit,
     sealing,
     queue: createDepositQueue(),
+    moves: new MovesUnderWay(),
     revocations: await openRevocationLog(paths.revocations, grants),
     holds: await openHolds(paths.holds),
     clock,

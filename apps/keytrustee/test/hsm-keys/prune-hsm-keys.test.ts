@@ -17,7 +17,7 @@ const day = 86400_000
 const order = () => ({ requestId: newUuid(), actor: 'alice' })
 
 function linkOf(at: Surroundings, realm = 'default'): PruneLink {
-  return { joined: { canary, realm: parseRealm(realm) }, calls: at.keyHsm }
+  return { joined: { realm: parseRealm(realm) }, calls: at.keyHsm }
 }
 
 /** A deposit, and an orphan as a crash after sealing leaves it. */
@@ -122,6 +122,29 @@ describe('prune', () => {
     expect(left).toHaveLength(1)
     expect(left).not.toContain(cut)
     expect(left).not.toContain(renamed)
+  })
+
+  test('keys of a move under way are no orphans, before and at the confirmation', async () => {
+    const { at, orphan, report, confirm } = await withOrphan()
+    await report()
+    at.clock.advance(day)
+    const { report: second } = await report()
+    await at.trustee.moves.during(['lost' as never], async () => {
+      expect((await report()).report.keys).toEqual([])
+      expect(await confirm(second)).toMatchObject({
+        destroyed: [],
+        kept: [{ id: orphan, reason: 'a migration under way may need it' }],
+      })
+    })
+    expect((await confirm(second)).destroyed).toMatchObject([{ id: orphan }])
+  })
+
+  test('an HSM that cannot be asked is named, and what is in the others is pruned', async () => {
+    const { at, orphan, report } = await withOrphan()
+    at.keyHsm.backends.push({ name: 'away' })
+    const reported = await report()
+    expect(reported.unreachable).toEqual(['away'])
+    expect(reported.report.keys.map(({ id }) => id)).toEqual([orphan])
   })
 
   test('every revision counts, and shared keys are never touched', async () => {

@@ -4,14 +4,13 @@ import { putDeposit } from '../../src/deposits/put-deposit.js'
 import { retrieveDeposit } from '../../src/deposits/retrieve-deposit.js'
 import { listHsmKeys } from '../../src/hsm-keys/list-hsm-keys.js'
 import { type RevokingLink, revokeHsmKey } from '../../src/hsm-keys/revoke-hsm-key.js'
-import { canary } from '../support/key-hsm-double.js'
 import { addCaller, makeSurroundings, putRequest } from '../support/surroundings.js'
 
 async function withDeposits(...handles: string[]) {
   const at = await makeSurroundings()
   const caller = await addCaller(at)
   for (const handle of handles) await putDeposit(at.trustee, caller, putRequest(handle, 'x'))
-  const link = { joined: { canary }, calls: at.keyHsm } as unknown as RevokingLink
+  const link = { calls: at.keyHsm } as unknown as RevokingLink
   const revoke = (key: string) =>
     revokeHsmKey(at.trustee, link, { requestId: newUuid(), actor: 'alice', key })
   return { at, caller, link, revoke }
@@ -46,6 +45,12 @@ describe('revokeHsmKey', () => {
     expect(at.keyHsm.keys.size).toBe(2)
     expect((await revoke(id)).outcome).toBe('destroyed')
     await expect(revoke(id)).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' })
+    // It may be in an HSM that is down.
+    at.keyHsm.backends.push({ name: 'away' })
+    await expect(revoke(id)).rejects.toMatchObject({
+      code: 'ERR_HSM_UNAVAILABLE',
+      message: expect.stringContaining('away') as string,
+    })
   })
 })
 

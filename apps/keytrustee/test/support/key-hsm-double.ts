@@ -3,10 +3,10 @@
  * deposit, and faults on order. Tests of the whole product run the real one.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
-import type { HsmKeyEntry, KeyHsmClient } from '@keyhsm/client'
+import type { HsmKeyEntry, KeyHsmClient, PartitionDescription } from '@keyhsm/client'
 import { DomainError, type Fingerprint, irretrievable } from '@keyhsm/core'
 
-type Calls = Pick<KeyHsmClient, 'seal' | 'open' | 'revoke' | 'listHsmKeys'>
+type Calls = Pick<KeyHsmClient, 'seal' | 'open' | 'revoke' | 'listHsmKeys' | 'describe'>
 type Verb = 'seal' | 'open' | 'revoke'
 
 interface Key {
@@ -20,6 +20,10 @@ export class KeyHsmDouble implements Calls {
   readonly keys = new Map<string, Key>()
   readonly calls: { readonly verb: Verb; readonly requestId: string; readonly reason?: string }[] =
     []
+  /** The HSMs behind it, of which the first holds the keys. */
+  readonly backends: { readonly name: string; readonly canary?: string }[] = [
+    { name: 'default', canary },
+  ]
   /** What came with each seal and each open. */
   readonly trustees: (Parameters<Calls['seal']>[0]['trustees'] | undefined)[] = []
   readonly approvals: (Parameters<Calls['open']>[0]['approval'] | undefined)[] = []
@@ -65,7 +69,12 @@ export class KeyHsmDouble implements Calls {
     return this.keys.delete(request.hsmKeyId) ? 'destroyed' : 'already-gone'
   }
 
-  async *listHsmKeys(): AsyncGenerator<HsmKeyEntry> {
+  describe(): Promise<PartitionDescription> {
+    return Promise.resolve({ backends: this.backends } as unknown as PartitionDescription)
+  }
+
+  async *listHsmKeys(_pageSize?: number, which?: string): AsyncGenerator<HsmKeyEntry> {
+    if (which !== undefined && which !== canary) return
     const ids = [...this.keys.keys()].sort()
     for (const id of ids) {
       const key = this.keys.get(id)

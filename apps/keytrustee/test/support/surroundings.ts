@@ -8,6 +8,7 @@ import { type Audit, openAudit } from '@keyhsm/service'
 import { onTestFinished } from 'vitest'
 import { openHolds } from '../../src/backup/holds.js'
 import { createDepositQueue } from '../../src/deposits/deposit-queue.js'
+import { MovesUnderWay } from '../../src/migration/moves-under-way.js'
 import { openRevocationLog } from '../../src/deposits/revocation-log.js'
 import { type Grants, openGrants } from '../../src/grants.js'
 import { createKeyHsmSealer } from '../../src/sealing/key-hsm-sealer.js'
@@ -97,8 +98,20 @@ export async function makeSurroundings(options: SurroundingsOptions = {}): Promi
   const revocations = await openRevocationLog(join(directory, 'revocations.log'), grants)
   const holds = await openHolds(join(directory, 'holds.json'))
   const all = { ...limits, ...options.limits }
+  const moves = new MovesUnderWay()
   const commits = shareTransactions(store)
-  const services = { store, commits, grants, audit, sealing, queue, revocations, holds, clock }
+  const services = {
+    store,
+    commits,
+    grants,
+    audit,
+    sealing,
+    queue,
+    moves,
+    revocations,
+    holds,
+    clock,
+  }
   const trustee = { ...services, limits: all }
   const auditLines = () => readAudit(join(directory, 'audit', 'audit.log'))
   return { trustee, store, grants, clock, keyHsm, directory, auditLines }
