@@ -137,6 +137,13 @@ export const commonSchema = settingsSchema({
     parse: integer(0, 1e6),
     describe: 'most deposits that a realm may open a second; 0: as many as the HSM can',
   },
+  resealRate: {
+    name: 'keyhsm.reseal.rate',
+    default: '0',
+    parse: (text, field) => (text === 'off' ? 'off' : integer(0, 1e6)(text, field)),
+    describe:
+      'most deposits that a realm may have resealed a second; 0: as many as the HSM can; off: none, until a migration is wanted',
+  },
   openAlarm: {
     name: 'keyhsm.open.alarm',
     default: '0',

@@ -9,7 +9,7 @@ import { type Audit, openAudit } from '@keyhsm/service'
 import { onTestFinished } from 'vitest'
 import type { Caller, PlacedWorkshop, SealSettings, Workshop } from '../src/operations/caller.js'
 import { UsedRequests } from '../src/operations/check-approval.js'
-import { OpenRate } from '../src/operations/open-rate.js'
+import { RealmRate } from '../src/operations/realm-rate.js'
 import type { Partition } from '../src/partition/partition.js'
 import type { SealRequest } from '../src/operations/seal-deposit.js'
 import { makePartition, partitionsOf, type TestPartitionOptions } from './soft-token.js'
@@ -42,7 +42,8 @@ export async function makeWorkshop(
     clock: options.clock ?? systemClock,
     log: { info: note, warn: note, error: note },
     settings: { scope: 'deposit', maxContentBytes: 1024, ...options.seal },
-    openRate: new OpenRate(0, systemClock),
+    openRate: new RealmRate(0, { clock: systemClock }),
+    resealRate: new RealmRate(0, { clock: systemClock }),
     usedRequests: new UsedRequests(options.clock ?? systemClock),
     entries: () => readEntries(directory),
     warnings,

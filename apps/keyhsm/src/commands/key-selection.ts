@@ -1,5 +1,5 @@
 /** Which keys a command is about: a whole label or id, a pattern, or a handle and a date. */
-import { type Argument, type Input, type Option, optionText } from '@keyhsm/command-line'
+import { type Argument, type Input, type Io, type Option, optionText } from '@keyhsm/command-line'
 import { DomainError, invalidInput, parseHandle } from '@keyhsm/core'
 import { parseBackendName } from '../backend-names.js'
 import { isCutHandle } from '../keys/labels.js'
@@ -14,7 +14,7 @@ export const keyArgument: Argument = {
 export const backendOption: Option = {
   flag: 'backend',
   value: 'NAME',
-  describe: 'in this HSM instead of the default one',
+  describe: 'in this HSM alone; absent: in every one',
   check: (text) => parseBackendName(text, '--backend'),
 }
 
@@ -89,6 +89,12 @@ function isPattern(name: string): boolean {
   return /[*?]/.test(name)
 }
 
+/** Says whose keys are missing. */
+export function sayUnreachable({ unreachable }: KeyAccess, io: Io): void {
+  for (const name of unreachable)
+    io.words(`warning: the HSM ${name} cannot be asked now: its keys are not among these`)
+}
+
 /** The keys that are meant, in the order of their labels. */
 export async function findKeys(
   keys: KeyAccess,
@@ -101,12 +107,19 @@ export async function findKeys(
   )
 }
 
-/** @throws ERR_NOT_FOUND when none is meant. */
+/** @throws ERR_NOT_FOUND when none is meant; ERR_HSM_UNAVAILABLE when it may be in an HSM that cannot be asked. */
 export async function findSome(keys: KeyAccess, selection: Selection): Promise<AdministeredKey[]> {
   const found = await findKeys(keys, selection)
   if (found.length > 0) return found
+  if (keys.unreachable.length > 0) {
+    const names = keys.unreachable.join(', ')
+    throw new DomainError(
+      'ERR_HSM_UNAVAILABLE',
+      `no HSM key fits, and these HSMs cannot be asked now: ${names}`,
+    )
+  }
   throw new DomainError('ERR_NOT_FOUND', `no HSM key fits: ${selection.words}`, {
-    hints: ['keyhsm keys list shows all; --backend NAME looks in another HSM'],
+    hints: ['keyhsm keys list shows all'],
   })
 }
 

@@ -9,23 +9,39 @@ import {
   findSome,
   keyArgument,
   readSelection,
+  sayUnreachable,
   selectionOptions,
 } from './key-selection.js'
 
-const columns = ['label', 'handle', 'uuid', 'createdOn', 'scope', 'purpose', 'realm', 'kind', 'id']
+const columns = [
+  'label',
+  'handle',
+  'uuid',
+  'createdOn',
+  'scope',
+  'purpose',
+  'realm',
+  'kind',
+  'backend',
+  'id',
+]
 
-/** Lists the keys of the partition, or those that are meant. */
+/** Lists the keys of every HSM, or those that are meant. */
 export const keysListCommand: Command = {
   name: 'keys list',
-  summary: 'list the HSM keys of the partition',
+  summary: 'list the HSM keys, of every HSM unless one is named',
   aliases: ['keys ls'],
   arguments: [keyArgument],
   options: selectionOptions,
-  async run(input) {
+  async run(input, io) {
     const selection = readSelection(input)
     return await withKeys(
       pathsIn(input.home.keyhsm),
-      (keys) => findKeys(keys, selection),
+      async (keys) => {
+        const found = await findKeys(keys, selection)
+        sayUnreachable(keys, io)
+        return found
+      },
       optionText(input, backendOption.flag),
     )
   },

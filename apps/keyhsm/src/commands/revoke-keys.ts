@@ -8,14 +8,18 @@ import {
   optionTexts,
   printLine,
 } from '@keyhsm/command-line'
-import { DomainError, type HsmKeyId, invalidInput } from '@keyhsm/core'
+import { DomainError, invalidInput } from '@keyhsm/core'
+import { verifyAudit } from '@keyhsm/service'
+import { findCopies } from '../keys/find-copies.js'
 import { pathsIn } from '../paths.js'
 import { type AdministeredKey, type KeyAccess, withKeys } from './key-access.js'
 import {
   backendOption,
+  findKeys,
   findSome,
   keyArgument,
   readSelection,
+  sayUnreachable,
   type Selection,
   selectionOptions,
 } from './key-selection.js'
@@ -42,6 +46,11 @@ export const keysRevokeCommand: Command = {
   arguments: [keyArgument],
   options: [
     ...selectionOptions,
+    {
+      flag: 'with-copies',
+      describe:
+        'also every key under which the same deposits were resealed, as the audit says; KEY may be gone already',
+    },
     { flag: 'yes', describe: 'do not ask (a key that deposits share needs --confirm too)' },
     {
       flag: 'confirm',
@@ -53,20 +62,41 @@ export const keysRevokeCommand: Command = {
   async run(input, io): Promise<readonly Revoked[]> {
     const selection = readSelection(input)
     if (!selection) throw invalidInput(keyArgument.name, 'or --handle or --date is needed')
+    const paths = pathsIn(input.home.keyhsm)
     const revoke = async (keys: KeyAccess) => {
-      const found = await findRevocable(keys, selection)
+      const meant = optionGiven(input, 'with-copies')
+        ? await withCopies({ keys, audit: paths.audit }, selection, io)
+        : selection
+      const found = await findRevocable(keys, meant)
       for (const key of found) sayMeaning(key, io)
       await confirm(found, input, io)
       return await revokeEach(keys, found, io)
     }
     const backend = optionText(input, backendOption.flag)
-    return await withKeys(pathsIn(input.home.keyhsm), revoke, backend)
+    return await withKeys(paths, revoke, backend)
   },
   print(revoked: readonly Revoked[], io) {
     for (const { label, outcome } of revoked) {
       printLine(`${label}: ${outcome === 'destroyed' ? 'revoked' : 'was gone already'}`, io)
     }
   },
+}
+
+/** What is meant, there or gone, with every key under which the same revisions were sealed. */
+async function withCopies(
+  { keys, audit: directory }: { readonly keys: KeyAccess; readonly audit: string },
+  { name, ...selection }: Selection,
+  io: Io,
+): Promise<Selection> {
+  const { ok } = await verifyAudit({ directory, service: 'keyhsm' })
+  if (!ok) io.words('warning: the audit has faults, copies may be missing: keyhsm audit verify')
+  const found = new Set((await findKeys(keys, selection)).map(({ id }) => id))
+  const isMeant = (key: { readonly id: string; readonly label: string | undefined }) =>
+    found.has(key.id) || (name !== undefined && (key.id === name || key.label === name))
+  const copies = await findCopies(directory, isMeant)
+  sayUnreachable(keys, io)
+  const words = `${selection.words}, or sealed besides`
+  return { words, matches: (key) => selection.matches(key) || copies.has(key.id) }
 }
 
 /** @throws ERR_NOT_FOUND; ERR_CONFLICT when several keys have the label; ERR_NOT_ALLOWED for the partition's own keys. */
@@ -77,7 +107,7 @@ async function findRevocable(keys: KeyAccess, selection: Selection): Promise<Adm
       'ERR_CONFLICT',
       `several keys have the label ${selection.name}: give the id`,
       {
-        hints: found.map(({ id, purpose }) => `${id} (${purpose})`),
+        hints: found.map(({ id, purpose, backend }) => `${id} (${purpose}, in ${backend})`),
       },
     )
   }
@@ -90,9 +120,10 @@ async function findRevocable(keys: KeyAccess, selection: Selection): Promise<Adm
   return found
 }
 
-function sayMeaning({ label, purpose, realm, kind, createdOn }: AdministeredKey, io: Io): void {
+function sayMeaning(key: AdministeredKey, io: Io): void {
+  const { label, purpose, realm, kind, createdOn, backend } = key
   io.words(
-    `${label}: scope ${purpose}, realm ${realm ?? 'unknown'}, ${kind}, of ${createdOn ?? '?'}`,
+    `${label}: scope ${purpose}, realm ${realm ?? 'unknown'}, ${kind}, of ${createdOn ?? '?'}, in ${backend}`,
   )
   io.words(`${meanings[purpose]}; only the HSM’s own backups could bring it back`)
 }
@@ -128,9 +159,10 @@ async function revokeEach(
   io: Io,
 ): Promise<Revoked[]> {
   const revoked: Revoked[] = []
-  for (const { id, label } of found) {
+  for (const key of found) {
+    const { id, label } = key
     try {
-      revoked.push({ id, label, outcome: await keys.revoke(id as HsmKeyId) })
+      revoked.push({ id, label, outcome: await keys.revoke(key) })
     } catch (error) {
       for (const done of revoked) io.words(`${done.label}: revoked`)
       io.words(`${label}: not revoked; run the command again for the rest`)

@@ -23,23 +23,59 @@ export async function withPartition<Result>(
   }
 }
 
+/** The partitions that could be opened, and the names of backends whose could not. */
+export interface OpenPartitions {
+  readonly partitions: readonly { readonly backend: string; readonly partition: Partition }[]
+  readonly unreachable: readonly string[]
+}
+
+/**
+ * Lends the partitions of every backend of this home, or of the one with the name.
+ * @throws as `openPartition` when none can be opened
+ */
+export async function withPartitions<Result>(
+  paths: Paths,
+  use: (opened: OpenPartitions) => Promise<Result>,
+  name?: string,
+): Promise<Result> {
+  const configuration = await readConfiguration(paths)
+  const partitions: { readonly backend: string; readonly partition: Partition }[] = []
+  const unreachable: string[] = []
+  try {
+    const backends =
+      name === undefined ? configuration.backends : [findBackend(configuration, name)]
+    for (const backend of backends) {
+      const partition = await openQuietly(paths, backend).catch((error: unknown) => {
+        const last = backend === backends.at(-1)
+        if (last && partitions.length === 0) throw error
+        return undefined
+      })
+      if (partition) partitions.push({ backend: backend.name, partition })
+      else unreachable.push(backend.name)
+    }
+    return await use({ partitions, unreachable })
+  } finally {
+    withoutPins(configuration)
+    await Promise.all(partitions.map(({ partition }) => partition.close()))
+  }
+}
+
 /** Lends the partition of this backend. @throws as `openPartition`. */
 export async function withPartitionOf<Result>(
   paths: Paths,
   configuration: BackendConfiguration,
   use: (partition: Partition) => Promise<Result>,
 ): Promise<Result> {
-  const partition = await openPartition({
-    paths,
-    configuration,
-    log: quietLog,
-    clock: systemClock,
-  })
+  const partition = await openQuietly(paths, configuration)
   try {
     return await use(partition)
   } finally {
     await partition.close()
   }
+}
+
+function openQuietly(paths: Paths, configuration: BackendConfiguration): Promise<Partition> {
+  return openPartition({ paths, configuration, log: quietLog, clock: systemClock })
 }
 
 /** @throws ERR_NOT_FOUND when no backend has the name. */

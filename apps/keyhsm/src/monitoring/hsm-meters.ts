@@ -77,7 +77,7 @@ export const hsmMeters = meterTable({
   openAlarms: {
     kind: 'counter',
     name: 'open_alarms_total',
-    help: 'Times that a realm opened deposits faster than keyhsm.open.rate or keyhsm.open.alarm',
+    help: 'Times that a realm opened deposits faster than keyhsm.open.rate or keyhsm.open.alarm, or had them resealed faster than keyhsm.reseal.rate',
     labels: ['realm', 'why'],
   },
   openAlarm: {

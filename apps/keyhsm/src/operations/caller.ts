@@ -5,7 +5,7 @@ import type { Partition } from '../partition/partition.js'
 import type { Partitions } from '../partition/partitions.js'
 import type { Scope } from '../settings.js'
 import type { UsedRequests } from './check-approval.js'
-import type { OpenRate } from './open-rate.js'
+import type { RealmRate } from './realm-rate.js'
 
 /** The settings that operations read; a reload exchanges them as one. */
 export interface SealSettings {
@@ -19,7 +19,8 @@ export interface Workshop {
   readonly clock: Clock
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>
   readonly settings: SealSettings
-  readonly openRate: OpenRate
+  readonly openRate: RealmRate
+  readonly resealRate: RealmRate
   readonly usedRequests: UsedRequests
 }
 

@@ -1,4 +1,7 @@
-/** How fast one realm may open deposits: a stolen Trustee Server cannot empty its database faster than is written here. */
+/**
+ * How fast one realm may open deposits, or have them resealed: a stolen Trustee Server cannot empty its database, nor have
+ * copies made of it, faster than is written here.
+ */
 import { type Clock, DomainError, type Realm } from '@keyhsm/core'
 import type { OpenAlarm } from './open-alarm.js'
 
@@ -7,40 +10,46 @@ interface Bucket {
   filledAt: number
 }
 
+export interface RealmRateOptions {
+  readonly clock: Clock
+  /** What is counted, as refusals name it. */
+  readonly verb?: 'opens' | 'reseals'
+  readonly alarm?: Partial<Pick<OpenAlarm, 'noteOpen' | 'noteRefusal'>>
+}
+
 const retryAfterMs = 1000
 
-export class OpenRate {
-  readonly perSecond: number
-  readonly #clock: Clock
-  readonly #alarm: Pick<OpenAlarm, 'noteOpen' | 'noteRefusal'> | undefined
+export class RealmRate {
+  readonly perSecond: number | 'off'
+  readonly #o: RealmRateOptions
   readonly #buckets = new Map<Realm, Bucket>()
 
-  /** `perSecond` is `keyhsm.open.rate`, also the burst; 0 sets no limit. */
-  constructor(
-    perSecond: number,
-    clock: Clock,
-    alarm?: Pick<OpenAlarm, 'noteOpen' | 'noteRefusal'>,
-  ) {
+  /** `perSecond` is the setting, also the burst; 0 sets no limit, `off` lets nothing through. */
+  constructor(perSecond: number | 'off', o: RealmRateOptions) {
     this.perSecond = perSecond
-    this.#clock = clock
-    this.#alarm = alarm
+    this.#o = o
   }
 
-  /** Counts one open of `realm`. @throws ERR_BUSY above the rate, before anything else is done. */
+  /** Counts one for `realm`. @throws ERR_BUSY above the rate, before anything else is done. */
   admit(realm: Realm): void {
-    this.#alarm?.noteOpen(realm)
+    const { clock, alarm, verb = 'opens' } = this.#o
+    alarm?.noteOpen?.(realm)
+    if (this.perSecond === 'off')
+      throw this.#refusal(realm, `${verb} nothing while that is switched off here`)
     if (this.perSecond === 0) return
-    const now = this.#clock.now().getTime()
+    const now = clock.now().getTime()
     const bucket = this.#buckets.get(realm) ?? { tokens: this.perSecond, filledAt: now }
     this.#buckets.set(realm, bucket)
     const earned = Math.max(0, now - bucket.filledAt) * (this.perSecond / 1000)
     bucket.tokens = Math.min(this.perSecond, bucket.tokens + earned)
     bucket.filledAt = now
-    if (bucket.tokens < 1) {
-      this.#alarm?.noteRefusal(realm)
-      const detail = `realm ${realm} opens more than ${this.perSecond} deposits a second`
-      throw new DomainError('ERR_BUSY', detail, { retryAfterMs })
-    }
+    if (bucket.tokens < 1)
+      throw this.#refusal(realm, `${verb} more than ${this.perSecond} deposits a second`)
     bucket.tokens -= 1
+  }
+
+  #refusal(realm: Realm, what: string): DomainError {
+    this.#o.alarm?.noteRefusal?.(realm)
+    return new DomainError('ERR_BUSY', `realm ${realm} ${what}`, { retryAfterMs })
   }
 }

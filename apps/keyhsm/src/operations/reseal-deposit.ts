@@ -47,7 +47,7 @@ interface Resealing {
 
 /**
  * The new sealed form, opened once and compared before it is returned; the old one stays as good as it was.
- * @throws what opening and what sealing throw. When it throws, no key made for this deposit is left behind as far as the
+ * @throws what opening and what sealing throw; ERR_BUSY above the realm's rate of reseals. When it throws, no key made for this deposit is left behind as far as the
  * HSM can be asked.
  */
 export function resealDeposit(
@@ -56,6 +56,7 @@ export function resealDeposit(
   request: ResealRequest,
   options: CallOptions = {},
 ): Promise<Sealed> {
+  workshop.resealRate.admit(caller.realm)
   const { organisation, deposit, handle, revision } = request.context
   const operation = {
     operation: 'reseal',

@@ -3,7 +3,7 @@
  * requests when the promise resolves.
  */
 import { setTimeout as pause } from 'node:timers/promises'
-import { type Clock, DomainError, newUuid, toDomainError } from '@keyhsm/core'
+import { type Clock, DomainError, newUuid, type Realm, toDomainError } from '@keyhsm/core'
 import {
   AdministratorCheck,
   Closers,
@@ -27,7 +27,7 @@ import { careOfKeyHsm } from '../care.js'
 import { readConfiguration, showConfiguration, withoutPins } from '../configuration.js'
 import type { Workshop } from '../operations/caller.js'
 import { UsedRequests } from '../operations/check-approval.js'
-import { OpenRate } from '../operations/open-rate.js'
+import { RealmRate } from '../operations/realm-rate.js'
 import { hsmMeters } from '../monitoring/hsm-meters.js'
 import { meterHsm } from '../monitoring/meter-hsm.js'
 import { openMonitoring } from '../monitoring/open-monitoring.js'
@@ -76,7 +76,8 @@ interface Running {
   /** Exchanged as one by a reload. */
   live: LiveState
   readonly openAlarm: OpenAlarm
-  openRate: OpenRate
+  openRate: RealmRate
+  resealRate: RealmRate
   readonly usedRequests: UsedRequests
   readonly care: Care
   listener?: HttpServer
@@ -150,7 +151,7 @@ async function openParts(
     const tell = (event: OpenAlarmEvent) => ringBells({ audit, meters, log }, event)
     const openAlarm = new OpenAlarm(live.settings.openAlarm, clock, tell)
     closers.add(watchAlarm(openAlarm))
-    const openRate = new OpenRate(live.settings.openRate, clock, openAlarm)
+    const rates = makeRates(live.settings, { clock, alarm: openAlarm })
     const usedRequests = new UsedRequests(clock)
     const startedAt = clock.now()
     const opened = { o, startedAt, backends, audit, metrics, meters, live }
@@ -160,7 +161,7 @@ async function openParts(
       live: () => seeing.running?.live ?? live,
       logFiles: () => log.state().files,
     })
-    const running: Running = { ...opened, openAlarm, openRate, usedRequests, care }
+    const running: Running = { ...opened, openAlarm, ...rates, usedRequests, care }
     seeing.running = running
     return { running, doors: await preparing }
   } finally {
@@ -245,12 +246,25 @@ async function listen(running: Running, doors: Doors, closers: Closers): Promise
   return running.listener
 }
 
-function toWorkshop({ o, backends, audit, live, openRate, usedRequests }: Running): Workshop {
+function toWorkshop(running: Running): Workshop {
+  const { o, backends, audit, live, openRate, resealRate, usedRequests } = running
   const { scope, maxContentBytes } = live.settings
   const { clock, log } = o
   const settings = { scope, maxContentBytes }
   const { partitions } = backends
-  return { partitions, audit, clock, log, settings, openRate, usedRequests }
+  return { partitions, audit, clock, log, settings, openRate, resealRate, usedRequests }
+}
+
+/** Reseals only raise the alarm where they are refused: a migration has many to ask for. */
+function makeRates(
+  { openRate, resealRate }: LiveState['settings'],
+  { clock, alarm }: { readonly clock: Clock; readonly alarm: OpenAlarm },
+): Pick<Running, 'openRate' | 'resealRate'> {
+  const refusals = { noteRefusal: (realm: Realm) => alarm.noteRefusal(realm) }
+  return {
+    openRate: new RealmRate(openRate, { clock, alarm }),
+    resealRate: new RealmRate(resealRate, { clock, verb: 'reseals', alarm: refusals }),
+  }
 }
 
 async function reload(running: Running) {
@@ -268,10 +282,11 @@ async function reload(running: Running) {
   void backends.exchange(house).catch((error: unknown) => {
     o.log.error({ error: toDomainError(error) }, 'an HSM that was taken away cannot be closed')
   })
-  const { openRate } = next.settings
   openAlarm.change(next.settings.openAlarm)
-  if (openRate !== running.openRate.perSecond)
-    running.openRate = new OpenRate(openRate, o.clock, openAlarm)
+  const rates = makeRates(next.settings, { clock: o.clock, alarm: openAlarm })
+  // What a realm has used of an unchanged rate is remembered.
+  for (const name of ['openRate', 'resealRate'] as const)
+    if (rates[name].perSecond !== running[name].perSecond) running[name] = rates[name]
   for (const warning of next.logging.warnings) o.log.warn({}, warning)
   o.log.info({ applied, needsRestart }, 'settings and trust were taken over')
   return { applied, needsRestart }

@@ -50,6 +50,36 @@ async function sealOne(scope: 'deposit' | 'service') {
   return { home, ...sealed }
 }
 
+/** A deposit resealed twice, one copy from the other, and another one that has nothing to do with it. */
+async function resealOne() {
+  const home = await makeHome()
+  const client = await makeClientCertificate()
+  await trust(home, client.certificate)
+  const service = await startService(home)
+  const trustee = await connectClient(home, service, client)
+  const { canary } = await trustee.describe()
+  const seal = (handle: string) => {
+    const context = {
+      organisation: newUuid(),
+      deposit: newUuid(),
+      handle: parseHandle(handle),
+      revision: 1,
+    }
+    const content = Buffer.from('x')
+    const order = { requestId: newUuid(), context, canary, content, scope: 'deposit' } as const
+    return trustee.seal(order).then((sealed) => ({ ...sealed, context }))
+  }
+  const first = await seal('key1')
+  const other = await seal('key1')
+  const { context } = first
+  const reseal = (sealed: Buffer, scope: 'deposit' | 'service') =>
+    trustee.reseal({ requestId: newUuid(), context, sealed, canary, target: { canary, scope } })
+  const shared = await reseal(first.sealed, 'service')
+  const own = await reseal(shared.sealed, 'deposit')
+  await service.stop(1000)
+  return { home, ...first, copies: [shared, own], other }
+}
+
 const count = ({ paths }: TestHome) =>
   withPartition(paths, async ({ hsm }) => (await hsm.listKeys()).length)
 
@@ -86,6 +116,25 @@ describe('keys revoke', () => {
     const gone = await run(home, ['keys', 'revoke', hsmKeyLabel, '--confirm', hsmKeyLabel])
     expect(gone).toMatchObject({ status: 1, stderr: expect.stringMatching(/no HSM key fits/) })
     expect(await run(home, ['audit', 'verify'])).toMatchObject({ status: 0 })
+  })
+
+  it('finds the copies that reseals made, also of a key that is gone', async () => {
+    const { home, hsmKeyId, hsmKeyLabel, copies, other } = await resealOne()
+    expect(await run(home, ['keys', 'revoke', hsmKeyId, '--yes'])).toMatchObject({ status: 0 })
+    // The first key is gone, and what was resealed from it opens: that is what the option is for.
+    const order = ['keys', 'revoke', hsmKeyLabel, '--with-copies', '--yes']
+    const refused = await run(home, order)
+    expect(refused).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/--confirm service-/),
+    })
+    const shared = copies.find(({ scope }) => scope === 'service')?.hsmKeyLabel ?? ''
+    const revoked = await run(home, [...order, '--confirm', shared])
+    expect(revoked.status).toBe(0)
+    for (const copy of copies) expect(revoked.stdout).toContain(`${copy.hsmKeyLabel}: revoked`)
+    expect(revoked.stdout).not.toContain(other.hsmKeyLabel)
+    expect(await run(home, order)).toMatchObject({ status: 1 })
+    expect(await run(home, ['keys', 'show', other.hsmKeyId])).toMatchObject({ status: 0 })
   })
 
   it('finds keys by handle and date and by pattern, and revokes all that are meant', async () => {

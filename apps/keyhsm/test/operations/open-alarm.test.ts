@@ -3,7 +3,7 @@ import { openMetrics } from '@keyhsm/service'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { hsmMeters } from '../../src/monitoring/hsm-meters.js'
 import { OpenAlarm, type OpenAlarmEvent } from '../../src/operations/open-alarm.js'
-import { OpenRate } from '../../src/operations/open-rate.js'
+import { RealmRate } from '../../src/operations/realm-rate.js'
 import { ringBells } from '../../src/service/open-alarms.js'
 import { makeWorkshop } from '../workshop.js'
 
@@ -20,7 +20,7 @@ function start(perSecond: number) {
 describe('the alarm on opens', () => {
   it('is raised once at the ceiling, for the realm that reached it, and ends after a calm minute', () => {
     const { alarm, clock, told, pass } = start(0)
-    const rate = new OpenRate(2, clock, alarm)
+    const rate = new RealmRate(2, { clock, alarm })
     const ask = (count: number) => {
       for (let at = 0; at < count; at += 1) {
         try {
@@ -50,7 +50,7 @@ describe('the alarm on opens', () => {
 
   it('is raised at the threshold without refusing anything', () => {
     const { alarm, clock, told, pass } = start(3)
-    const rate = new OpenRate(0, clock, alarm)
+    const rate = new RealmRate(0, { clock, alarm })
     for (let second = 0; second < 5; second += 1) {
       rate.admit(prod)
       rate.admit(prod)

@@ -1,7 +1,8 @@
 import { parseRealm } from '@keyhsm/core'
 import { describe, expect, it } from 'vitest'
 import { openDeposit } from '../../src/operations/open-deposit.js'
-import { OpenRate } from '../../src/operations/open-rate.js'
+import { RealmRate } from '../../src/operations/realm-rate.js'
+import { resealDeposit } from '../../src/operations/reseal-deposit.js'
 import { sealDeposit } from '../../src/operations/seal-deposit.js'
 import { caller, makeWorkshop, sealRequest } from '../workshop.js'
 
@@ -12,7 +13,7 @@ function stoppedClock() {
   return { now: () => new Date(now), pass: (ms: number) => (now += ms) }
 }
 
-function count(rate: OpenRate, realm = prod): number {
+function count(rate: RealmRate, realm = prod): number {
   for (let admitted = 0; ; admitted += 1) {
     try {
       rate.admit(realm)
@@ -26,7 +27,7 @@ function count(rate: OpenRate, realm = prod): number {
 describe('the rate of opens', () => {
   it('is bounded for each realm by itself and grows back with time', () => {
     const clock = stoppedClock()
-    const rate = new OpenRate(10, clock)
+    const rate = new RealmRate(10, { clock: clock })
     expect(count(rate)).toBe(10)
     expect(count(rate, test)).toBe(10)
     clock.pass(500)
@@ -35,11 +36,32 @@ describe('the rate of opens', () => {
     expect(count(rate)).toBe(10)
   })
 
+  it('counts reseals for themselves, and lets none through where they are off', async () => {
+    const workshop = await makeWorkshop()
+    const request = sealRequest(workshop, 'x')
+    const { sealed } = await sealDeposit(workshop, caller, request)
+    const reseal = (resealRate: RealmRate) => {
+      const { context, canary } = request
+      const target = { canary, otherKey: false }
+      const order = { requestId: request.requestId, context, canary, sealed, target }
+      return resealDeposit({ ...workshop, resealRate }, caller, order)
+    }
+    const refused: string[] = []
+    const alarm = { noteRefusal: (realm: string) => refused.push(realm) }
+    const one = new RealmRate(1, { clock: stoppedClock(), verb: 'reseals', alarm })
+    await reseal(one)
+    expect(() => reseal(one)).toThrow(/reseals more than 1 deposits a second/)
+    const off = new RealmRate('off', { clock: stoppedClock(), verb: 'reseals', alarm })
+    expect(() => reseal(off)).toThrow(/reseals nothing while that is switched off/)
+    expect(refused).toEqual([caller.realm, caller.realm])
+    expect((await workshop.entries()).filter((entry) => entry.includes('reseal'))).toHaveLength(2)
+  })
+
   it('is not bounded by 0, and does not run backwards with the clock', () => {
     const clock = stoppedClock()
-    const unlimited = new OpenRate(0, clock)
+    const unlimited = new RealmRate(0, { clock: clock })
     for (let admitted = 0; admitted < 10_000; admitted += 1) unlimited.admit(prod)
-    const rate = new OpenRate(1, clock)
+    const rate = new RealmRate(1, { clock: clock })
     rate.admit(prod)
     clock.pass(-60_000)
     expect(count(rate)).toBe(0)
@@ -49,7 +71,7 @@ describe('the rate of opens', () => {
     const workshop = await makeWorkshop()
     const request = sealRequest(workshop, 'x')
     const { sealed } = await sealDeposit(workshop, caller, request)
-    const shop = { ...workshop, openRate: new OpenRate(1, stoppedClock()) }
+    const shop = { ...workshop, openRate: new RealmRate(1, { clock: stoppedClock() }) }
     await openDeposit(shop, caller, { ...request, sealed })
     const before = await workshop.entries()
     await expect(openDeposit(shop, caller, { ...request, sealed })).rejects.toThrow(/a second/)

@@ -162,7 +162,7 @@ export async function addCaller(
 
 export function putRequest(
   handle: string,
-  content: Buffer | string,
+  content: Uint8Array | string,
   o: { readonly requestId?: Uuid; readonly headers?: Record<string, string> } = {},
 ) {
   return {
