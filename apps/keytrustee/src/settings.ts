@@ -120,6 +120,13 @@ export const trusteeSchema = settingsSchema({
     parse: duration(0, 365 * 86400e3),
     describe: 'time between two reports of an orphaned HSM key before it may be destroyed',
   },
+  resealOlderThanMs: {
+    name: 'keytrustee.reseal.older-than',
+    default: '0',
+    parse: parseResealAge,
+    describe:
+      'age at which what is sealed gets new keys by itself, e.g. 90d, at least 1d; 0: only by ktadmin reseal',
+  },
   approvalMs: {
     name: 'keytrustee.approval.window',
     default: '24h',
@@ -207,6 +214,10 @@ export function toLimits(settings: Settings): Limits {
 /** A path of the settings, which may be relative to the server's folder. */
 export function settingPath(paths: Pick<Paths, 'root'>, path: string): string {
   return isAbsolute(path) ? path : join(paths.root, path)
+}
+
+function parseResealAge(text: string, field: string): number {
+  return text === '0' ? 0 : duration(86400e3, 3650 * 86400e3)(text, field)
 }
 
 function notEmpty(text: string, field: string): string {

@@ -155,6 +155,16 @@ export const statusRoute = defineRoute({
     ),
     /** Under way, in one line. */
     migration: Type.Optional(Type.String()),
+    /** Rotation by itself; absent where none is set. */
+    resealSchedule: Type.Optional(
+      Type.Object({
+        olderThanDays: Type.Integer({ minimum: 1 }),
+        /** Absent before the first look. */
+        lookedAt: Type.Optional(InstantField),
+        /** Revisions that were old enough then. */
+        due: Type.Integer({ minimum: 0 }),
+      }),
+    ),
     auditHead: Type.Object({ sequence: Type.Integer(), hash: Type.String() }),
     auditPublicKey: Type.String(),
     startedAt: InstantField,

@@ -77,8 +77,9 @@ function joinAccess(all: readonly OneAccess[], unreachable: readonly string[]): 
     },
     async list(name) {
       const keys: AdministeredKey[] = []
-      for (const { backend, list } of all) {
-        const listed = await list(name).catch((error: unknown) => {
+      for (const one of all) {
+        const { backend } = one
+        const listed = await one.list(name).catch((error: unknown) => {
           if (alone || !hasCode(error, 'ERR_HSM_UNAVAILABLE')) throw error
           missing.add(backend)
           return []

@@ -15,15 +15,20 @@ import {
   planMigrationRoute,
   type ReplyOf,
   startMigrationRoute,
+  statusRoute,
 } from '@keyhsm/protocol'
 import { confirmFinal } from './confirm-final.js'
 import { asOption, callServer } from './control.js'
 import { printPlan } from './plan-words.js'
 import { hintSpentKeys } from './spent-keys.js'
+import { scheduleLine } from './status.js'
 import { type Migration, watchMigration } from './watch-migration.js'
 
 type Plan = ReplyOf<typeof planMigrationRoute>
 type Wish = BodyOf<typeof planMigrationRoute>
+interface Scheduled {
+  readonly schedule: ReplyOf<typeof statusRoute>['resealSchedule'] | null
+}
 type Act = BodyOf<typeof orderMigrationRoute>['act']
 
 const runOptions = [
@@ -105,9 +110,15 @@ export const migrateCommands: readonly Command[] = [
         describe: 'only what got its present form that many days ago, e.g. 90d',
         check: parseDays,
       },
+      {
+        flag: 'schedule',
+        describe: 'only say what the server reseals by itself (keytrustee.reseal.older-than)',
+      },
       ...runOptions,
     ],
-    run(input, io) {
+    async run(input, io): Promise<Plan | Migration | Scheduled> {
+      if (optionGiven(input, 'schedule'))
+        return { schedule: (await callServer(input, statusRoute)).resealSchedule ?? null }
       const days = optionText(input, 'older-than')
       const olderThanDays = days === undefined ? {} : { olderThanDays: parseDays(days) }
       return start(input, io, { reseal: true, ...olderThanDays })
@@ -175,7 +186,13 @@ function wishOf(input: Input): Wish {
   }
 }
 
-function printStarted(result: Plan | Migration, io: Io): void {
+function printStarted(result: Plan | Migration | Scheduled, io: Io): void {
+  if ('schedule' in result) {
+    const { schedule } = result
+    printFields({ 'scheduled reseal': schedule ? scheduleLine(schedule) : 'none' }, io)
+    if (!schedule) io.hint('set keytrustee.reseal.older-than=90d and reload the server')
+    return
+  }
   if ('offenders' in result) printPlan(result, io)
   else printMigration(result, io)
 }

@@ -57,6 +57,16 @@ async function watch(input: Input, io: Io): Promise<undefined> {
   return undefined
 }
 
+/** `older than 90 days; looked at 2026-11-22T10:00:00.000Z: 3 due`. */
+export function scheduleLine({
+  olderThanDays,
+  lookedAt,
+  due,
+}: NonNullable<Running['resealSchedule']>): string {
+  const looked = lookedAt === undefined ? 'not looked yet' : `looked at ${lookedAt}: ${due} due`
+  return `older than ${olderThanDays} days; ${looked}`
+}
+
 function printStatus(status: Status, io: Io): void {
   const fingerprint = { 'server fingerprint (SHA-256)': status.serverFingerprint }
   if (!status.running) {
@@ -85,6 +95,7 @@ function printStatus(status: Status, io: Io): void {
       quotas: quotaLine(status.quotas),
       'log level': levelLine(status.log),
       migration: status.migration,
+      'scheduled reseal': status.resealSchedule && scheduleLine(status.resealSchedule),
     },
     io,
   )

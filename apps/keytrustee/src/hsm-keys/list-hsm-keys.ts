@@ -24,10 +24,15 @@ export async function listHsmKeys(
   const keys = await withUses(trustee, rest.slice(0, limit))
   const last = keys.at(-1)
   return {
-    keys: keys.map(({ canary: _, ...key }) => key),
+    keys: keys.map(withoutCanary),
     unreachable: [...unreachable],
     ...(last && rest.length > limit ? { next: last.id } : {}),
   }
+}
+
+function withoutCanary(key: HsmKeyUse & PlacedKey): HsmKeyUse {
+  const { canary: _, ...shown } = key
+  return shown
 }
 
 /** The keys with what needs them, at most {@link usesShown} uses each. */

@@ -11,6 +11,7 @@ import {
   startMonitoring,
 } from '@keyhsm/service'
 import type { MigrationDesk } from '../migration/migration-desk.js'
+import type { ResealSchedule } from '../migration/reseal-schedule.js'
 import type { Parts } from '../service/health.js'
 import { installationMeters, meterInstallation } from '../service/installation.js'
 import type { LiveState } from '../service/live-state.js'
@@ -36,6 +37,11 @@ export const trusteeMeters = meterTable({
     help: 'Revisions of the migration under way: total, moved, overtaken by other changes; absent when there is none',
     labels: ['what'],
   },
+  resealDue: {
+    kind: 'gauge',
+    name: 'reseal_due_revisions',
+    help: 'Revisions that were old enough for the scheduled reseal when it looked last; absent where none is scheduled',
+  },
   migrationWaits: {
     kind: 'gauge',
     name: 'migration_waits',
@@ -54,6 +60,7 @@ export interface MonitoredServer {
   readonly inFlight: () => number
   readonly store: Pick<Store, 'installation'>
   readonly migration: Pick<MigrationDesk, 'order' | 'progress'>
+  readonly schedule: Pick<ResealSchedule, 'state'>
   readonly onError: MonitoringOptions['onError']
 }
 
@@ -65,6 +72,7 @@ export async function openMonitoring(o: MonitoredServer): Promise<HttpServer | u
   const meters = metrics.meters(trusteeMeters)
   meterInstallation(meters, o.store)
   meters.inFlight.from(o.inFlight)
+  meters.resealDue.from(() => o.schedule.state()?.due)
   meters.migrationWaits.from(() => Number(isWaiting(o.migration)))
   meters.migrationRevisions.from(() => migrationValues(o.migration))
   meters.parts.from(async () =>

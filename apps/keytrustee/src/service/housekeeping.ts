@@ -15,6 +15,8 @@ const healthEveryMs = 5_000
 const sweepEveryMs = 60_000
 const purgeEveryMs = 5_000
 const exchangeHeadsEveryMs = 60_000
+/** Ages are days. */
+const resealEveryMs = 10 * 60_000
 
 export interface HousekeepingOptions {
   readonly trustee: Trustee
@@ -22,6 +24,8 @@ export interface HousekeepingOptions {
   readParts(): Promise<Parts>
   /** Lets Key HSM record the head of the audit, and records that of its. */
   exchangeHeads(): Promise<void>
+  /** Begins a rotation that is due. */
+  reseal(): Promise<void>
 }
 
 /** Starts both rounds. @returns stops them and waits for one under way. */
@@ -39,6 +43,7 @@ export function startHousekeeping(o: HousekeepingOptions): () => Promise<void> {
     every(sweepEveryMs, () => sweepOnce(o), o.log),
     every(purgeEveryMs, purgeRounds(o), o.log),
     every(exchangeHeadsEveryMs, () => o.exchangeHeads(), o.log),
+    every(resealEveryMs, () => o.reseal(), o.log),
   ]
   return async () => {
     await Promise.all(stops.map((stop) => stop()))

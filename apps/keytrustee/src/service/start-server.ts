@@ -20,6 +20,8 @@ import {
   watchedFolders,
 } from '../certificates/list-certificates.js'
 import { finishRoll } from '../certificates/roll-server.js'
+import { ResealSchedule } from '../migration/reseal-schedule.js'
+import { startMigration, type StartOrder } from '../migration/start-migration.js'
 import { createAttemptLimit } from '../organisations/attempt-limit.js'
 import { followCertificate, pinsOf } from '../sealing/follow-certificate.js'
 import { HeadExchange } from '../sealing/exchange-heads.js'
@@ -70,6 +72,7 @@ interface Running {
   readonly health: HealthSources
   readonly metrics: Metrics
   readonly care: Care
+  readonly schedule: ResealSchedule
 }
 
 async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeServer> {
@@ -83,7 +86,8 @@ async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeS
   const health = toHealthSources(o, opened, live)
   const care = makeCare(o, opened, () => live)
   closers.add(watchWarnings(care, o.log))
-  const running: Running = { o, opened, live: () => live, health, metrics, care }
+  const schedule = scheduleReseals(o, opened, () => live)
+  const running: Running = { o, opened, live: () => live, health, metrics, care, schedule }
   const clients = await openClientPort(running)
   closers.add(() => clients.close())
   const address = clients.address as { readonly host: string; readonly port: number }
@@ -95,6 +99,7 @@ async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeS
       care,
       startedAt,
       log: o.log,
+      schedule,
       hsmBackup: o.paths.hsmBackup,
       address: `${address.host}:${address.port}`,
     })
@@ -110,6 +115,7 @@ async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeS
       log: o.log,
       readParts: () => readParts(health),
       exchangeHeads: () => heads.run(),
+      reseal: () => schedule.look(),
     }),
   )
   return {
@@ -160,8 +166,18 @@ function makeCare(o: TrusteeOptions, { link }: OpenTrustee, live: () => LiveStat
   }
 }
 
+function scheduleReseals(
+  { log }: Pick<TrusteeOptions, 'log'>,
+  { migration: desk }: OpenTrustee,
+  live: () => LiveState,
+): ResealSchedule {
+  const olderThanMs = () => live().settings.resealOlderThanMs
+  const start = (order: StartOrder) => startMigration(desk, order)
+  return new ResealSchedule({ desk, olderThanMs, start, log })
+}
+
 function openMonitors(
-  { o, opened, live, health, metrics, care }: Running,
+  { o, opened, live, health, metrics, care, schedule }: Running,
   clients: HttpServer,
 ): ReturnType<typeof openMonitoring> {
   return openMonitoring({
@@ -174,6 +190,7 @@ function openMonitors(
     inFlight: () => clients.inFlight(),
     store: opened.trustee.store,
     migration: opened.migration,
+    schedule,
     onError: (error, context) => logError(o.log, error, context),
   })
 }

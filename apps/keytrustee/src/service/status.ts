@@ -9,6 +9,7 @@ import {
 } from '@keyhsm/service'
 import { readHsmBackup } from '../backup/hsm-backup.js'
 import { certificateSources, listCertificates } from '../certificates/list-certificates.js'
+import type { ResealSchedule } from '../migration/reseal-schedule.js'
 import { version } from '../version.js'
 import { isHealthy, readParts, type HealthSources } from './health.js'
 import { describeMigration } from './migration-routes.js'
@@ -24,6 +25,7 @@ export interface StatusSources {
   readonly startedAt: Date
   readonly log: OpenLog
   readonly care: Care
+  readonly schedule: Pick<ResealSchedule, 'state'>
   /** File of the last report of a backup of the HSM. */
   readonly hsmBackup: string
 }
@@ -64,11 +66,22 @@ export async function readStatus(o: StatusSources): Promise<ReplyOf<typeof statu
     ...(await readHsmBackupFigures(o)),
     ...heldFigures(o.opened),
     ...(migration === undefined ? {} : { migration }),
+    ...scheduleFigures(o),
     auditHead: trustee.audit.head(),
     auditPublicKey,
     startedAt: o.startedAt.toISOString(),
     log: levelInUse(o.log),
   }
+}
+
+function scheduleFigures({
+  schedule,
+}: StatusSources): Pick<ReplyOf<typeof statusRoute>, 'resealSchedule'> {
+  const state = schedule.state()
+  if (!state) return {}
+  const { lookedAt, ...rest } = state
+  const looked = lookedAt === undefined ? {} : { lookedAt: lookedAt.toISOString() }
+  return { resealSchedule: { ...rest, ...looked } }
 }
 
 async function readHsmBackupFigures({
