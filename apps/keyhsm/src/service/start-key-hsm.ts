@@ -3,7 +3,7 @@
  * requests when the promise resolves.
  */
 import { setTimeout as pause } from 'node:timers/promises'
-import { type Clock, DomainError, newUuid, type Realm, toDomainError } from '@keyhsm/core'
+import { type Clock, DomainError, newUuid, toDomainError } from '@keyhsm/core'
 import {
   AdministratorCheck,
   Closers,
@@ -27,7 +27,8 @@ import { careOfKeyHsm } from '../care.js'
 import { readConfiguration, showConfiguration, withoutPins } from '../configuration.js'
 import type { Workshop } from '../operations/caller.js'
 import { UsedRequests } from '../operations/check-approval.js'
-import { RealmRate } from '../operations/realm-rate.js'
+import type { RealmRate } from '../operations/realm-rate.js'
+import { makeRates } from './make-rates.js'
 import { hsmMeters } from '../monitoring/hsm-meters.js'
 import { meterHsm } from '../monitoring/meter-hsm.js'
 import { openMonitoring } from '../monitoring/open-monitoring.js'
@@ -253,18 +254,6 @@ function toWorkshop(running: Running): Workshop {
   const settings = { scope, maxContentBytes }
   const { partitions } = backends
   return { partitions, audit, clock, log, settings, openRate, resealRate, usedRequests }
-}
-
-/** Reseals only raise the alarm where they are refused: a migration has many to ask for. */
-function makeRates(
-  { openRate, resealRate }: LiveState['settings'],
-  { clock, alarm }: { readonly clock: Clock; readonly alarm: OpenAlarm },
-): Pick<Running, 'openRate' | 'resealRate'> {
-  const refusals = { noteRefusal: (realm: Realm) => alarm.noteRefusal(realm) }
-  return {
-    openRate: new RealmRate(openRate, { clock, alarm }),
-    resealRate: new RealmRate(resealRate, { clock, verb: 'reseals', alarm: refusals }),
-  }
 }
 
 async function reload(running: Running) {
