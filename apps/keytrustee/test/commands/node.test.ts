@@ -97,8 +97,13 @@ test('two servers on one database: both serve, status shows both, grants of one 
   const second = await startIn(other.paths, { store: await open(other.paths) })
   await addTestOrganisation(first, 'SHARED')
   expect((await other.run('org', 'list')).stdout).toContain('SHARED')
+  // Who writes is looked at once a second.
+  const selves = async () => {
+    const { installation } = await second.admin(statusRoute)
+    return installation?.nodes.map(({ self }) => self).sort()
+  }
+  await expect.poll(selves, { timeout: 10_000, interval: 200 }).toEqual([false, true])
   const { installation, healthy } = await second.admin(statusRoute)
-  expect(installation?.nodes.map(({ self }) => self).sort()).toEqual([false, true])
   // Two servers, one copy: that no deposit is lost is not promised.
   expect(installation).toMatchObject({ mode: 'writer', noLoss: false, timeline: 1 })
   expect(healthy).toBe(false)
