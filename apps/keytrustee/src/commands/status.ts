@@ -46,13 +46,16 @@ async function readStatus(input: Input): Promise<Status> {
 
 /** Ends only with its process: Ctrl-C, or a reader that went away. A server that does not answer is shown as that. */
 async function watch(input: Input, io: Io): Promise<undefined> {
-  while (io.stdout.writable) {
+  // A standard output whose reader went away stays writable: only its error tells.
+  const gone = new AbortController()
+  io.stdout.once('error', () => gone.abort())
+  while (!gone.signal.aborted) {
     const status = await readStatus(input).catch((error: unknown) => toDomainError(error))
     if (io.isTerminal && !io.json) io.stdout.write(clearScreen)
     if (io.json) io.stdout.write(`${JSON.stringify(status)}\n`)
     else if (status instanceof DomainError) printFields({ server: status.message }, io)
     else printStatus(status, io)
-    await pause(watchEveryMs)
+    await pause(watchEveryMs, undefined, { signal: gone.signal }).catch(() => undefined)
   }
   return undefined
 }
