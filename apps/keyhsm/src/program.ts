@@ -11,14 +11,17 @@ import { keysListCommand, keysShowCommand } from './commands/keys.js'
 import { logLevelCommand } from './commands/log-level.js'
 import { loginResetCommand } from './commands/login-reset.js'
 import { naeProbeCommand } from './commands/nae-probe.js'
-import { reloadCommand } from './commands/reload.js'
-import { restartCommand } from './commands/restart.js'
 import { settingsCommand } from './commands/settings.js'
 import { keysRevokeCommand } from './commands/revoke-keys.js'
 import { setupCommand } from './commands/setup.js'
-import { debugCommand, startCommand } from './commands/start.js'
+import {
+  debugCommand,
+  reloadCommand,
+  restartCommand,
+  startCommand,
+  stopCommand,
+} from './commands/start.js'
 import { statusCommand } from './commands/status.js'
-import { stopCommand } from './commands/stop.js'
 import { trustCommand } from './commands/trust.js'
 import { usageCommand } from './commands/usage.js'
 import { validateCommand } from './commands/validate.js'

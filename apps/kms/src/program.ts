@@ -7,7 +7,7 @@ import { identityCommand } from './commands/identity.js'
 import { importCommand } from './commands/import.js'
 import { initCommand } from './commands/init.js'
 import { keysCommands } from './commands/keys.js'
-import { serviceCommands } from './commands/service.js'
+import { startAndStop } from './commands/service.js'
 import { settingsCommand } from './commands/settings.js'
 import { statusCommand } from './commands/status.js'
 import { version } from './version.js'
@@ -25,7 +25,7 @@ export const program: Program = {
   commands: [
     initCommand,
     identityCommand,
-    ...serviceCommands,
+    ...startAndStop,
     statusCommand,
     ...keysCommands,
     importCommand,

@@ -4,7 +4,7 @@ export { completionCommand, formatCompletion } from './completion.js'
 export { formatReference } from './format-reference.js'
 export { commonOptions, formatHelp } from './grammar.js'
 export { homeIn } from './home.js'
-export { logLevelCommand } from './log-level-command.js'
+export { levelText, logLevelCommand } from './log-level-command.js'
 export { optionGiven, optionText, optionTexts, requiredText } from './input.js'
 export { printFields, printJson, printLine, printTable, printable } from './output.js'
 export { policyOf, policyOptions, type PolicyWish } from './policy-options.js'
@@ -29,3 +29,11 @@ export {
   registrationOptions,
 } from './registration-options.js'
 export { runProgram } from './run-program.js'
+export {
+  foregroundOption,
+  homeArguments,
+  serviceCommands,
+  type ServiceVerbs,
+  startCommandOf,
+  type Starter,
+} from './service-commands.js'

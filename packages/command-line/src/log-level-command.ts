@@ -9,7 +9,7 @@ const leastMs = 1000
 interface LevelInUse {
   readonly level: string
   /** ISO 8601. */
-  readonly until?: string
+  readonly until?: string | undefined
 }
 
 export interface LogLevelOrders<Level extends string> {
@@ -52,7 +52,11 @@ export function logLevelCommand<const Level extends string>(o: LogLevelOrders<Le
         level: parseLevel(input.args['LEVEL'] ?? ''),
         forMs: parseFor(optionText(input, forTime.flag) ?? defaultFor),
       }),
-    print: ({ level, until }: LevelInUse, io) =>
-      io.words(`the level is ${level}${until === undefined ? '' : ` until ${until}`}`),
+    print: (level: LevelInUse, io) => io.words(`the level is ${levelText(level)}`),
   }
+}
+
+/** A level as a person reads it, here and in a status. */
+export function levelText({ level, until }: LevelInUse): string {
+  return until === undefined ? level : `${level} until ${until}`
 }

@@ -5,9 +5,9 @@ import type { OpenLog } from './log.js'
 
 type LevelInUse = ReplyOf<typeof logLevelRoute>
 
-/** Ties {@link logLevelRoute} to a service's log. */
-export function bindLogLevel(log: OpenLog): BoundRoute {
-  return bindRoute(logLevelRoute, ({ body: { level, forMs }, identity }) => {
+/** Ties {@link logLevelRoute}, or what another program made of it, to a service's log. */
+export function bindLogLevel(log: OpenLog, route = logLevelRoute): BoundRoute {
+  return bindRoute(route, ({ body: { level, forMs }, identity }) => {
     const by = identity?.kind === 'administrator' ? { by: identity.name } : {}
     // Before it holds: a log of errors alone would not have this line.
     log.warn({ level, seconds: forMs / 1000, ...by }, 'the level of the log changes')

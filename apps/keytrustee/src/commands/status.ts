@@ -1,6 +1,13 @@
 /** `ktadmin status` and `keytrustee-server status`. */
 import { setTimeout as pause } from 'node:timers/promises'
-import { type Command, type Input, type Io, optionGiven, printFields } from '@keyhsm/command-line'
+import {
+  type Command,
+  type Input,
+  type Io,
+  levelText,
+  optionGiven,
+  printFields,
+} from '@keyhsm/command-line'
 import { DomainError, type Fingerprint, toDomainError } from '@keyhsm/core'
 import { type ReplyOf, statusRoute } from '@keyhsm/protocol'
 import { daemonState } from '@keyhsm/service'
@@ -96,7 +103,7 @@ function printStatus(status: Status, io: Io): void {
         status.held && `${status.held.clients} clients, ${status.held.deposits} deposits`,
       'waiting for you': waitingLine(status.waiting),
       quotas: quotaLine(status.quotas),
-      'log level': levelLine(status.log),
+      'log level': levelText(status.log),
       migration: status.migration,
       'scheduled reseal': status.resealSchedule && scheduleLine(status.resealSchedule),
     },
@@ -152,10 +159,6 @@ function installationLines(seen: Running['installation']): Record<string, string
 
 function seconds(ms: number | undefined, what: string): string | undefined {
   return ms === undefined ? undefined : `${what} ${(ms / 1000).toFixed(1)} s`
-}
-
-function levelLine({ level, until }: Running['log']): string {
-  return until === undefined ? level : `${level} until ${until}`
 }
 
 function hsmBackupLine(backup: Running['hsmBackup']): string {

@@ -49,9 +49,11 @@ test('start, status, reload, stop; with its private database', {
   expect((await run('ktadmin', 'db', 'status')).stdout).toMatch(/state: +running/)
 
   const started = await run('keytrustee-server', 'start')
-  expect([started.exit, started.stdout]).toEqual([
+  expect([started.exit, started.stderr]).toEqual([
     0,
-    expect.stringMatching(/^keytrustee-server is ready on https:\/\/127\.0\.0\.1:\d+\n$/),
+    expect.stringMatching(
+      /^keytrustee-server: is ready on https:\/\/127\.0\.0\.1:\d+ \(pid \d+\)\n$/,
+    ),
   ])
   const again = await run('keytrustee-server', 'start')
   expect([again.exit, again.stderr]).toEqual([1, expect.stringContaining('running')])
@@ -65,13 +67,20 @@ test('start, status, reload, stop; with its private database', {
   const file = join(root, 'keytrustee', 'keytrustee.properties')
   const settings = await readFile(file, 'utf8')
   await writeFile(file, `${settings}keytrustee.nonsense=1\n`)
-  expect((await run('keytrustee-server', 'reload')).exit).toBe(78)
+  for (const order of ['reload', 'restart'])
+    expect((await run('keytrustee-server', order)).exit).toBe(78)
   await writeFile(file, settings)
+  const before = JSON.parse((await run('ktadmin', 'status', '--json')).stdout) as { pid: number }
+  const restarted = await run('keytrustee-server', 'restart', '--json')
+  expect(JSON.parse(restarted.stdout)).toMatchObject({ before: 'stopped' })
+  expect(JSON.parse((await run('ktadmin', 'status', '--json')).stdout)).not.toMatchObject({
+    pid: before.pid,
+  })
   expect((await run('keytrustee-server', 'reload')).exit).toBe(0)
 
-  expect((await run('keytrustee-server', 'stop')).stdout).toBe('state: stopped\n')
+  expect((await run('keytrustee-server', 'stop')).stderr).toBe('keytrustee-server: stopped\n')
   expect((await run('ktadmin', 'db', 'status')).stdout).toMatch(/state: +stopped/)
-  expect((await run('keytrustee-server', 'stop')).stdout).toBe('state: not-running\n')
+  expect((await run('keytrustee-server', 'stop')).stderr).toContain('is not running')
   expect((await run('keytrustee-server', 'reload')).exit).toBe(69)
   expect((await run('ktadmin', 'audit', 'verify')).exit).toBe(0)
 

@@ -1,115 +1,92 @@
-/** `keytrustee-kms start|stop|reload`. */
-import { mkdir } from 'node:fs/promises'
+/** `keytrustee-kms start|stop|restart|reload`. */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Command, type Input, type Io, optionGiven, printLine } from '@keyhsm/command-line'
-import { DomainError } from '@keyhsm/core'
+import { type Command, homeArguments, serviceCommands } from '@keyhsm/command-line'
 import {
-  openLog,
-  reloadDaemon,
+  type OpenLog,
+  requestReload,
   RollingFile,
-  runInForeground,
-  simpleConfiguration,
-  startDaemon,
+  type RunningService,
+  serve,
+  type ServiceProcess,
+  startInBackground,
   stopDaemon,
 } from '@keyhsm/service'
 import { readLogging } from '../logging.js'
-import { type Paths, pathsIn } from '../paths.js'
+import type { Paths } from '../paths.js'
 import { readLiveSettings } from '../service/live-settings.js'
 import { startKms } from '../service/start-kms.js'
 import { readSettings, type Settings } from '../settings.js'
 import { pathsOf } from './folder.js'
+import { logLevelCommand } from './log-level.js'
 
 const name = 'keytrustee-kms'
 const readyTimeoutMs = 60_000
 const stopTimeoutMs = 15_000
 
-export const serviceCommands: readonly Command[] = [
-  {
-    name: 'start',
-    summary: 'start the KMS',
-    options: [{ flag: 'foreground', describe: 'stay in the foreground until stopped' }],
-    run: (input, io) => (optionGiven(input, 'foreground') ? runHere(input, io) : startAway(input)),
-    print(result: { readonly text?: string }, io: Io) {
-      if (result.text !== undefined) printLine(result.text, io)
-    },
-    exitCode: (result: { readonly exit?: number }) => result.exit ?? 0,
-  },
-  {
-    name: 'stop',
-    summary: 'stop the KMS; requests under way are finished',
-    async run(input) {
-      const { pidFile } = pathsOf(input)
-      return { state: await stopDaemon({ name, pidFile, timeoutMs: 2 * stopTimeoutMs }) }
-    },
-  },
-  {
-    name: 'reload',
-    summary:
+const { start, stop, restart, reload } = serviceCommands({
+  summaries: {
+    start: 'start the KMS',
+    stop: 'stop the KMS; requests under way are finished',
+    restart: 'stop the KMS and start it again',
+    reload:
       'read settings, configuration, ACLs and certificate anew; a faulty file changes nothing',
-    async run(input) {
-      const paths = pathsOf(input)
-      const { settings } = await readLiveSettings(paths)
-      await readLogging(paths, settings)
-      if (!reloadDaemon({ name, pidFile: paths.pidFile }))
-        throw new DomainError('ERR_UNAVAILABLE', `${name} is not running`, {
-          hints: [`start it with: ${name} start`],
-        })
-      return { state: 'reloading' }
-    },
   },
-]
+  async starter(input, io) {
+    const paths = pathsOf(input)
+    const service = processOf(paths)
+    return {
+      check: async () => void (await service.readLogging()),
+      inBackground: () =>
+        startInBackground(service, {
+          entry: fileURLToPath(new URL('../main.js', import.meta.url)),
+          args: ['start', '--foreground', ...homeArguments(input, name)],
+          logFile: join(paths.log, `${name}.out`),
+        }),
+      here: () => serve(service, (line) => io.words(line)),
+    }
+  },
+  stop: (input) =>
+    stopDaemon({ name, pidFile: pathsOf(input).pidFile, timeoutMs: 2 * stopTimeoutMs }),
+  reload: (input) => requestReload(processOf(pathsOf(input))),
+})
 
-/** @throws what the service itself failed with. */
-async function startAway(input: Input): Promise<{ readonly pid: number; readonly text: string }> {
-  const paths = pathsOf(input)
-  // Checked here too: faults are told at once, with their lines.
-  const { settings } = await readLiveSettings(paths)
-  const { configuration } = await readLogging(paths, settings)
-  await openLog({ name, configuration }).close()
-  return startDaemon({
+export const startAndStop: readonly Command[] = [start, stop, restart, reload, logLevelCommand]
+
+function processOf(paths: Paths): ServiceProcess {
+  return {
     name,
-    entry: fileURLToPath(new URL('../main.js', import.meta.url)),
-    args: ['start', '--foreground', ...homeArguments(input)],
     pidFile: paths.pidFile,
+    folders: [paths.run, paths.log],
     readyTimeoutMs,
-    logFile: join(paths.log, `${name}.out`),
-  })
-}
-
-/** `--home` for the child, unless the home is the installed one, which has another form. */
-function homeArguments({ home }: Input): readonly string[] {
-  return pathsIn(join(home.root, name)).root === home[name] ? ['--home', home.root] : []
-}
-
-async function runHere(input: Input, io: Io): Promise<{ readonly exit: number }> {
-  const paths = pathsOf(input)
-  const settings = await readSettings(paths)
-  await mkdir(paths.log, { recursive: true, mode: 0o700 })
-  // Whoever started it in the background talks to it until it is ready.
-  const daemon = process.send !== undefined
-  const { configuration, warnings } = await readServiceLogging(paths, settings, daemon)
-  const log = openLog({ name, configuration })
-  for (const warning of warnings) log.warn({}, warning)
-  const auditLog = openAuditLog(paths, settings)
-  if (!daemon) io.words('running in the foreground, stop with Ctrl-C')
-  const exit = await runInForeground({
-    name,
-    pidFile: paths.pidFile,
-    log,
     stopTimeoutMs,
-    start: () => startService(paths, { log, auditLog, daemon }),
-  })
-  auditLog.close()
-  await log.close()
-  return { exit }
+    async readLogging() {
+      const { settings } = await readLiveSettings(paths)
+      return readLogging(paths, settings)
+    },
+    open: (log) => open(paths, log),
+  }
 }
 
-/** A daemon logs as `conf/logback.xml` says; in the foreground somebody, or a service manager, looks at standard error. */
-async function readServiceLogging(paths: Paths, settings: Settings, daemon: boolean) {
-  const { configuration, warnings } = await readLogging(paths, settings)
-  if (daemon) return { configuration, warnings }
-  return { configuration: simpleConfiguration({ level: configuration.root.level }), warnings }
+async function open(paths: Paths, log: OpenLog): Promise<RunningService> {
+  const auditLog = openAuditLog(paths, await readSettings(paths))
+  const closeOnFailure = (error: unknown): never => {
+    auditLog.close()
+    throw error
+  }
+  const kms = await startKms({ paths, log, writeAuditLine: (line) => auditLog.write(line) }).catch(
+    closeOnFailure,
+  )
+  const { host, port } = kms.address
+  const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`
+  return {
+    ready: `${name} is ready on ${kms.scheme}://${authority}/kms`,
+    stop: (timeoutMs) => kms.stop(timeoutMs).finally(() => auditLog.close()),
+    async reload() {
+      await kms.reload()
+      auditLog.reopen()
+    },
+  }
 }
 
 /** The lines in the old form: `kms-audit.log`, `kms-audit.log.1`, … */
@@ -125,33 +102,4 @@ function openAuditLog(
     },
     describeLoss: (lines) => `${lines} lines lost: the log could not be written\n`,
   })
-}
-
-async function startService(
-  paths: Paths,
-  {
-    log,
-    auditLog,
-    daemon,
-  }: {
-    readonly log: ReturnType<typeof openLog>
-    readonly auditLog: RollingFile
-    readonly daemon: boolean
-  },
-) {
-  const kms = await startKms({ paths, log, writeAuditLine: (line) => auditLog.write(line) })
-  const { host, port } = kms.address
-  const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`
-  return {
-    ready: `${name} is ready on ${kms.scheme}://${authority}/kms`,
-    stop: (timeoutMs: number) => kms.stop(timeoutMs),
-    async reload() {
-      const settings = await readSettings(paths)
-      const { configuration, warnings } = await readServiceLogging(paths, settings, daemon)
-      await kms.reload()
-      log.configure(configuration)
-      for (const warning of warnings) log.warn({}, warning)
-      auditLog.reopen()
-    },
-  }
 }

@@ -1,11 +1,11 @@
 /** `keytrustee-kms status`. */
-import { Transport } from '@keyhsm/client'
-import { type Command, type Io, printFields } from '@keyhsm/command-line'
+import { type Command, type Io, levelText, printFields } from '@keyhsm/command-line'
 import { errorTraits } from '@keyhsm/core'
 import type { ReplyOf } from '@keyhsm/protocol'
 import { daemonState } from '@keyhsm/service'
 import { readLiveSettings } from '../service/live-settings.js'
-import { kmsStatusRoute } from '../service/status-route.js'
+import { kmsStatusRoute } from '../service/control-routes.js'
+import { callKms } from './control.js'
 import { pathsOf } from './folder.js'
 
 type Status =
@@ -24,15 +24,14 @@ export const statusCommand: Command = {
     const paths = pathsOf(input)
     if (!daemonState(paths.pidFile).running)
       return { running: false, remarks: (await readLiveSettings(paths)).remarks, warnings: [] }
-    const transport = new Transport({ socketPath: paths.controlSocket })
-    try {
-      return { running: true, ...(await transport.call(kmsStatusRoute)) }
-    } finally {
-      await transport.destroy()
-    }
+    return { running: true, ...(await callKms(input, kmsStatusRoute)) }
   },
-  print({ remarks, warnings, ...fields }: Status, io: Io) {
-    printFields(fields, io)
+  print(status: Status, io: Io) {
+    const { remarks, warnings } = status
+    if (status.running) {
+      const { remarks: _, warnings: __, log, ...fields } = status
+      printFields({ ...fields, 'log level': levelText(log) }, io)
+    } else printFields({ running: false }, io)
     for (const warning of warnings) io.words(`warning: ${warning}`)
     for (const remark of remarks) io.words(`note: ${remark}`)
   },

@@ -1,7 +1,14 @@
 /** Everything of a KMS but its listeners: opened in order, closed by the closers given. */
 import { readFile } from 'node:fs/promises'
 import { type Clock, newUuid } from '@keyhsm/core'
-import { type Audit, type Closers, ed25519AuditSigner, type Log, openAudit } from '@keyhsm/service'
+import {
+  type Audit,
+  type Closers,
+  ed25519AuditSigner,
+  type Log,
+  openAudit,
+  type OpenLog,
+} from '@keyhsm/service'
 import { type AclFile, openAclFile } from '../access/acl-file.js'
 import type { Acls } from '../access/acls.js'
 import { createGroups, type Groups, parseStaticGroups } from '../access/groups.js'
@@ -19,7 +26,7 @@ import { descriptionAgeMs, type LiveSettings, toCacheLimits } from './live-setti
 
 export interface KmsOptions {
   readonly paths: Paths
-  readonly log: Log
+  readonly log: OpenLog
   readonly clock: Clock
   /** Lines of the audit in the old form. */
   readonly writeAuditLine: (line: string) => void

@@ -1,8 +1,9 @@
 /** The KMS, put together: everything it needs is opened in order, or nothing stays open. */
 import { type Clock, DomainError, systemClock, toDomainError } from '@keyhsm/core'
 import {
-  Closers,
+  bindLogLevel,
   bindRoute,
+  Closers,
   openMetrics,
   type HttpServer,
   type Metrics,
@@ -28,7 +29,7 @@ import {
   toApiSettings,
 } from './live-settings.js'
 import { type KmsOptions, type OpenKms, openKms } from './open-kms.js'
-import { kmsStatusRoute } from './status-route.js'
+import { kmsLogLevelRoute, kmsStatusRoute } from './control-routes.js'
 import { readStatus } from './status.js'
 
 export interface StartOptions extends Omit<KmsOptions, 'clock'> {
@@ -78,10 +79,10 @@ async function open(o: KmsOptions, closers: Closers): Promise<RunningKms> {
   const startedAt = o.clock.now()
   const { certificate: clientCertificate } = opened.connection.client
   const care = careOfKms({ clock: o.clock, paths: o.paths, clientCertificate, live: () => live })
-  const status = () => readStatus({ opened, live, startedAt, address, care })
+  const status = () => readStatus({ opened, live, startedAt, address, care, log: o.log })
   const control = await startHttpServer({
     listen: { socketPath: o.paths.controlSocket },
-    routes: [bindRoute(kmsStatusRoute, status)],
+    routes: [bindRoute(kmsStatusRoute, status), bindLogLevel(o.log, kmsLogLevelRoute)],
     identify: () => undefined,
     onError: (error) => o.log.debug({ error }, 'a command was refused'),
   })

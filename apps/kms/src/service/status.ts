@@ -1,10 +1,10 @@
 import { DomainError } from '@keyhsm/core'
 import type { ReplyOf } from '@keyhsm/protocol'
-import { type Care, findCareWarnings } from '@keyhsm/service'
+import { type Care, findCareWarnings, levelInUse, type OpenLog } from '@keyhsm/service'
 import { version } from '../version.js'
 import type { LiveSettings } from './live-settings.js'
 import type { OpenKms } from './open-kms.js'
-import type { kmsStatusRoute } from './status-route.js'
+import type { kmsStatusRoute } from './control-routes.js'
 
 /** How the service is now; the Trustee Server is asked. */
 export async function readStatus(o: {
@@ -12,6 +12,7 @@ export async function readStatus(o: {
   readonly live: LiveSettings
   readonly startedAt: Date
   readonly care: Care
+  readonly log: OpenLog
   readonly address: { readonly host: string; readonly port: number }
 }): Promise<ReplyOf<typeof kmsStatusRoute>> {
   const { connection, audit, keys } = o.opened
@@ -38,6 +39,7 @@ export async function readStatus(o: {
     audit: detail,
     openedKeys: keys.versions.size,
     warnings: (await findCareWarnings(o.care)).map(({ text }) => text),
+    log: levelInUse(o.log),
     remarks: [...o.live.remarks],
   }
 }

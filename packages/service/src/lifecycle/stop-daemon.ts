@@ -16,6 +16,8 @@ export interface StopOptions extends SignalOptions {
   readonly ask?: () => Promise<unknown>
 }
 
+export type StopOutcome = 'stopped' | 'not-running' | 'killed'
+
 const lookEveryMs = 25
 const killedWithinMs = 5_000
 
@@ -47,7 +49,7 @@ async function isGoneWithin(identity: ProcessIdentity, timeoutMs: number): Promi
  * @throws ERR_NOT_ALLOWED when it is another user's; ERR_UNAVAILABLE when not even SIGKILL ended it (a process that
  * hangs in the kernel).
  */
-export async function stopDaemon(o: StopOptions): Promise<'stopped' | 'not-running' | 'killed'> {
+export async function stopDaemon(o: StopOptions): Promise<StopOutcome> {
   const identity = findRunning(o.pidFile)
   if (identity === undefined) return 'not-running'
   const asked = await (o.ask?.() ?? Promise.reject(new Error('nobody to ask'))).then(

@@ -1,25 +1,13 @@
-import { type Command, type Input, type Option, optionText } from '@keyhsm/command-line'
+import { type Input, type Option, optionText } from '@keyhsm/command-line'
 import { invalidInput, parseDuration } from '@keyhsm/core'
 import { maxDrainMs, stopKeyHsmRoute } from '@keyhsm/protocol'
-import { stopDaemon } from '@keyhsm/service'
-import { type Paths, pathsIn } from '../paths.js'
+import { stopDaemon, type StopOutcome } from '@keyhsm/service'
+import type { Paths } from '../paths.js'
 import { withService } from './with-service.js'
 
 const defaultDrain = '10s'
 /** What closing the HSM and the audit may take after draining, before the process is killed. */
 const closingMs = 10_000
-
-export type StopOutcome = 'stopped' | 'not-running' | 'killed'
-
-interface StopResult {
-  readonly outcome: StopOutcome
-}
-
-export const stopWords: Readonly<Record<StopOutcome, string>> = {
-  stopped: 'stopped',
-  'not-running': 'is not running',
-  killed: 'did not stop in time and was killed',
-}
 
 /** For every command that stops the service. */
 export const drainOption: Option = {
@@ -27,18 +15,6 @@ export const drainOption: Option = {
   value: 'TIME',
   describe: `how long requests under way may take to finish (default: ${defaultDrain})`,
   check: parseDrain,
-}
-
-/** Stops the service; one that does not run is as good as stopped. */
-export const stopCommand: Command = {
-  name: 'stop',
-  summary: 'force Key HSM server to shut down',
-  aliases: ['shutdown'],
-  options: [drainOption],
-  run: async (input): Promise<StopResult> => ({
-    outcome: await stopService(pathsIn(input.home.keyhsm), readDrain(input)),
-  }),
-  print: ({ outcome }: StopResult, io) => io.words(stopWords[outcome]),
 }
 
 /** The limit that {@link drainOption} gives, milliseconds. */

@@ -1,11 +1,13 @@
-/** What `keytrustee-kms status` asks the running service, over its control socket. */
-import { defineRoute, NoFields } from '@keyhsm/protocol'
+/**
+ * What commands ask the running KMS over its control socket. Anyone who reaches it may: it stands in a directory that only
+ * the service's own user can enter.
+ */
+import { defineRoute, LogLevelField, logLevelRoute, NoFields } from '@keyhsm/protocol'
 import Type from 'typebox'
 
 export const kmsStatusRoute = defineRoute({
   method: 'GET',
   path: '/v1/status',
-  // The socket stands in a directory that only the service's own user can enter.
   access: 'anyone',
   params: NoFields,
   query: NoFields,
@@ -23,6 +25,7 @@ export const kmsStatusRoute = defineRoute({
     openedKeys: Type.Integer(),
     /** What ends or fills up, with the command that cures it. */
     warnings: Type.Array(Type.String()),
+    log: LogLevelField,
     remarks: Type.Array(Type.String()),
   }),
   success: 200,
@@ -30,3 +33,5 @@ export const kmsStatusRoute = defineRoute({
   deadlineMs: 20_000,
   summary: 'how the KMS and what it needs are doing',
 })
+
+export const kmsLogLevelRoute: typeof logLevelRoute = { ...logLevelRoute, access: 'anyone' }
