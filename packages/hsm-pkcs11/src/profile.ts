@@ -101,7 +101,7 @@ export interface Pkcs11Profile {
   readonly aes: readonly AesWrap[]
   /** Mechanisms that generate RSA pairs; the first that the token lists is used. */
   readonly rsaKeyPairGen: readonly number[]
-  /** `exclusive`: nothing else runs during a write. `serial`: one write at a time. `concurrent`: no rule. */
+  /** `exclusive`: nothing else runs during a write, only uses while a key is made. `serial`: one write at a time. `concurrent`: no rule. */
   readonly writes: 'exclusive' | 'serial' | 'concurrent'
   /** Set where processes must exclude each other on the token. */
   readonly sharedToken: SharedToken | undefined

@@ -104,7 +104,12 @@ export class Scheduler {
   /** The name of a job that has run longer than its kind may, if there is one. */
   findHung(now: number): JobName | undefined {
     const { useMs, lookMs, writeMs } = this.#profile.limits
-    const limits: Record<Access, number> = { use: useMs, look: lookMs, write: writeMs }
+    const limits: Record<Access, number> = {
+      use: useMs,
+      look: lookMs,
+      make: writeMs,
+      write: writeMs,
+    }
     const seen = new Set<number>()
     for (const { name, access, worker } of this.#running.values()) {
       // The oldest of a worker is the one it works on; the others wait behind it.
@@ -181,7 +186,7 @@ export class Scheduler {
   }
 
   #freeWorker(job: WaitingJob): number | undefined {
-    if (job.name === 'createKey' && !this.#mayGenerate()) return undefined
+    if (job.access === 'make' && !this.#mayGenerate()) return undefined
     let best: number | undefined
     for (let worker = 0; worker < this.#load.length; worker += 1) {
       const load = this.#load[worker] ?? 0
@@ -192,7 +197,7 @@ export class Scheduler {
   }
 
   #mayGenerate(): boolean {
-    const generating = [...this.#running.values()].filter((job) => job.name === 'createKey')
+    const generating = [...this.#running.values()].filter((job) => job.access === 'make')
     return generating.length < Math.max(1, Math.floor(this.#pool.size / 2))
   }
 

@@ -13,8 +13,7 @@ export type Admission = 'run' | 'skip' | 'drain'
 
 export class WriteGate {
   readonly #writes: Pkcs11Profile['writes']
-  #running = 0
-  #writing = 0
+  readonly #running: Record<Access, number> = { use: 0, look: 0, make: 0, write: 0 }
 
   constructor(writes: Pkcs11Profile['writes']) {
     this.#writes = writes
@@ -22,30 +21,39 @@ export class WriteGate {
 
   /** True when nothing runs. */
   get idle(): boolean {
-    return this.#running === 0
+    return this.#runs('use', 'look', 'make', 'write') === 0
   }
 
   /** Whether a job with this access may start now. */
   admit(access: Access): Admission {
     if (this.#writes === 'concurrent') return 'run'
-    if (access === 'write') return this.#admitWrite()
-    return this.#writes === 'exclusive' && this.#writing > 0 ? 'drain' : 'run'
+    if (this.#writes === 'serial') {
+      const writes = access === 'make' || access === 'write'
+      return writes && this.#runs('make', 'write') > 0 ? 'skip' : 'run'
+    }
+    return this.#admitExclusive(access)
   }
 
   /** Counts a job that starts. */
   enter(access: Access): void {
-    this.#running += 1
-    if (access === 'write') this.#writing += 1
+    this.#running[access] += 1
   }
 
   /** Counts a job that ended. */
   leave(access: Access): void {
-    this.#running -= 1
-    if (access === 'write') this.#writing -= 1
+    this.#running[access] -= 1
   }
 
-  #admitWrite(): Admission {
-    if (this.#writes === 'serial') return this.#writing > 0 ? 'skip' : 'run'
-    return this.#running > 0 ? 'drain' : 'run'
+  /** A key takes up to seconds to make: uses go on meanwhile, also past looks that wait for it. */
+  #admitExclusive(access: Access): Admission {
+    if (this.#runs('write') > 0) return 'drain'
+    if (access === 'use') return 'run'
+    if (access === 'write') return this.idle ? 'run' : 'drain'
+    const beside = access === 'make' ? this.#runs('make', 'look') : this.#runs('make')
+    return beside > 0 ? 'skip' : 'run'
+  }
+
+  #runs(...accesses: readonly Access[]): number {
+    return accesses.reduce((sum, access) => sum + this.#running[access], 0)
   }
 }

@@ -26,7 +26,8 @@ export const softhsm: Pkcs11Profile = {
     { algorithm: 'aes-256-kwp', mechanism: 0x210a, through: 'wrap-key' },
   ],
   rsaKeyPairGen: [CKM.rsaPkcsKeyPairGen],
-  // observed: with threads that write, finds miss existing keys and generations fail (fixed upstream for one race only).
+  // observed: with threads that write, finds miss existing keys and generations fail (fixed upstream for one race only);
+  // decrypting and deriving by handles that are known go well beside one thread that makes keys (docs/decisions/0086).
   writes: 'exclusive',
   // observed: a process that reads attributes while another writes crashes, and C_Login of two at once fails with 0xe1.
   sharedToken: {

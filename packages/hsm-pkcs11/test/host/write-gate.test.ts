@@ -10,7 +10,7 @@ describe('exclusive', () => {
     expect(gate.admit('write')).toBe('run')
   })
 
-  test.each(['use', 'look', 'write'] as const)(
+  test.each(['use', 'look', 'make', 'write'] as const)(
     'nothing of access %s starts during a write',
     (access) => {
       const gate = new WriteGate('exclusive')
@@ -21,6 +21,28 @@ describe('exclusive', () => {
       expect(gate.idle).toBe(true)
     },
   )
+
+  test('uses go on while a key is made; looks, other keys and writes wait', () => {
+    const gate = new WriteGate('exclusive')
+    gate.enter('use')
+    expect(gate.admit('make')).toBe('run')
+    gate.enter('make')
+    expect([gate.admit('use'), gate.admit('look'), gate.admit('make')]).toEqual([
+      'run',
+      'skip',
+      'skip',
+    ])
+    expect(gate.admit('write')).toBe('drain')
+    gate.leave('use')
+    gate.leave('make')
+    expect([gate.idle, gate.admit('write')]).toEqual([true, 'run'])
+  })
+
+  test('a key waits for looks, which read what it would write', () => {
+    const gate = new WriteGate('exclusive')
+    gate.enter('look')
+    expect([gate.admit('make'), gate.admit('use')]).toEqual(['skip', 'run'])
+  })
 
   test('uses and looks run beside each other', () => {
     const gate = new WriteGate('exclusive')
@@ -35,7 +57,7 @@ test('serial: one write at a time, everything else beside it', () => {
   gate.enter('use')
   expect(gate.admit('write')).toBe('run')
   gate.enter('write')
-  expect(gate.admit('write')).toBe('skip')
+  expect([gate.admit('write'), gate.admit('make')]).toEqual(['skip', 'skip'])
   expect([gate.admit('use'), gate.admit('look')]).toEqual(['run', 'run'])
 })
 

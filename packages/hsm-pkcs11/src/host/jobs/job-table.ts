@@ -2,8 +2,8 @@
  * Every job a worker can do, and what the scheduler must know of it.
  *
  * `access`: `use` works on handles it is given and may run beside anything but an exclusive write; `look` searches or
- * reads objects; `write` makes or destroys token objects. Look and write take the cross-process lock where a profile has
- * one. `repeatable`: running it twice does no harm, so a lost session is reopened and the job run again.
+ * reads objects; `make` makes a key that nobody else knows yet; `write` changes or destroys token objects. All but use take
+ * the cross-process lock where a profile has one. `repeatable`: running it twice does no harm, so a lost session is reopened and the job run again.
  */
 import type { DeviceMemory } from '@keyhsm/hsm'
 import type { CryptokiHandle } from '../../cryptoki.js'
@@ -56,7 +56,7 @@ export interface Jobs {
 }
 
 export type JobName = keyof Jobs
-export type Access = 'use' | 'look' | 'write'
+export type Access = 'use' | 'look' | 'make' | 'write'
 
 interface JobTrait<Name extends JobName> {
   readonly run: (session: JobSession, args: Jobs[Name]['args']) => Jobs[Name]['result']
@@ -80,7 +80,7 @@ export const jobTable: { readonly [Name in JobName]: JobTrait<Name> } = {
   unwrapAes: { run: unwrapAes, access: 'use', repeatable: true, secret: 'result' },
   deriveSecret: { run: deriveSecret, access: 'use', repeatable: true, secret: 'result' },
   sign: { run: sign, access: 'use', repeatable: true, secret: 'result' },
-  createKey: { run: createKey, access: 'write', repeatable: false },
+  createKey: { run: createKey, access: 'make', repeatable: false },
   destroyObject: { run: destroyObject, access: 'write', repeatable: false },
   renameObjects: { run: renameObjects, access: 'write', repeatable: true },
   touchToken: { run: touchToken, access: 'use', repeatable: true },
@@ -89,5 +89,6 @@ export const jobTable: { readonly [Name in JobName]: JobTrait<Name> } = {
 
 /** Jobs after which the token may have changed, and the one that takes the directory's measure. */
 export function stamped(name: JobName): boolean {
-  return jobTable[name].access === 'write' || name === 'scanObjects'
+  const { access } = jobTable[name]
+  return access === 'make' || access === 'write' || name === 'scanObjects'
 }
