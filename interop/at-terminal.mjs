@@ -74,11 +74,11 @@ class Operator {
   }
 
   /** Presses Ctrl-C at each question in turn, the ones before it answered; `look` sees what that left. */
-  async interrupts(questions, look) {
+  async interrupts(questions, look, order = this.setup) {
     for (const [index, [prompt]] of questions.entries()) {
       // A visible question is ended by the signal itself, a hidden one by the program, which reads the key.
       const exit = prompt.includes('suppressed') ? 1 : -2
-      await this.types(this.setup, [...questions.slice(0, index), [prompt, { key: 'c' }]], { exit })
+      await this.types(order, [...questions.slice(0, index), [prompt, { key: 'c' }]], { exit })
       look(prompt)
     }
   }
@@ -103,6 +103,7 @@ await runMain(async () => {
   const operator = new Operator(stack)
   try {
     await setsUp(operator)
+    await addsBackend(operator)
     await correctsAnswers(operator)
     await setsKeystorePassword(operator)
     await startsWithPassword(operator)
@@ -128,6 +129,36 @@ async function setsUp(operator) {
   await operator.interrupts(operator.questions({ again: true }), (prompt) => {
     expect(operator.fingerprint() === before, `Ctrl-C at “${prompt}” leaves every file as it was`)
   })
+}
+
+/** The first one's addresses are not asked for again. */
+async function addsBackend(operator) {
+  const { stack, settings, pin } = operator
+  const order = `keyhsm setup softhsm --library ${softhsmModule} --backend second`
+  await stack.makeToken({ pin, label: 'second' })
+  const questions = [
+    ['Token Label: ', 'second'],
+    [pinPrompt, pin],
+  ]
+  const before = readFileSync(settings, 'utf8')
+  await operator.interrupts(
+    questions,
+    (prompt) => {
+      const same = readFileSync(settings, 'utf8') === before
+      expect(same, `Ctrl-C at “${prompt}” of a further HSM leaves the settings as they were`)
+    },
+    order,
+  )
+  const screen = await operator.types(order, questions)
+  const text = readFileSync(settings, 'utf8')
+  expect(!screen.includes('IP address'), 'a further HSM is asked for its own answers alone')
+  expect(
+    text.startsWith(before.trimEnd()) && /^keyhsm\.backend\.second\./m.test(text),
+    'and added below the lines of the first',
+  )
+  const twice = await operator.types(`${order}-again`, questions, { exit: 1 })
+  expect(twice.includes('second'), 'its partition is refused under another name')
+  await stack.run('keyhsm backend remove second --leave-keys')
 }
 
 async function correctsAnswers(operator) {

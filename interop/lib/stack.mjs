@@ -97,7 +97,7 @@ export class Stack {
   }
 
   /** A fresh SoftHSM token; its PINs are made here and given by file. */
-  async makeToken({ pin = randomPin() } = {}) {
+  async makeToken({ pin = randomPin(), label = names.token } = {}) {
     const tokens = join(this.home, 'tokens')
     mkdirSync(tokens, { recursive: true, mode: 0o700 })
     if (this.isRoot) chownSync(tokens, ...idsOf('keyhsm'))
@@ -111,7 +111,7 @@ export class Stack {
     writeFileSync(this.pinFile, pin, { mode: 0o600 })
     writeFileSync(`${this.pinFile}.so`, soPin, { mode: 0o600 })
     await this.run(
-      `${this.asKeyHsm}softhsm2-util --init-token --free --label ${names.token} --pin "$(cat ${this.pinFile})" --so-pin "$(cat ${this.pinFile}.so)"`,
+      `${this.asKeyHsm}softhsm2-util --init-token --free --label ${label} --pin "$(cat ${this.pinFile})" --so-pin "$(cat ${this.pinFile}.so)"`,
     )
   }
 

@@ -1,4 +1,5 @@
 /** A home of Key HSM in a temporary directory, set up on a software token that costs nothing to log in to. */
+import { type AddressInfo, createServer } from 'node:net'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -107,4 +108,13 @@ export async function connectClient(
   const transport = new Transport({ url: `https://${host}:${port}`, tls })
   onTestFinished(() => transport.close())
   return new KeyHsmClient(transport)
+}
+
+/** A port of this machine that nobody listens on. */
+export async function findFreePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { editSettings } from '../src/edit-settings.js'
+import { editSettings, viewSettings } from '../src/edit-settings.js'
 import { readSettingLines } from '../src/properties.js'
 
 const text = '# head\n\na = 1\n! about b\nb:2\n  c   3 \\\n   4\n# tail\n'
@@ -43,5 +43,21 @@ describe('editSettings', () => {
       }),
       { numRuns: 300 },
     )
+  })
+})
+
+describe('viewSettings', () => {
+  it('gives names, keeps lines and values, leaves the rest empty', () => {
+    const text = '# c\na.x = 1 \\\n  2\nb.y=3\n\n  a.z:4\n'
+    const view = viewSettings(text, (name) => (name.startsWith('a.') ? name.slice(2) : undefined))
+    expect(readSettingLines(view, 'f')).toEqual([
+      { name: 'x', text: '1 2', line: 2 },
+      { name: 'z', text: '4', line: 6 },
+    ])
+  })
+
+  it('writes names that need escapes', () => {
+    const view = viewSettings('a=1\n', () => 'a b:c')
+    expect(readSettingLines(view, 'f')).toEqual([{ name: 'a b:c', text: '1', line: 1 }])
   })
 })

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { Transport } from '@keyhsm/client'
 import { newUuid, parseHandle } from '@keyhsm/core'
 import {
@@ -14,6 +13,7 @@ import { readLocalAdministrator } from '../../src/local-administrator.js'
 import { removeTrusted } from '../../src/trust/trust-list.js'
 import {
   connectClient,
+  findFreePort,
   makeClientCertificate,
   makeHome,
   startService,
@@ -42,14 +42,6 @@ async function administer({ paths }: TestHome, signed = true): Promise<Transport
   const transport = new Transport({ socketPath: paths.socket, ...(signed ? { signer } : {}) })
   onTestFinished(() => transport.close())
   return transport
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 describe('the service', () => {

@@ -16,6 +16,7 @@ import type { RunningKeyHsm } from '../../src/service/start-key-hsm.js'
 import { setUp } from '../../src/setup/set-up.js'
 import {
   connectClient,
+  findFreePort,
   makeClientCertificate,
   makeHome,
   setUpOptions,
@@ -195,6 +196,68 @@ describe('several HSMs in one Key HSM', () => {
     expect(service.partitions().named('new').keys.canaryFingerprint).toBe(sealed.canary)
   })
 
+  it('are each validated: a fault of one is told, and the others are tried', async () => {
+    const home = await makeHome()
+    const directory = await addSoftToken(home, 'new')
+    await addSoftToken(home, 'third')
+    await rename(directory, `${directory}.away`)
+    const { status, stdout } = await run(home, 'validate')
+    expect(status).toBe(78)
+    expect(stdout).toMatch(/^new: HSM: .*:\[ Failed \]$/m)
+    for (const name of ['default', 'third'])
+      expect(stdout).toMatch(new RegExp(`^${name}: Wrap and unwrap: .*Successful`, 'm'))
+    const { checks } = JSON.parse((await run(home, 'validate', '--json')).stdout) as {
+      checks: { verdict: string }[]
+    }
+    expect(checks.filter(({ verdict }) => verdict === 'bad')).toHaveLength(1)
+  })
+
+  it('show over HTTP that one is missing, and that the service can be used', async () => {
+    const home = await makeHome()
+    const directory = await addSoftToken(home, 'new')
+    const port = await findFreePort()
+    const options = setUpOptions(home, { changes: { 'keyhsm.service.port': String(port) } })
+    await setUp(options)
+    await rename(directory, `${directory}.away`)
+    await startOn(home)
+    const health = async (path: string) => {
+      const reply = await fetch(`http://127.0.0.1:${port}${path}`)
+      return { status: reply.status, body: (await reply.json()) as object }
+    }
+    expect(await health('/health')).toMatchObject({
+      status: 200,
+      body: {
+        status: 'degraded',
+        ready: { parts: { partition: 'ready', 'partition new': 'unavailable' } },
+      },
+    })
+    expect((await health('/health/ready')).status).toBe(200)
+    const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+    expect(metrics).toMatch(/^keyhsm_hsm_ready\{backend="new"\} 0$/m)
+  })
+
+  it('sign the audit in turn: the auditor keeps the key of each default one', async () => {
+    const home = await makeHome()
+    await addSoftToken(home, 'new')
+    const publicKey = async () => (await run(home, 'audit', 'public-key')).stdout
+    const old = await publicKey()
+    const { service, trustee } = await startOn(home)
+    await sealIn(trustee)
+    await service.stop(1000)
+    await run(home, 'backend', 'default', 'new')
+    const young = await publicKey()
+    expect(young).not.toBe(old)
+    const again = await startOn(home)
+    await sealIn(again.trustee)
+    await again.service.stop(1000)
+    const verify = (keys: string) =>
+      verifyAudit({ directory: home.paths.audit, publicKey: keys, service: 'keyhsm' })
+    const whole = await verify(`${old}\n${young}`)
+    expect(whole).toMatchObject({ ok: true })
+    expect(whole.afterLastCheckpoint).toBe(0)
+    expect(await verify(old)).not.toMatchObject({ ok: true, afterLastCheckpoint: 0 })
+  })
+
   it('refuse two names for one partition', async () => {
     const home = await makeHome()
     await expect(addSoftToken(home, 'twin', home.tokenDirectory)).rejects.toMatchObject({
@@ -258,7 +321,9 @@ describe.skipIf(!hasSoftHsm)('two SoftHSM tokens and a software token', () => {
     expect((await again.trustee.describe()).backends[1]).toMatchObject({ state: 'login-refused' })
     expect((await again.trustee.describe(undefined, [], 'b')).state).toBe('ready')
     expect(await run(home, 'login-reset')).toMatchObject({
-      stderr: expect.stringMatching(/no login was refused/),
+      stderr: expect.stringMatching(
+        /no login was refused\n.*the login of a was refused: keyhsm login-reset --backend a\n/,
+      ),
     })
     expect(await run(home, 'login-reset', '--backend', 'a')).toMatchObject({
       stderr: expect.stringMatching(/logs in once/),
