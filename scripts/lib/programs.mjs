@@ -7,7 +7,11 @@ import { program as keytrusteeKms } from '@keyhsm/app-kms'
 /** `callers`: where one workspace holds several programs, what a test file of this one mentions. */
 export const programs = [
   { program: keyhsm, workspace: 'apps/keyhsm' },
-  { program: keytrusteeServer, workspace: 'apps/keytrustee', callers: /keytrusteeServer/ },
+  {
+    program: keytrusteeServer,
+    workspace: 'apps/keytrustee',
+    callers: /keytrusteeServer|'keytrustee-server'/,
+  },
   { program: ktadmin, workspace: 'apps/keytrustee', callers: /ktadmin/ },
   { program: keytrusteeOrgtool, workspace: 'apps/keytrustee', callers: /keytrusteeOrgtool/ },
   { program: keytrustee, workspace: 'apps/cli' },
