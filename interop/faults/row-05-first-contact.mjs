@@ -7,6 +7,10 @@ import { makeSelfSigned } from '@keyhsm/service'
 import { facts } from './lib/case.mjs'
 
 const nothing = 'nothing was sent to it'
+/** docs/formats/succession.md: any server may be asked for it, by anybody. */
+const onlyAsked = 'only asked, without a certificate, who vouches for it'
+const question =
+  /^GET \/v1\/certificate-successions HTTP\/1\.1\r\n(host|connection): [^\r\n]*\r\n(host|connection): [^\r\n]*\r\n\r\n$/i
 
 /** The words that show that a user can compare: both fingerprints, as openssl prints them. */
 function compared(text, expected, shown) {
@@ -71,7 +75,7 @@ const cases = [
   {
     row: 5,
     name: 'keytrustee get when another server has taken the place of the registered one',
-    expected: `exit 77, says that it is another server, ${nothing}`,
+    expected: `exit 77, says that it is another server, ${onlyAsked}`,
     run: async ({ stack, impostor }) => {
       impostor.forget()
       const moved = join(stack.home, 'moved')
@@ -80,7 +84,7 @@ const cases = [
         `rm -rf ${moved}; mkdir ${moved}; cp -a client ${moved}; sed -i s,${stack.url},${to}, ${moved}/client/client.json`,
       )
       const { exit, stderr } = await stack.run(`keytrustee --home ${moved} get x`, { exit: 'any' })
-      return `exit ${exit}, ${facts([/not the|another|wrong|pinned/i.test(stderr), 'says that it is another server', stderr])}, ${impostor.heard()}`
+      return `exit ${exit}, ${facts([/not the|another|wrong|pinned/i.test(stderr), 'says that it is another server', stderr])}, ${impostor.askedOnly()}`
     },
   },
   {
@@ -117,11 +121,13 @@ async function startImpostor() {
     usage: 'server',
   })
   let heard = []
+  let certificates = 0
   const sockets = new Set()
   const server = createServer(
     { cert: certificate, key: privateKey, requestCert: true, rejectUnauthorized: false },
     (socket) => {
       sockets.add(socket)
+      if (socket.getPeerX509Certificate()) certificates += 1
       socket.on('error', () => {})
       socket.on('data', (chunk) => {
         heard.push(chunk)
@@ -136,9 +142,14 @@ async function startImpostor() {
     port: server.address().port,
     fingerprint: createHash('sha256').update(new X509Certificate(certificate).raw).digest('hex'),
     bytes,
+    askedOnly: () =>
+      question.test(bytes().toString('latin1')) && certificates === 0
+        ? onlyAsked
+        : `${certificates} CERTIFICATES AND ${JSON.stringify(bytes().toString('latin1'))} WERE SENT TO IT`,
     heard: () => (bytes().length === 0 ? nothing : `${bytes().length} BYTES WERE SENT TO IT`),
     forget: () => {
       heard = []
+      certificates = 0
     },
     close() {
       for (const socket of sockets) socket.destroy()

@@ -1,6 +1,6 @@
 /** What every server of an installation must have in common, as one text: made on one, written on another. */
 import { mkdir, readdir } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { DomainError } from '@keyhsm/core'
 import { writeFileAtomically } from '@keyhsm/service'
 import { readOptionalText, readPrivateText, readText } from '../files.js'
@@ -50,11 +50,18 @@ export async function makeNodeBundle(paths: Paths): Promise<string> {
     const text = await readOptionalText(join(paths.root, name))
     if (text !== undefined) files[name] = text
   }
-  for (const name of await readdir(join(paths.root, authorityFolder)))
+  for (const name of await filesIn(join(paths.root, authorityFolder)))
     files[`${authorityFolder}/${name}`] = await readText(join(paths.root, authorityFolder, name))
   const values = Object.fromEntries(await givenSettings(paths))
   await addDatabaseFiles(paths, settings, { files, values })
   return JSON.stringify({ format, files, settings: values })
+}
+
+/** With those of authorities that sign no more: their clients come to the further server as well. */
+async function filesIn(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile())
+  return files.map(({ parentPath, name }) => relative(folder, join(parentPath, name))).sort()
 }
 
 async function addDatabaseFiles(
@@ -116,8 +123,5 @@ export async function writeNodeFiles({ root }: Paths, { files }: NodeBundle): Pr
 
 function isShared(name: string): boolean {
   const known: readonly string[] = [...shared, passwordFile, databaseAuthority]
-  const inFolder =
-    name === `${authorityFolder}/${basename(name)}` &&
-    /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(basename(name))
-  return known.includes(name) || inFolder
+  return known.includes(name) || /^\.ca\/(previous\/)?[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)
 }

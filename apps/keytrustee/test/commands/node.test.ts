@@ -1,5 +1,5 @@
 /** A further server of an installation: token, join, and what is never handed out. */
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { statusRoute } from '@keyhsm/protocol'
@@ -41,6 +41,10 @@ async function writeToken(root: string, stdout: string): Promise<string> {
 
 test('one command makes a further server: shared secrets, an identity of its own, once a token', async () => {
   const { at, admin } = await running()
+  const renewed = await admin('cert', 'renew', '--authority', '--as', invokingUser)
+  expect(renewed).toMatchObject({ exit: 0 })
+  const previous = await readdir(at.paths.previousAuthorities)
+  expect(previous).toHaveLength(1)
   const made = await admin('join-token', '--valid', '10m', '--as', invokingUser)
   expect([made.exit, made.stdout]).toEqual([0, expect.stringMatching(/^ktjoin1\.\S+\n$/)])
   const other = await freshHome()
@@ -52,9 +56,8 @@ test('one command makes a further server: shared secrets, an identity of its own
   const same = async (name: string) =>
     (await readFile(join(at.paths.root, name), 'utf8')) ===
     (await readFile(join(other.paths.root, name), 'utf8'))
-  expect(
-    await Promise.all(['grant.key', '.ca/client-ca.pem', '.ca/client-ca-pk.pem'].map(same)),
-  ).toEqual([true, true, true])
+  const shared = ['grant.key', '.ca/client-ca.pem', '.ca/client-ca-pk.pem']
+  for (const name of [...shared, `.ca/previous/${previous[0]}`]) expect(await same(name)).toBe(true)
   for (const own of ['.ssl/ssl-cert-keytrustee.pem', 'audit.key'])
     expect(await same(own)).toBe(false)
   expect((await stat(other.paths.grantKey)).mode & 0o777).toBe(0o600)
