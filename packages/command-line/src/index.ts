@@ -1,5 +1,6 @@
 export { type Account, findAccount } from './accounts.js'
 export { type AuditTools, auditCommands } from './audit-commands.js'
+export { certificateOptions } from './certificate-options.js'
 export { completionCommand, formatCompletion } from './completion.js'
 export { formatReference } from './format-reference.js'
 export { commonOptions, formatHelp } from './grammar.js'

@@ -2,6 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import {
   type Command,
+  certificateOptions,
   findSecret,
   type Input,
   type Io,
@@ -79,31 +80,7 @@ export const certRenewCommand: Command = {
 export const certReplaceCommand: Command = {
   name: 'cert replace',
   summary: 'the same with a certificate from an authority',
-  options: [
-    {
-      flag: 'cert',
-      value: 'F',
-      file: true,
-      required: true,
-      describe: 'certificate and chain, PEM',
-    },
-    {
-      flag: 'key',
-      value: 'F',
-      file: true,
-      secret: true,
-      required: true,
-      describe: 'its private key',
-    },
-    {
-      flag: 'passphrase-file',
-      value: 'F',
-      file: true,
-      secret: true,
-      describe: 'passphrase of the private key',
-    },
-    ...rollOptions,
-  ],
+  options: [...certificateOptions, ...rollOptions],
   run: (input, io) =>
     roll(input, io, async (paths, env) => {
       const passphrase = findSecret(input, io, {

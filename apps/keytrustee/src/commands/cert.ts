@@ -2,6 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import {
   type Command,
+  certificateOptions,
   findSecret,
   type Input,
   type Io,
@@ -86,32 +87,7 @@ export const certCommands: readonly Command[] = [
   {
     name: 'cert replace',
     summary: 'the same for the server with a certificate from an authority',
-    options: [
-      {
-        flag: 'cert',
-        value: 'F',
-        file: true,
-        required: true,
-        describe: 'certificate and chain, PEM',
-      },
-      {
-        flag: 'key',
-        value: 'F',
-        file: true,
-        secret: true,
-        required: true,
-        describe: 'its private key',
-      },
-      {
-        flag: 'passphrase-file',
-        value: 'F',
-        file: true,
-        secret: true,
-        describe: 'passphrase of the private key',
-      },
-      noSuccession,
-      asOption,
-    ],
+    options: [...certificateOptions, noSuccession, asOption],
     run(input, io) {
       const passphrase = findSecret(input, io, {
         fileFlag: 'passphrase-file',
