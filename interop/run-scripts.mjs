@@ -11,22 +11,24 @@
  *   > text or /regular expression/   must be in the output (stdout and stderr) of the command before
  *   < text or /regular expression/   must not be
  *
- *   node interop/run-scripts.mjs [NAME…] [--report FILE] [--verbose]
+ *   node interop/run-scripts.mjs [NAME…] [--at-once N] [--report FILE] [--verbose]
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { runMain } from '../scripts/lib/say.mjs'
 import { root } from '../scripts/lib/sources.mjs'
 import { Stack } from './lib/stack.mjs'
 import { LineFailed, runLines } from './lib/script-lines.mjs'
 
-const args = process.argv.slice(2)
-const verbose = args.includes('--verbose')
-const reportAt = args.indexOf('--report')
-const reportFile = reportAt >= 0 ? args[reportAt + 1] : undefined
-const wanted = args.filter(
-  (arg, index) => !arg.startsWith('--') && (reportAt < 0 || index !== reportAt + 1),
-)
+const { values: options, positionals: wanted } = parseArgs({
+  allowPositionals: true,
+  options: {
+    'at-once': { type: 'string', default: '1' },
+    report: { type: 'string' },
+    verbose: { type: 'boolean', default: false },
+  },
+})
 const folder = join(root, 'interop', 'scripts')
 
 /** What a script begins with. */
@@ -48,24 +50,32 @@ await runMain(async () => {
   )
   const counts = { passed: 0, failed: 0, skipped: 0 }
   const cases = []
-  for (const file of chosen) {
-    const began = Date.now()
-    const fault = await runScript(file)
-    counts[fault ? 'failed' : 'passed'] += 1
-    cases.push({ name: `interop/scripts/${file}`, status: fault ? 'failed' : 'passed' })
-    console.log(
-      `${fault ? 'failed' : 'passed'}  ${file} (${((Date.now() - began) / 1000).toFixed(1)} s)`,
-    )
-    if (fault) console.log(fault.replaceAll(/^/gm, '  '))
+  const runAll = async () => {
+    for (let file = chosen.shift(); file; file = chosen.shift()) {
+      const status = await runAndTell(file)
+      counts[status] += 1
+      cases.push({ name: `interop/scripts/${file}`, status })
+    }
   }
-  if (reportFile) writeFileSync(join(root, reportFile), JSON.stringify({ ...counts, cases }))
+  await Promise.all(Array.from({ length: Number(options['at-once']) || 1 }, runAll))
+  if (options.report)
+    writeFileSync(join(root, options.report), JSON.stringify({ ...counts, cases }))
   console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
   return counts.failed === 0 && counts.passed > 0 ? 0 : 1
 })
 
+async function runAndTell(file) {
+  const began = Date.now()
+  const fault = await runScript(file)
+  const status = fault ? 'failed' : 'passed'
+  console.log(`${status}  ${file} (${((Date.now() - began) / 1000).toFixed(1)} s)`)
+  if (fault) console.log(fault.replaceAll(/^/gm, '  '))
+  return status
+}
+
 /** Undefined when every line held, else what did not. */
 async function runScript(file) {
-  const stack = await Stack.create({ print: verbose ? console.log : undefined })
+  const stack = await Stack.create({ print: options.verbose ? console.log : undefined })
   const text = readFileSync(join(folder, file), 'utf8')
   const fault = await runLines(stack, text.split('\n'), directives).catch((error) =>
     error instanceof LineFailed ? error.message : (error.stack ?? String(error)),
