@@ -37,11 +37,12 @@ export async function readSecretBytesIfThere(path: string): Promise<Buffer | und
   })
 }
 
-/** Makes a directory for our user alone, parents included. */
+/** Makes a directory for our user alone, parents included. @throws ERR_CONFLICT when a file of that name is in the way. */
 export async function makePrivateDirectory(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 })
   } catch (error) {
+    if (systemCode(error) === 'EEXIST') throw notOurs(path)
     throw toFileError(error, `cannot make ${path}`)
   }
 }
@@ -56,4 +57,15 @@ export async function removeFile(path: string): Promise<boolean> {
     if (systemCode(error) === 'ENOENT') return false
     throw toFileError(error, `cannot remove ${path}`)
   }
+}
+
+/** An old product kept a file `keystore` where we keep a folder; what we did not make we do not move. */
+function notOurs(path: string): DomainError {
+  return new DomainError(
+    'ERR_CONFLICT',
+    `${path} is a file of another program; a folder is needed`,
+    {
+      hints: ['move it away, or give --home (or KEYHSM_HOME) another folder; nothing was changed'],
+    },
+  )
 }

@@ -22,7 +22,7 @@ import { orgtoolCommands } from './commands/orgtool.js'
 import { policyCommands } from './commands/policy.js'
 import { serverCommands } from './commands/server.js'
 import { restoreCommands } from './commands/restore.js'
-import { settingsCommand } from './commands/settings.js'
+import { settings } from './commands/settings.js'
 import { statusCommand } from './commands/status.js'
 import { version } from './version.js'
 
@@ -72,7 +72,7 @@ export const ktadmin: Program = {
     statusCommand(),
     doctorCommand,
     logLevelCommand,
-    settingsCommand,
+    settings,
     ...adminCommands,
     ...auditCommands,
     ...certCommands,

@@ -8,7 +8,7 @@ import { importCommand } from './commands/import.js'
 import { initCommand } from './commands/init.js'
 import { keysCommands } from './commands/keys.js'
 import { startAndStop } from './commands/service.js'
-import { settingsCommand } from './commands/settings.js'
+import { settings } from './commands/settings.js'
 import { statusCommand } from './commands/status.js'
 import { version } from './version.js'
 
@@ -31,7 +31,7 @@ export const program: Program = {
     importCommand,
     exportCommand,
     ...aclCommands,
-    settingsCommand,
+    settings,
     ...auditCommands,
   ],
 }

@@ -38,3 +38,4 @@ export {
   startCommandOf,
   type Starter,
 } from './service-commands.js'
+export { settingsCommand } from './settings-command.js'

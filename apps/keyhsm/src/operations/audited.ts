@@ -22,6 +22,8 @@ export interface Findings {
   reason?: string
   /** Wins over what the error's code says. */
   outcome?: Outcome
+  /** Runs when the work was done and its result is not given out after all, since its outcome could not be written. */
+  withhold?: () => void
 }
 
 const outcomeOf: Readonly<Partial<Record<ErrorCode, Outcome>>> = {
@@ -55,7 +57,12 @@ export async function audited<Result>(
     await appendFailure(audit, toOutcome(operation, outcomeFor(known), findings))
     throw known
   })
-  await audit.append(toOutcome(operation, success, findings))
+  try {
+    await audit.append(toOutcome(operation, success, findings))
+  } catch (error) {
+    findings.withhold?.()
+    throw error
+  }
   return result
 }
 

@@ -75,7 +75,9 @@ export async function openDeposit(
       used,
     }
     try {
-      return await partition.activity.during(() => open(opening, sealed))
+      const content = await partition.activity.during(() => open(opening, sealed))
+      findings.withhold = () => content.fill(0)
+      return content
     } catch (error) {
       throw hideIntegrity(findings, error)
     }

@@ -1,9 +1,16 @@
 import { DomainError, newUuid, SecretBytes } from '@keyhsm/core'
 import type { Hsm } from '@keyhsm/hsm'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { openDeposit } from '../../src/operations/open-deposit.js'
 import { sealDeposit } from '../../src/operations/seal-deposit.js'
-import { caller, makeWorkshop, sealRequest, withAudit, withVerbs } from '../workshop.js'
+import {
+  caller,
+  makeWorkshop,
+  sealRequest,
+  withAudit,
+  withPartition,
+  withVerbs,
+} from '../workshop.js'
 
 const unavailable = () => new DomainError('ERR_HSM_UNAVAILABLE', 'away', { retryAfterMs: 1000 })
 const keysBefore = 3
@@ -126,6 +133,26 @@ describe('an open that cannot ask', () => {
     const { context, canary } = request
     return { workshop, hsmKeyId, request: { requestId: newUuid(), context, canary, sealed } }
   }
+
+  it('wipes the content that it does not give out, because the outcome cannot be written', async () => {
+    const { workshop, request } = await sealOne()
+    const shop = withAudit(workshop, (entry) => {
+      if (entry.event === 'intent') return workshop.audit.append(entry)
+      throw new DomainError('ERR_AUDIT_UNAVAILABLE', 'disk full')
+    })
+    const opened: unknown[] = []
+    const { activity } = shop.partition
+    const during = activity.during.bind(activity)
+    vi.spyOn(activity, 'during').mockImplementation(async (work) => {
+      const content = await during(work)
+      opened.push(content)
+      return content
+    })
+    await expect(openDeposit(shop, caller, request)).rejects.toMatchObject({
+      code: 'ERR_AUDIT_UNAVAILABLE',
+    })
+    expect(opened).toEqual([Buffer.alloc('a secret'.length)])
+  })
 
   it.each([
     ['ERR_HSM_UNAVAILABLE', 'ERR_HSM_UNAVAILABLE'],

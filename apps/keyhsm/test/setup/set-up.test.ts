@@ -1,4 +1,4 @@
-import { appendFile, readFile, stat, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readRefusedLogins } from '@keyhsm/hsm'
 import { describe, expect, it, vi } from 'vitest'
@@ -61,6 +61,19 @@ describe('setting up', () => {
     await expect(setUp(setUpOptions(home, { changes: elsewhere }))).rejects.toMatchObject({
       code: 'ERR_SETTINGS',
     })
+    await expect(stat(home.paths.settings)).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  it('leaves a file of an old product where our keystore would be, and says what to do', async () => {
+    const home = await makeRoot()
+    await makeSoftToken(home)
+    await mkdir(home.paths.home, { recursive: true })
+    await writeFile(home.paths.keystore, 'JKS')
+    await expect(setUp(setUpOptions(home, {}))).rejects.toMatchObject({
+      code: 'ERR_CONFLICT',
+      hints: [expect.stringContaining('KEYHSM_HOME')],
+    })
+    expect(await readFile(home.paths.keystore, 'utf8')).toBe('JKS')
     await expect(stat(home.paths.settings)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 

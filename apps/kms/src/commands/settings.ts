@@ -1,20 +1,11 @@
-/** `keytrustee-kms settings`: the settings that hold, defaults marked. */
-import { type Command, printTable } from '@keyhsm/command-line'
-import { type EffectiveSetting, listSettings } from '@keyhsm/service'
-import { kmsSchema, readSettingsText, settingsFileName } from '../settings.js'
+import { settingsCommand } from '@keyhsm/command-line'
+import { listSettings } from '@keyhsm/service'
+import { kmsSchema, readSettings, readSettingsText, settingsFileName } from '../settings.js'
 import { pathsOf } from './folder.js'
 
-export const settingsCommand: Command = {
-  name: 'settings',
-  summary: 'print the settings that hold',
-  run: async (input) =>
-    listSettings(await readSettingsText(pathsOf(input)), kmsSchema, settingsFileName),
-  print(settings: readonly EffectiveSetting[], io) {
-    const rows = settings.map(({ name, text, isDefault }) => ({
-      setting: name,
-      value: text,
-      from: isDefault ? 'default' : settingsFileName,
-    }))
-    printTable(rows, ['setting', 'value', 'from'], io)
-  },
-}
+/** `keytrustee-kms settings` */
+export const settings = settingsCommand(settingsFileName, async (input) => {
+  const paths = pathsOf(input)
+  await readSettings(paths)
+  return listSettings(await readSettingsText(paths), kmsSchema, settingsFileName)
+})
