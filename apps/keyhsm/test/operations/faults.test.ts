@@ -3,14 +3,7 @@ import type { Hsm } from '@keyhsm/hsm'
 import { describe, expect, it, vi } from 'vitest'
 import { openDeposit } from '../../src/operations/open-deposit.js'
 import { sealDeposit } from '../../src/operations/seal-deposit.js'
-import {
-  caller,
-  makeWorkshop,
-  sealRequest,
-  withAudit,
-  withPartition,
-  withVerbs,
-} from '../workshop.js'
+import { caller, makeWorkshop, sealRequest, withAudit, withVerbs } from '../workshop.js'
 
 const unavailable = () => new DomainError('ERR_HSM_UNAVAILABLE', 'away', { retryAfterMs: 1000 })
 const keysBefore = 3
