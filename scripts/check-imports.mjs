@@ -42,6 +42,8 @@ const confined = {
   undici: /^packages\/client\/src\/transport/,
   commander: /^packages\/command-line\/src\//,
   'age-encryption': /^packages\/client\/src\/(sealing|identity)\//,
+  '@noble/post-quantum': /^packages\/client\/src\/sealing\/x-wing/,
+  '@scure/base': /^packages\/client\/src\/sealing\/hybrid-identity/,
   saxes:
     /^(packages\/(hsm-nae\/src\/xml\/|service\/src\/log\/xml)|apps\/kms\/src\/configuration\/)/,
   '@keyhsm/hsm-nae': /^apps\/keyhsm\/src\/drivers\.ts$/,

@@ -27,7 +27,7 @@ export function trusteeVault(
     try {
       const recovery = settings.recovery === undefined ? [] : [settings.recovery]
       const recipients = [await keys.recipient(), ...recovery]
-      const order = { writer: keys.identityKey, recipients }
+      const order = { writer: keys.identityKey, recipients, owner: keys.ageIdentity }
       const bytes = await sealForReaders(content, {
         organisation,
         handle,

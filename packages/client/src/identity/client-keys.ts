@@ -12,7 +12,7 @@ export interface ClientKeys {
   readonly identityKey: KeyObject
   /** age identity, post-quantum hybrid; opens what was sealed for this client. */
   readonly ageIdentity: string
-  /** Its public half. Computed (some 50 ms) when asked for: a retrieval does without. @throws ERR_SETTINGS */
+  /** Its public half. Computed once (some 50 ms) when asked for: a retrieval does without. @throws ERR_SETTINGS */
   readonly recipient: () => Promise<string>
 }
 
@@ -42,11 +42,12 @@ export async function readClientKeys(folder: string): Promise<ClientKeys> {
   asKey(tlsKey, 'ec', keyFiles.tls.name)
   if (!identityShape.test(ageIdentity)) throw unusable(keyFiles.age.name)
   const identityText = await readKeyFile(folder, keyFiles.identity.name)
+  let recipient: Promise<string> | undefined
   return {
     tlsKey,
     identityKey: asKey(identityText, 'ed25519', keyFiles.identity.name),
     ageIdentity,
-    recipient: () => readRecipient(ageIdentity),
+    recipient: () => (recipient ??= readRecipient(ageIdentity)),
   }
 }
 

@@ -39,6 +39,7 @@ export async function sealAsClient(
       ...recipientsOf(o.readers ?? [], peers),
       ...(recovery === undefined ? [] : [recovery]),
     ],
+    owner: keys.ageIdentity,
     writtenAt: new Date(),
   })
 }

@@ -4,6 +4,8 @@ import { DomainError, type Handle, type Uuid } from '@keyhsm/core'
 import { digestOf, isSignedByWriter, parseSignedContent, type Statement } from './statement.js'
 import { identityFingerprintOfRaw, parseWriterPin } from './writer-key.js'
 
+const hybridPrefix = 'AGE-SECRET-KEY-PQ-1'
+
 export interface OpeningOrder {
   readonly organisation: Uuid
   readonly handle: Handle
@@ -40,20 +42,51 @@ export async function openAsReader(
 }
 
 async function decrypt(sealed: Uint8Array, identities: readonly string[]): Promise<Buffer> {
+  const isHybrid = (identity: string) => identity.startsWith(hybridPrefix)
+  const others = identities.filter((identity) => !isHybrid(identity))
+  const openers = [
+    await openerOfHybrids(identities.filter(isHybrid)),
+    ...(others.length === 0 ? [] : [await openerOfOthers(others)]),
+  ]
+  try {
+    for (const open of openers) {
+      const content = await open(sealed)
+      if (content) return content
+    }
+  } catch (error) {
+    throw notOurs(error)
+  }
+  throw notOurs()
+}
+
+type Opener = (sealed: Uint8Array) => Buffer | undefined | Promise<Buffer>
+
+/** The fast way, for the identities that clients have. */
+async function openerOfHybrids(identities: readonly string[]): Promise<Opener> {
+  const { openHybrid, readHybridIdentity } = await import('./hybrid-content.js')
+  const read = usable(() => identities.map(readHybridIdentity))
+  return (sealed) => openHybrid(sealed, read)
+}
+
+async function openerOfOthers(identities: readonly string[]): Promise<Opener> {
   const { Decrypter } = await import('age-encryption')
   const decrypter = new Decrypter()
-  try {
+  usable(() => {
     for (const identity of identities) decrypter.addIdentity(identity)
+  })
+  return async (sealed) => {
+    const bytes = await decrypter.decrypt(sealed)
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+}
+
+function usable<Result>(read: () => Result): Result {
+  try {
+    return read()
   } catch (error) {
     throw new DomainError('ERR_SETTINGS', 'the age identity of this client is not usable', {
       cause: error,
     })
-  }
-  try {
-    const bytes = await decrypter.decrypt(sealed)
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  } catch (error) {
-    throw notOurs(error)
   }
 }
 
