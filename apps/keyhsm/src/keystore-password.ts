@@ -10,7 +10,7 @@ import { invalidInput } from '@keyhsm/core'
 import { writeFileAtomically } from '@keyhsm/service'
 import { readSecretFileIfThere, readTextIfThere } from './files.js'
 
-type Environment = Readonly<Record<string, string | undefined>>
+export type Environment = Readonly<Record<string, string | undefined>>
 
 export const passwordFile = 'password'
 const nextFile = 'password.next'

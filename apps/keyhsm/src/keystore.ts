@@ -23,14 +23,13 @@ import {
 } from './files.js'
 import {
   credentialName,
+  type Environment,
   ensurePassword,
   passwordFile,
   passwordVariable,
   readPasswords,
   replacePassword,
 } from './keystore-password.js'
-
-type Environment = Readonly<Record<string, string | undefined>>
 
 export interface Keystore {
   /** PEM; certificates above it follow. */

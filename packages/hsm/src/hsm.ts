@@ -13,15 +13,8 @@
  */
 import type { Fingerprint, HsmKeyId, SecretBytes } from '@keyhsm/core'
 import type { DeviceMemory } from './device-memory.js'
+import type { KeyKind, WrappingKind } from './kinds.js'
 import type { WrapAlgorithm } from './wrap-algorithms.js'
-
-/** Kinds of HSM key that wrap content keys. */
-export const wrappingKinds = ['ec-p256', 'rsa-2048', 'rsa-3072', 'aes-256'] as const
-export type WrappingKind = (typeof wrappingKinds)[number]
-
-/** Every kind: the wrapping ones, and the secrets that only authenticate (HMAC-SHA-256; AES-CMAC as fall-back). */
-export const keyKinds = [...wrappingKinds, 'hmac-sha256', 'cmac-aes-256'] as const
-export type KeyKind = (typeof keyKinds)[number]
 
 /** The single use of a key; a key never has two. `sign` is for audit checkpoints (ec-p256 only). */
 export type KeyUse = 'wrap' | 'authenticate' | 'sign'

@@ -1,6 +1,7 @@
 /** What may be asked of `createKey`, checked once for every backend. */
 import { invalidInput, parseHsmKeyId } from '@keyhsm/core'
-import type { KeyKind, KeySpec, KeyUse } from './hsm.js'
+import type { KeySpec, KeyUse } from './hsm.js'
+import type { KeyKind } from './kinds.js'
 
 /** The uses a kind can have. `sign` belongs to audit checkpoints. */
 export const usesOfKind = {

@@ -2,7 +2,7 @@
  * The closed table of ways to wrap a content key. `id` is stored in the sealed bytes and never changes its meaning;
  * `docs/formats/wrapped-key.md` prints this table and gives each byte.
  */
-import type { WrappingKind } from './hsm.js'
+import type { WrappingKind } from './kinds.js'
 
 export interface WrapAlgorithmTrait {
   /** One byte in the stored header. */

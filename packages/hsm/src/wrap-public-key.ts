@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { DomainError, type HsmKeyId } from '@keyhsm/core'
-import type { WrappingKind } from './hsm.js'
+import type { WrappingKind } from './kinds.js'
 import { formatP256Spki, p256PointBytes } from './p256-point.js'
 
 /**

@@ -1,7 +1,8 @@
 import type { HsmKeyId } from '@keyhsm/core'
 import { expect, test } from 'vitest'
 import { secretKeyFingerprint, spkiFingerprint } from '../src/fingerprints.js'
-import type { KeyKind, KeySpec, KeyUse } from '../src/hsm.js'
+import type { KeySpec, KeyUse } from '../src/hsm.js'
+import type { KeyKind } from '../src/kinds.js'
 import { checkKeySpec } from '../src/key-spec.js'
 
 const good: KeySpec = {

@@ -1,6 +1,6 @@
 /** Counts and times operations where every one of them passes twice: at the audit. */
 import type { Audit, AuditEntry } from './audit/audit.js'
-import type { Metrics } from './metrics.js'
+import type { Metrics } from './meters.js'
 import { auditMeters } from './metrics-table.js'
 
 /** Operations that began and have not ended; a crash of the caller must not let them pile up. */

@@ -2,7 +2,7 @@
 import { readDiskUse } from './care/disk-use.js'
 import type { Care } from './care/watch-warnings.js'
 import type { OpenLog } from './log.js'
-import type { Metrics } from './metrics.js'
+import type { Metrics } from './meters.js'
 import { serviceMeters } from './metrics-table.js'
 
 export interface ServiceSources {

@@ -11,7 +11,7 @@ import {
   startHttpServer,
   TextReply,
 } from './http-server.js'
-import type { Metrics } from './metrics.js'
+import type { Metrics } from './meters.js'
 
 /** How one part is, in a word or two that say nothing to misuse: `ready`, `wrong-partition`, `not writable`. */
 export interface PartState {

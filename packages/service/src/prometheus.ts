@@ -2,7 +2,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Labels, MeterSpec, Meters, MeterTable, Reading } from './meters.js'
-import type { EventLoopDelay, Metrics } from './metrics.js'
+import type { EventLoopDelay, Metrics } from './meters.js'
 import { commonMeters, secondsBuckets } from './metrics-table.js'
 
 /** Interval of the sampling timer; its own length is part of each sample and is subtracted. */

@@ -10,7 +10,7 @@ import { makePrivateDirectory } from '../files.js'
 import { ensureKeystore, type Keystore, readKeystore, saveKeystore } from '../keystore.js'
 import { ensurePassword, passwordVariable } from '../keystore-password.js'
 import type { Paths } from '../paths.js'
-import type { Environment } from '../service/live-state.js'
+import type { Environment } from '../keystore-password.js'
 
 type KeystorePaths = Pick<Paths, 'keystore' | 'keystoreNext'>
 

@@ -21,7 +21,7 @@ import {
 } from '../certificates/next-certificate.js'
 import { readShownConfiguration } from '../configuration.js'
 import { type Paths, pathsIn } from '../paths.js'
-import type { Environment } from '../service/live-state.js'
+import type { Environment } from '../keystore-password.js'
 import { keystorePasswordOption, withKeystorePassword } from './keystore-access.js'
 import { isRunning, withService } from './with-service.js'
 

@@ -3,7 +3,7 @@ import { findSecret, type Input, type Io, type Option } from '@keyhsm/command-li
 import { hasKeystore, readKeystore } from '../keystore.js'
 import { passwordVariable, readPasswords } from '../keystore-password.js'
 import type { Paths } from '../paths.js'
-import type { Environment } from '../service/live-state.js'
+import type { Environment } from '../keystore-password.js'
 import { tryAgain } from '../setup/run-dialogue.js'
 
 /** Of commands that start the service. */

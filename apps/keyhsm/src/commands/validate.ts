@@ -6,7 +6,8 @@ import { readConfiguration, showConfiguration, withoutPins } from '../configurat
 import { proveKey } from '../keys/prove-key.js'
 import type { Partition } from '../partition/partition.js'
 import { type Paths, pathsIn } from '../paths.js'
-import { type Environment, type LiveState, readLiveState } from '../service/live-state.js'
+import { type LiveState, readLiveState } from '../service/live-state.js'
+import type { Environment } from '../keystore-password.js'
 import { findDeviceWarnings } from '../service/status.js'
 import {
   checkInstallation,

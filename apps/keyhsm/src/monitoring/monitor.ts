@@ -3,7 +3,8 @@ import type { Audit, Labels, Meters, PartState, Parts } from '@keyhsm/service'
 import type { CapacityState } from '../keys/capacity.js'
 import type { OpenAlarm } from '../operations/open-alarm.js'
 import type { Partition } from '../partition/partition.js'
-import type { Backend, BackendHealth, Partitions } from '../partition/partitions.js'
+import type { Backend, Partitions } from '../partition/partitions.js'
+import type { BackendHealth } from '../partition/partition.js'
 import type { hsmMeters } from './hsm-meters.js'
 
 export interface MonitorSources {

@@ -6,7 +6,8 @@ import type { BackendConfiguration, BackendDescription } from '../backend-config
 import type { Paths } from '../paths.js'
 import { openPartition } from './open-partition.js'
 import type { Partition } from './partition.js'
-import type { Backend, BackendHealth } from './partitions.js'
+import type { Backend } from './partitions.js'
+import type { BackendHealth } from './partition.js'
 
 export interface ConnectingOptions {
   readonly paths: Paths

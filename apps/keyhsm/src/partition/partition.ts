@@ -3,14 +3,17 @@
  * Operations get one of these; it never makes the partition's own keys (see `make-partition-keys.ts`).
  */
 import { type Clock, DomainError, type Realm } from '@keyhsm/core'
-import type { CallOptions, Hsm, HsmKey, WrappingKind } from '@keyhsm/hsm'
+import type { CallOptions, Hsm, HsmKey, WrappingKind, HsmHealth } from '@keyhsm/hsm'
 import { Activity } from '../keys/activity.js'
 import { Capacity } from '../keys/capacity.js'
 import { KeyPool } from '../keys/key-pool.js'
 import { KeyRing } from '../keys/key-ring.js'
 import { parseLabel } from '../keys/labels.js'
 import { findPartitionKeys, type PartitionKeys, wrongPartition } from './partition-keys.js'
-import type { BackendHealth } from './partitions.js'
+
+export interface BackendHealth extends Omit<HsmHealth, 'state'> {
+  readonly state: HsmHealth['state'] | 'wrong-partition'
+}
 
 /** The settings that new HSM keys are made by; a reload may change them. */
 export interface KeySettings {

@@ -3,9 +3,8 @@
  * reload puts another of these in its place.
  */
 import { DomainError, type Fingerprint } from '@keyhsm/core'
-import type { HsmHealth } from '@keyhsm/hsm'
 import type { BackendDescription } from '../backend-configuration.js'
-import type { Partition } from './partition.js'
+import type { BackendHealth, Partition } from './partition.js'
 
 /** One HSM: connected, or waiting until it can be. */
 export interface Backend {
@@ -17,10 +16,6 @@ export interface Backend {
   readonly partition: Partition | undefined
   /** Asks the device; never throws. */
   health(deadlineMs: number): Promise<BackendHealth>
-}
-
-export interface BackendHealth extends Omit<HsmHealth, 'state'> {
-  readonly state: HsmHealth['state'] | 'wrong-partition'
 }
 
 export class Partitions<Kept extends Backend = Backend> {

@@ -2,7 +2,8 @@
 import type { keyHsmStatusRoute, ReplyOf } from '@keyhsm/protocol'
 import type { CapacityState } from '../keys/capacity.js'
 import type { Partition } from '../partition/partition.js'
-import type { Backend, BackendHealth } from '../partition/partitions.js'
+import type { Backend } from '../partition/partitions.js'
+import type { BackendHealth } from '../partition/partition.js'
 import { vendorPrefix } from '../settings.js'
 
 export type BackendStatus = Omit<

@@ -7,6 +7,7 @@ import type { BackendDescription, DeviceSettings } from '../backend-configuratio
 import type { ShownConfiguration } from '../configuration.js'
 import { readNext } from '../certificates/next-certificate.js'
 import { type Keystore, readKeystore } from '../keystore.js'
+import type { Environment } from '../keystore-password.js'
 import { type Logging, readLogging } from '../logging.js'
 import { readAdministrators } from '../local-administrator.js'
 import type { Paths } from '../paths.js'
@@ -21,8 +22,6 @@ export interface LiveState extends ShownConfiguration {
   readonly administrators: ReadonlyMap<string, KeyObject>
   readonly logging: Logging
 }
-
-export type Environment = Readonly<Record<string, string | undefined>>
 
 /** Reads what stands beside the settings file. @throws ERR_SETTINGS for whatever is damaged or missing. */
 export async function readLiveState(

@@ -10,7 +10,6 @@ import {
 import type { Paths } from '../paths.js'
 import type { BackendHouse, House } from './backend-house.js'
 import {
-  type Environment,
   findRestartNeeds,
   fixedNames,
   type LiveState,
@@ -18,6 +17,7 @@ import {
   toTlsServing,
   withPins,
 } from './live-state.js'
+import type { Environment } from '../keystore-password.js'
 import {
   changeAllKeySettings,
   changePins,

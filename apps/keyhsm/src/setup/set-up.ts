@@ -42,7 +42,7 @@ import { latchOf, releaseLatch } from '../login-latch.js'
 import { type MadePartition, makePartitionKeys } from '../partition/make-partition-keys.js'
 import { openDevice } from '../partition/open-partition.js'
 import type { Paths } from '../paths.js'
-import type { Environment } from '../service/live-state.js'
+import type { Environment } from '../keystore-password.js'
 import { findDeviceWarnings } from '../service/status.js'
 import { commonSchema, type Hardware, secretSettings } from '../settings.js'
 import {

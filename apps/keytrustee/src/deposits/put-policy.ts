@@ -1,6 +1,7 @@
 import { type Policy, withTrustees } from '../policies/policy.js'
 import { parseFor } from '../policies/set-policy.js'
-import { parseTrustees, type Trustees } from '../policies/trustees.js'
+import type { Trustees } from '../policies/trustees.js'
+import { parseTrustees } from '../policies/parse-trustees.js'
 import type { Caller, Trustee } from '../trustee.js'
 import { parsePut, type PutOrder, type RawPut } from './orders.js'
 import type { PlannedPut } from './plan-puts.js'

@@ -2,9 +2,20 @@
 import { writeJoinFile, type Joined } from '../sealing/join-file.js'
 import { openLink } from '../sealing/key-hsm-link.js'
 import type { SealTarget } from '../sealing/key-hsm-sealer.js'
+import type { SealingState } from '../sealing/sealing-state.js'
+import type { LinkInUse } from '../service/link-in-use.js'
+import type { Paths } from '../paths.js'
+import type { Trustee } from '../trustee.js'
 import type { Before, Form, MigrationOrder } from './migration-order.js'
 import { meetsUnsealed } from './migration-order.js'
-import type { MigrationDesk } from './migration-desk.js'
+
+/** What a direction changes. */
+export interface Directed {
+  readonly trustee: Pick<Trustee, 'store'>
+  readonly sealing: SealingState
+  readonly paths: Paths
+  readonly link: LinkInUse
+}
 
 type Direction = Pick<Joined, 'canary' | 'domain' | 'target' | 'passThrough'>
 
@@ -20,7 +31,7 @@ export function finalDirectionOf(order: MigrationOrder): Before {
 
 /** Applies a direction now and for later starts; requests under way go on as they began. */
 export async function direct(
-  desk: Pick<MigrationDesk, 'trustee' | 'sealing' | 'paths' | 'link'>,
+  desk: Directed,
   direction: Before,
   opensUnsealed: boolean,
 ): Promise<void> {

@@ -8,7 +8,7 @@ import { notAuthorized, RemoteError, toErrorReply } from '../api/remote-error.js
 import type { ProxyUsers } from '../access/proxy-users.js'
 import type { SharedSecrets } from '../shared/shared-secrets.js'
 import type { NameRules } from './auth-to-local.js'
-import type { Caller, Name, ReplyHeaders } from './caller.js'
+import type { Authentication, Caller, Name, ReplyHeaders } from './caller.js'
 import type { RequestParts } from './request-parts.js'
 import { type CookieClaims, formatSetCookie, openCookie, signCookie } from './signed-cookie.js'
 import { isTokenOperation, type TokenOperations } from './token-operations.js'
@@ -40,11 +40,6 @@ export interface AuthenticatorOptions {
   /** Told of every final answer to somebody who is not known. */
   onUnauthenticated(parts: RequestParts, message: string): Promise<void>
 }
-
-/** The caller, or the answer that ends the request here. */
-export type Authentication =
-  | { readonly caller: Caller; readonly headers: ReplyHeaders }
-  | { readonly reply: ForeignReply }
 
 /** Cookies whose signatures were checked already. */
 const maxChecked = 10_000

@@ -1,4 +1,5 @@
 /** Who calls, and what the reply must carry because of how that was found out. */
+import type { ForeignReply } from '@keyhsm/service'
 
 export interface Name {
   /** What rules and lists go by. */
@@ -17,3 +18,8 @@ export interface Caller {
 
 /** Header fields in lower case. */
 export type ReplyHeaders = Readonly<Record<string, string>>
+
+/** The caller, or the answer that ends the request here. */
+export type Authentication =
+  | { readonly caller: Caller; readonly headers: ReplyHeaders }
+  | { readonly reply: ForeignReply }

@@ -5,7 +5,7 @@ import { type ForeignReply, toReasonPhrase } from '@keyhsm/service'
 import { notAuthorized, RemoteError, toErrorReply } from '../api/remote-error.js'
 import type { AuditTrail } from '../audit/audit-trail.js'
 import type { SharedSecrets } from '../shared/shared-secrets.js'
-import type { Authentication } from './authenticator.js'
+import type { Authentication } from './caller.js'
 import type { Caller, Name } from './caller.js'
 import {
   type DelegationToken,

@@ -1,16 +1,8 @@
 /** What one case works with: a connection, keys that are removed afterwards, and checks that also look for leaks. */
 import { randomBytes } from 'node:crypto'
 import { type DomainError, type ErrorCode, type HsmKeyId, SecretBytes } from '@keyhsm/core'
-import {
-  type Hsm,
-  type HsmKey,
-  type KeyKind,
-  type KeySpec,
-  type KeyUse,
-  type WrappedKey,
-  type WrappingKind,
-  wrappingKinds,
-} from '../hsm.js'
+import type { Hsm, HsmKey, KeySpec, KeyUse, WrappedKey } from '../hsm.js'
+import { type KeyKind, type WrappingKind, wrappingKinds } from '../kinds.js'
 import { ensure, ensureSameSecret, rejection, within } from './failure.js'
 import type { HsmUnderTest } from './hsm-under-test.js'
 import { slowness } from './machine-pace.js'

@@ -1,4 +1,4 @@
-import type { KeyKind } from '../hsm.js'
+import type { KeyKind } from '../kinds.js'
 import type { CaseContext } from './case-context.js'
 import type { HookName } from './hsm-under-test.js'
 

@@ -1,4 +1,4 @@
-import { type WrappingKind, wrappingKinds } from '../hsm.js'
+import { type WrappingKind, wrappingKinds } from '../kinds.js'
 import { authenticatingCases } from './cases/authenticating.js'
 import { destroyingCases } from './cases/destroying.js'
 import { identityCases, specificationCases } from './cases/identity.js'

@@ -1,6 +1,7 @@
 /** What a backend gives the conformance suite: how to connect, and how to hurt it with tools that are not its own. */
 import type { HsmKeyId } from '@keyhsm/core'
-import type { Hsm, HsmKey, KeyKind } from '../hsm.js'
+import type { Hsm, HsmKey } from '../hsm.js'
+import type { KeyKind } from '../kinds.js'
 
 /** Undoes what a hook did. Called once, before the connection has to recover; may do nothing. */
 export type Repair = () => Promise<void>

@@ -1,6 +1,7 @@
 /** One key of the token as a file: its attributes in clear, its secret half sealed under the token key and bound to them. */
 import { DomainError, type HsmKeyId, type SecretBytes } from '@keyhsm/core'
-import type { KeyKind, KeySpec, KeyUse } from '../hsm.js'
+import type { KeySpec, KeyUse } from '../hsm.js'
+import type { KeyKind } from '../kinds.js'
 import { checkKeySpec } from '../key-spec.js'
 import { openBox, sealBox } from './sealed-box.js'
 import { isHex, parseJsonObject } from './token-header.js'

@@ -1,7 +1,7 @@
 import { generateKeyPair, type KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'
 import { SecretBytes } from '@keyhsm/core'
-import type { KeyKind } from '../hsm.js'
+import type { KeyKind } from '../kinds.js'
 import type { KeyMaterial } from './key-file.js'
 
 const generate = promisify(generateKeyPair)

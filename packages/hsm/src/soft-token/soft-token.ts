@@ -1,15 +1,15 @@
 /** The software token as an {@link Hsm}: each verb is one look-up and one operation, within the caller's limits. */
 import { DomainError, type HsmKeyId, hasCode, type SecretBytes } from '@keyhsm/core'
-import {
-  type CallOptions,
-  type Hsm,
-  type HsmCapabilities,
-  type HsmHealth,
-  type HsmKey,
-  type KeySpec,
-  keyKinds,
-  type WrappedKey,
+import type {
+  CallOptions,
+  Hsm,
+  HsmCapabilities,
+  HsmHealth,
+  HsmKey,
+  KeySpec,
+  WrappedKey,
 } from '../hsm.js'
+import { keyKinds } from '../kinds.js'
 import { checkKeySpec } from '../key-spec.js'
 import { type StillWanted, withinLimits } from '../call-limits.js'
 import { toTokenError } from './durable-files.js'

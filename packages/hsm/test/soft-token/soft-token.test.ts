@@ -14,7 +14,8 @@ import {
 import { join } from 'node:path'
 import { type HsmKeyId, SecretBytes } from '@keyhsm/core'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { Hsm, KeyKind } from '../../src/hsm.js'
+import type { Hsm } from '../../src/hsm.js'
+import type { KeyKind } from '../../src/kinds.js'
 import { connectSoftToken } from '../../src/soft-token/connect-soft-token.js'
 import { makeToken } from './make-token.js'
 

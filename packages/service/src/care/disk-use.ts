@@ -1,6 +1,6 @@
 /** How full the file systems of a service are. */
 import { statfs } from 'node:fs/promises'
-import type { Warning } from './watch-warnings.js'
+import type { Warning } from './warning.js'
 
 /** Part of a file system from which on it is said. */
 export const fullWarningAt = 0.8

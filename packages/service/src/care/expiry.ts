@@ -1,5 +1,5 @@
 /** Certificates that end soon: said 60, 30 and 7 days ahead, and once they have ended. */
-import type { Warning } from './watch-warnings.js'
+import type { Warning } from './warning.js'
 
 const dayMs = 86_400_000
 /** Days ahead at which it is said, the nearest first. */

@@ -3,15 +3,7 @@ import { type Clock, toDomainError } from '@keyhsm/core'
 import type { Log } from '../log.js'
 import { diskWarnings, type WatchedFolder } from './disk-use.js'
 import { type ExpiringCertificate, expiryWarnings } from './expiry.js'
-
-export interface Warning {
-  /** The same for as long as it is the same warning. */
-  readonly key: string
-  /** One line, with the command that cures it. */
-  readonly text: string
-  /** For the log. */
-  readonly details: Readonly<Record<string, number>>
-}
+import type { Warning } from './warning.js'
 
 /** What a service has that ends or fills up; asked at each look, so that a reload takes effect. */
 export interface Care {

@@ -1,7 +1,7 @@
 /** What a server is told when it starts. */
 import type { X509Certificate } from 'node:crypto'
 import type { Clock, DomainError, Uuid } from '@keyhsm/core'
-import type { Metrics } from '../metrics.js'
+import type { Metrics } from '../meters.js'
 import type { BoundRoute, Identity } from './route-request.js'
 
 /** A TCP address (port 0: any free one), or a control socket: mode 0600 in a directory of mode 0700 of our own user. */

@@ -1,5 +1,5 @@
 /** Keys that go: destroyed by us, removed with the device's own tool. What they wrapped never opens again. */
-import type { WrappingKind } from '../../hsm.js'
+import type { WrappingKind } from '../../kinds.js'
 import type { CaseContext, WrappedEntry } from '../case-context.js'
 import type { ConformanceCase } from '../conformance-case.js'
 import { ensure, ensureEqual } from '../failure.js'

@@ -1,7 +1,8 @@
 /** Ids: unknown, taken, given twice; and what a key may not be used for. */
 import { randomBytes } from 'node:crypto'
 import type { HsmKeyId } from '@keyhsm/core'
-import type { KeyKind, KeySpec, KeyUse, WrappingKind } from '../../hsm.js'
+import type { KeySpec, KeyUse } from '../../hsm.js'
+import type { KeyKind, WrappingKind } from '../../kinds.js'
 import type { CaseContext } from '../case-context.js'
 import type { ConformanceCase } from '../conformance-case.js'
 import { ensureEqual } from '../failure.js'

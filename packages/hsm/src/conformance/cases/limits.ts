@@ -1,5 +1,6 @@
 /** Callers that give up: before the call, in its middle, by a deadline. */
-import type { CallOptions, WrappingKind } from '../../hsm.js'
+import type { CallOptions } from '../../hsm.js'
+import type { WrappingKind } from '../../kinds.js'
 import type { CaseContext } from '../case-context.js'
 import type { ConformanceCase } from '../conformance-case.js'
 import { ensure, ensureEqual, within } from '../failure.js'

@@ -1,7 +1,8 @@
 /** Wrapping and unwrapping, kind by kind. */
 import { SecretBytes } from '@keyhsm/core'
 import { secretKeyFingerprint, spkiFingerprint } from '../../fingerprints.js'
-import type { HsmKey, KeySpec, WrappingKind } from '../../hsm.js'
+import type { HsmKey, KeySpec } from '../../hsm.js'
+import type { WrappingKind } from '../../kinds.js'
 import { wrapAlgorithms } from '../../wrap-algorithms.js'
 import { wrapInSoftware } from '../../wrap-in-software.js'
 import { parseWrapPublicKey } from '../../wrap-public-key.js'

@@ -1,5 +1,5 @@
 /** The three ways in which deposits share HSM keys. */
-import type { WrappingKind } from '../../hsm.js'
+import type { WrappingKind } from '../../kinds.js'
 import type { CaseContext, WrappedEntry } from '../case-context.js'
 import type { ConformanceCase } from '../conformance-case.js'
 import { ensureEqual } from '../failure.js'

@@ -1,5 +1,5 @@
 /** Many operations at once, on one connection and on two. */
-import type { KeyKind, WrappingKind } from '../../hsm.js'
+import type { KeyKind, WrappingKind } from '../../kinds.js'
 import type { CaseContext, WrappedEntry } from '../case-context.js'
 import type { ConformanceCase } from '../conformance-case.js'
 import { ensure, ensureEqual, ensureSameSecret } from '../failure.js'

@@ -1,7 +1,8 @@
 /** Wrapped keys that were changed, cut, moved or forged: every one is ERR_INTEGRITY, and none opens to a wrong key. */
 import { publicEncrypt, randomBytes } from 'node:crypto'
 import { wrappedKeyRefused } from '../../content-key.js'
-import type { HsmKey, WrappedKey, WrappingKind } from '../../hsm.js'
+import type { HsmKey, WrappedKey } from '../../hsm.js'
+import type { WrappingKind } from '../../kinds.js'
 import { isRsaOaep, oaepHashes } from '../../rsa-oaep.js'
 import { type WrapAlgorithm, wrapAlgorithms } from '../../wrap-algorithms.js'
 import { parseWrapPublicKey } from '../../wrap-public-key.js'
