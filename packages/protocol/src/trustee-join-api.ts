@@ -1,7 +1,13 @@
 /** What administrators ask of a running Trustee Server about its Key HSM: joining it and parting from it. */
 import Type from 'typebox'
 import { defineRoute } from './route.js'
-import { FingerprintField, InstantField, NameField, RequestIdField } from './schemas.js'
+import {
+  FingerprintField,
+  HandleField,
+  InstantField,
+  NameField,
+  RequestIdField,
+} from './schemas.js'
 import { adminDefaults, exact } from './trustee-admin-defaults.js'
 import { MigrationField, MigrationPlanField } from './trustee-migrations-api.js'
 
@@ -13,12 +19,28 @@ const joinFields = {
   clientCertificate: Type.Optional(Type.String({ maxLength: 32_768 })),
   clientKey: Type.Optional(Type.String({ maxLength: 32_768 })),
   passphrase: Type.Optional(Type.String({ maxLength: 1024 })),
+  /** Other names for deposits whose names break the rules. */
+  names: Type.Optional(
+    Type.Array(
+      Type.Object(
+        {
+          /** Its uuid, or its name until now. */
+          deposit: Type.String({ minLength: 1, maxLength: 1024 }),
+          handle: HandleField,
+        },
+        exact,
+      ),
+      { maxItems: 10_000 },
+    ),
+  ),
 }
+const maxBodyBytes = 4 * 1024 * 1024
 
 export const planJoinRoute = defineRoute({
   ...adminDefaults,
   method: 'POST',
   path: '/v1/admin/keyhsm/plan',
+  maxBodyBytes,
   body: Type.Object(joinFields, exact),
   /** Absent where no deposit has to be moved. */
   reply: Type.Object({ plan: Type.Optional(MigrationPlanField) }),
@@ -30,6 +52,7 @@ export const joinRoute = defineRoute({
   ...adminDefaults,
   method: 'POST',
   path: '/v1/admin/keyhsm',
+  maxBodyBytes,
   body: Type.Object(
     {
       ...joinFields,

@@ -50,6 +50,8 @@ export const MigrationPlanField = Type.Object({
       suggestion: Type.Optional(Type.String()),
     }),
   ),
+  /** Deposits that get another name before they are moved. */
+  renamed: count,
   warnings: Type.Array(Type.String()),
 })
 

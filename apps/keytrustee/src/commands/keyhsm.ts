@@ -17,6 +17,7 @@ import {
   invalidInput,
   newUuid,
   parseFingerprint,
+  parseHandle,
 } from '@keyhsm/core'
 import { type BodyOf, joinRoute, leaveRoute, planJoinRoute, type ReplyOf } from '@keyhsm/protocol'
 import { confirmFinal } from './confirm-final.js'
@@ -28,6 +29,7 @@ import { watchMigration } from './watch-migration.js'
 type Joined = ReplyOf<typeof joinRoute>
 type Planned = ReplyOf<typeof planJoinRoute>
 type Plan = NonNullable<Planned['plan']>
+type Names = NonNullable<BodyOf<typeof planJoinRoute>['names']>
 type Left = ReplyOf<typeof leaveRoute>
 
 export const keyHsmCommand: Command = {
@@ -69,6 +71,13 @@ export const keyHsmCommand: Command = {
     {
       flag: 'dry-run',
       describe: 'check the way and say which deposits would be moved; change nothing',
+    },
+    {
+      flag: 'map',
+      value: 'FILE',
+      file: true,
+      describe:
+        'other names for deposits whose names break the rules: lines of uuid or name, a space, and the new name',
     },
     {
       flag: 'keep-former',
@@ -119,7 +128,9 @@ async function readWay(input: Input, io: Io): Promise<BodyOf<typeof planJoinRout
   const certificate = await fetchServerCertificate(url)
   await acceptCertificate(certificate, input, io)
   const passphrase = await readPassphrase(input, io)
+  const names = readNames(input)
   return {
+    ...(names.length === 0 ? {} : { names }),
     url,
     serverCertificate: certificate.toString(),
     ...textOf(input, 'client-certfile', 'clientCertificate'),
@@ -135,11 +146,15 @@ const found = [
   'items stored in the HSM must remain there!',
 ]
 
-/** @throws ERR_NOT_ALLOWED after a no, ERR_INVALID_INPUT where nobody can be asked: nothing was changed */
+/** @throws ERR_CONFLICT for deposits in the way, ERR_NOT_ALLOWED after a no, ERR_INVALID_INPUT where nobody can be asked: nothing was changed */
 async function askToMigrate(plan: Plan, input: Input, io: Io): Promise<void> {
   for (const line of found) say(io, line)
   io.hint('here there is a way back all the same: ktadmin migrate --to pass-through')
-  if (plan.offending > 0) printPlan(plan, { ...io, stdout: io.stderr })
+  if (plan.offending > 0) {
+    printPlan(plan, { ...io, stdout: io.stderr })
+    const said = `${plan.offending} deposits cannot be moved: nothing was changed`
+    throw new DomainError('ERR_CONFLICT', said)
+  }
   const question = 'Do you want to perform this migration now? [y/N]: '
   await confirmFinal(question, optionGiven(input, 'yes'), io)
 }
@@ -193,6 +208,19 @@ function requireFingerprint(shown: Fingerprint, expected: string): void {
       hints: [`expected ${wanted}`, `shown    ${shown}`],
     },
   )
+}
+
+/** One line a deposit; empty ones, and those that begin with `# `, are passed over. @throws ERR_INVALID_INPUT with the line's number */
+function readNames({ files }: Input): Names {
+  const lines = files['map']?.toString('utf8').split(/\r?\n/) ?? []
+  return lines.flatMap((line, index) => {
+    if (line.trim() === '' || /^#(\s|$)/.test(line)) return []
+    const [, deposit, handle] = /^(.*\S)\s+(\S+)\s*$/.exec(line) ?? []
+    const where = `line ${index + 1}`
+    if (deposit === undefined || handle === undefined)
+      throw invalidInput('--map', `${where} must have a uuid or name, a space, and the new name`)
+    return [{ deposit, handle: parseHandle(handle, `--map, ${where}`) }]
+  })
 }
 
 async function readPassphrase(input: Input, io: Io): Promise<string | undefined> {

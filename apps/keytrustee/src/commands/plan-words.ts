@@ -17,10 +17,15 @@ export function printPlan(plan: Plan, io: Io): void {
       'HSM keys there': `${capacity.used} of ${capacity.limit ?? 'an unknown number'}`,
       room: fits ? 'enough' : 'NOT ENOUGH',
       'cannot be moved': plan.offending,
+      'get another name': plan.renamed === 0 ? undefined : plan.renamed,
     },
     io,
   )
   if (plan.offenders.length > 0)
     printTable(plan.offenders, ['handle', 'reason', 'suggestion', 'deposit'], io)
+  if (plan.offenders.some(({ suggestion }) => suggestion !== undefined))
+    io.hint(
+      'give them other names: --map FILE, with a line for each: its uuid, a space, its new name',
+    )
   for (const warning of plan.warnings) io.words(`warning: ${warning}`)
 }

@@ -5,9 +5,10 @@ import type { BodyOf, planMigrationRoute, ReplyOf } from '@keyhsm/protocol'
 import { pinsOf } from '../sealing/follow-certificate.js'
 import type { Joined } from '../sealing/join-file.js'
 import { notJoined } from '../sealing/sealing-state.js'
-import type { Deposit, FormPattern, RevisionMeta } from '../store/store.js'
+import type { FormPattern } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
-import { isAllowedName, suggestName } from './names.js'
+import { findOffenders, type Rename } from './find-offenders.js'
+import type { NameMap } from './names.js'
 import type { MigrationDesk } from './migration-desk.js'
 import { type Form, type MigrationOrder, selectionOf } from './migration-order.js'
 
@@ -21,11 +22,10 @@ export type PlannedOrder = Pick<MigrationOrder, 'from' | 'to' | 'sealedBefore'>
 export interface Planned {
   readonly order: PlannedOrder
   readonly plan: MigrationPlan
+  /** Before anything moves. */
+  readonly renames: readonly Rename[]
 }
 
-/** Offenders shown; all are counted. */
-const offendersShown = 100
-const pageSize = 1000
 const dayMs = 86400_000
 
 /**
@@ -42,13 +42,14 @@ export async function planMigration(
   const now = desk.trustee.clock.now()
   const order = toOrder(wish, { joined: link.joined, partition, now })
   const target = await describeTarget(link.calls, order.to, partition)
-  return { order, plan: await makePlan(desk.trustee, order, target) }
+  return { order, ...(await makePlan(desk.trustee, order, target)) }
 }
 
-/** The plan of a server that is not joined yet, and would be to this partition. */
+/** The plan of a server that is not joined yet, and would be to this partition. @throws ERR_INVALID_INPUT for `names` */
 export async function planJoining(
   trustee: Trustee,
   partition: PartitionDescription,
+  names: NameMap,
 ): Promise<Planned> {
   const { domain } = partition
   const canary = partition.canary as Fingerprint
@@ -56,7 +57,7 @@ export async function planJoining(
     from: { sealing: 'pass-through' },
     to: { sealing: 'hsm', canary, domain },
   }
-  return { order, plan: await makePlan(trustee, order, partition) }
+  return { order, ...(await makePlan(trustee, order, partition, names)) }
 }
 
 /** In words, for people: `partition ca12… scope service`. */
@@ -146,16 +147,17 @@ async function makePlan(
   trustee: Trustee,
   order: PlannedOrder,
   target: PartitionDescription,
-): Promise<MigrationPlan> {
+  names?: NameMap,
+): Promise<Omit<Planned, 'order'>> {
   // No migration has this uuid: what failed in another is tried again.
   const { unfailedIn: _, ...selection } = selectionOf({ ...order } as MigrationOrder)
   const counts = await trustee.store.countToMove(selection)
-  const { offenders, offending } = await findOffenders(trustee, order)
+  const { offenders, offending, renames } = await findOffenders(trustee, order, names)
   const scope = order.to.sealing === 'hsm' ? (order.to.scope ?? target.scope) : undefined
   const hsmKeys = scope === 'deposit' ? counts.revisions : Number(scope !== undefined)
   const { used, limit } = target.capacity
   const fits = limit === undefined || used + hsmKeys <= limit
-  return {
+  const plan = {
     source: describeForm(order.from, target),
     target: describeForm(order.to, target),
     ...counts,
@@ -163,57 +165,11 @@ async function makePlan(
     capacity: target.capacity,
     fits,
     offending,
-    offenders,
+    offenders: [...offenders],
+    renamed: renames.length,
     warnings: warningsOf(order, counts.revisions, scope),
   }
-}
-
-async function findOffenders(
-  trustee: Trustee,
-  order: PlannedOrder,
-): Promise<{ readonly offenders: Offender[]; readonly offending: number }> {
-  const offenders: Offender[] = []
-  let offending = 0
-  let after: Deposit['handle'] | undefined
-  do {
-    const page = await trustee.store.listDeposits({
-      limit: pageSize,
-      ...(after === undefined ? {} : { after }),
-    })
-    for (const deposit of page.deposits) {
-      const why = findOffence(trustee, order, deposit)
-      if (why === undefined) continue
-      offending += 1
-      if (offenders.length < offendersShown) offenders.push(toOffender(deposit, why))
-    }
-    after = page.next
-  } while (after !== undefined)
-  return { offenders, offending }
-}
-
-function findOffence(
-  { grants }: Trustee,
-  { to, from }: PlannedOrder,
-  deposit: Deposit & { readonly latest: RevisionMeta },
-): string | undefined {
-  if (deposit.state !== 'active' && deposit.state !== 'disabled') return undefined
-  if (!grants.believesDeposit(deposit)) return 'its row is not as this server wrote it'
-  if (to.sealing === 'pass-through' && deposit.policy?.trustees)
-    return 'its trustees must approve whoever opens it'
-  if (from.sealing === 'pass-through' && !isAllowedName(deposit.handle))
-    return 'its name may have letters, digits, hyphens, periods and underscores, and begin with a letter or digit'
-  return undefined
-}
-
-function toOffender({ uuid, handle, owner }: Deposit, reason: string): Offender {
-  const suggestion = isAllowedName(handle) ? undefined : suggestName(handle)
-  return {
-    deposit: uuid,
-    handle,
-    owner,
-    reason,
-    ...(suggestion === undefined ? {} : { suggestion }),
-  }
+  return { plan, renames }
 }
 
 function warningsOf(
@@ -244,7 +200,10 @@ export function requireFeasible({ offending, offenders, fits, hsmKeys, capacity 
       {
         hints: offenders
           .slice(0, 20)
-          .map(({ handle, deposit, reason }) => `${handle} (${deposit}): ${reason}`),
+          .map(
+            ({ handle, deposit, reason, suggestion = '' }) =>
+              `${handle} (${deposit}): ${reason}${suggestion && `; for example ${suggestion}`}`,
+          ),
       },
     )
   if (!fits)

@@ -14,6 +14,8 @@ import {
   planJoining,
   requireFeasible,
 } from '../migration/plan-migration.js'
+import { NameMap, type NameWish } from '../migration/names.js'
+import { renameDeposits } from '../migration/rename-deposits.js'
 import { toRecords } from '../migration/start-migration.js'
 import type { Paths } from '../paths.js'
 import type { MigrationProgress } from '../store/store.js'
@@ -36,6 +38,8 @@ export interface JoinOrder {
   /** Deposits that are stored unsealed are moved into the HSM. */
   readonly migrate?: boolean
   readonly keepFormer?: boolean
+  /** Other names for deposits whose names break the rules. */
+  readonly names?: readonly NameWish[]
 }
 
 export interface JoinDesk {
@@ -64,8 +68,11 @@ export async function planJoin(
   const address = await toAddress(desk.paths, order)
   const partition = await provePartition(desk.trustee, address, order.requestId)
   await requireSamePartition(desk, partition)
-  if (!(await keepsUnsealed(desk))) return undefined
-  return (await planJoining(desk.trustee, partition)).plan
+  if (!(await keepsUnsealed(desk))) {
+    requireNoNames(order)
+    return undefined
+  }
+  return (await planJoining(desk.trustee, partition, new NameMap(order.names))).plan
 }
 
 /**
@@ -78,6 +85,7 @@ export async function joinKeyHsm(desk: JoinDesk, order: JoinOrder): Promise<Join
   try {
     if (!desk.current()) await desk.trustee.queue.settled()
     const unsealed = await keepsUnsealed(desk)
+    if (!unsealed) requireNoNames(order)
     if (unsealed && !order.migrate) throw await unsealedThere(desk.trustee)
     const address = await toAddress(desk.paths, order)
     const partition = await provePartition(desk.trustee, address, order.requestId)
@@ -91,10 +99,15 @@ export async function joinKeyHsm(desk: JoinDesk, order: JoinOrder): Promise<Join
       actor: order.actor,
       subjects: [{ url: joined.url, realm: joined.realm, canary: joined.canary }],
     }
-    const planned = unsealed ? await planJoining(desk.trustee, partition) : undefined
+    const planned = unsealed
+      ? await planJoining(desk.trustee, partition, new NameMap(order.names))
+      : undefined
     if (planned) requireFeasible(planned.plan)
     await audited(desk.trustee.audit, operation, 'done', async () => {
-      if (planned) await beginMoving(desk, order, { joined, planned })
+      if (planned) {
+        await renameDeposits(desk.trustee, order, planned.renames)
+        await beginMoving(desk, order, { joined, planned })
+      }
       await save(desk, joined)
       await desk.migration.joined()
     })
@@ -103,6 +116,12 @@ export async function joinKeyHsm(desk: JoinDesk, order: JoinOrder): Promise<Join
   } finally {
     release()
   }
+}
+
+/** What is sealed is bound to its name. */
+function requireNoNames({ names = [] }: JoinOrder): void {
+  if (names.length > 0)
+    throw invalidInput('names', 'must be left out: no deposit would be moved by joining')
 }
 
 async function save(desk: JoinDesk, joined: Joined): Promise<void> {

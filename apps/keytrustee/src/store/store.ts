@@ -215,10 +215,10 @@ export interface Transaction extends Reader {
   /** Compare-and-swap on the revision before. @throws ERR_CONFLICT when it is another meanwhile, or not active. */
   appendRevision(deposit: Deposit, next: Revision): Promise<void>
   /**
-   * Changes state columns of a deposit whose revision is still `deposit.revision`. There is no way back from `purging`
-   * and `purged`. @throws ERR_CONFLICT
+   * Changes state columns of a deposit whose revision and handle are still its; with `from`, the handle it had, its handle too. There
+   * is no way back from `purging` and `purged`. @throws ERR_CONFLICT; ERR_ALREADY_EXISTS when the new handle is taken
    */
-  updateDeposit(deposit: Deposit): Promise<void>
+  updateDeposit(deposit: Deposit, from?: Handle): Promise<void>
   /** Inserts or replaces. @throws ERR_ALREADY_EXISTS when the name is taken; ERR_NOT_FOUND without its organisation. */
   saveGroup(group: Group): Promise<void>
   deleteGroup(uuid: Uuid): Promise<void>

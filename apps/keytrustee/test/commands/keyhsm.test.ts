@@ -1,5 +1,6 @@
 /** What `ktadmin keyhsm` shows and asks before anything is sent; joining itself is tested against a real Key HSM. */
-import { dirname } from 'node:path'
+import { writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { statusRoute } from '@keyhsm/protocol'
 import { describe, expect, test } from 'vitest'
 import { ktadmin } from '../../src/programs.js'
@@ -54,6 +55,20 @@ describe('ktadmin keyhsm', () => {
   ])('refuses %j', async (argv, exit) => {
     const { keyhsm } = await running()
     expect((await keyhsm(argv)).exit).toBe(exit)
+  })
+
+  test('a map of names is read line by line before anything is asked for', async () => {
+    const { at, keyhsm } = await running()
+    const file = join(at.paths.root, 'names')
+    const said = async (text: string) => {
+      await writeFile(file, text)
+      return keyhsm(['--trust', '--yes', '--map', file])
+    }
+    const short = await said('# old new\n\na key a-key\nalone\n')
+    expect([short.exit, short.stderr]).toEqual([2, expect.stringContaining('line 4')])
+    const wrong = await said('a key -a\n')
+    expect([wrong.exit, wrong.stderr]).toEqual([2, expect.stringContaining('line 1')])
+    expect((await said('a key a-key\n')).exit).not.toBe(2)
   })
 
   test('nobody there: unavailable', async () => {

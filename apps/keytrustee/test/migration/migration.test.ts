@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { TrusteeClient } from '@keyhsm/client'
-import { newUuid, type Uuid } from '@keyhsm/core'
+import { type Handle, newUuid, systemClock, type Uuid } from '@keyhsm/core'
 import {
   joinRoute,
   leaveRoute,
@@ -16,8 +16,10 @@ import {
   statusRoute,
 } from '@keyhsm/protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parseGrantKey } from '../../src/grant-key.js'
 import { initialise } from '../../src/initialise.js'
 import { type Paths, pathsIn } from '../../src/paths.js'
+import { renameDeposits } from '../../src/migration/rename-deposits.js'
 import { openMemoryStore } from '../../src/store/memory-store.js'
 import type { Store } from '../../src/store/store.js'
 import { type RealKeyHsm, startKeyHsm } from '../support/real-key-hsm.js'
@@ -180,6 +182,67 @@ describe('moving deposits', { timeout: patienceMs }, () => {
       'leave done',
     ])
       expect(done).toContain(expected)
+  })
+
+  test('names that break the rules stop it before anything moves; a map gives them others', async () => {
+    const site = await openSite()
+    const { at, store, client } = site
+    await fill(site, ['a', 'b', 'good'])
+    const grants = parseGrantKey(await readFile(site.paths.grantKey, 'utf8'))
+    const audit = { append: () => Promise.resolve({ sequence: 1, hash: '' }) }
+    const by = { requestId: newUuid(), actor: 'test' }
+    const rename = async (from: string, to: string) => {
+      const [deposit] = await store.listByHandle(from as Handle, 1)
+      if (!deposit) return expect.fail(`no ${from}`)
+      const one = [{ deposit, handle: to as Handle }]
+      await renameDeposits({ store, grants, audit, clock: systemClock }, by, one)
+      return deposit.uuid
+    }
+    // As a store may hold them that was filled under another rule.
+    const first = await rename('a', 'a key')
+    const second = await rename('b', 'a?key')
+    const planned = await at.admin(planJoinRoute, { body: joinBody() })
+    expect(planned.plan).toMatchObject({ offending: 2, renamed: 0 })
+    expect(planned.plan?.offenders).toMatchObject([
+      { deposit: first, handle: 'a key', suggestion: 'a_key' },
+      { deposit: second, handle: 'a?key', suggestion: `a_key-${second.slice(0, 8)}` },
+    ])
+    const join = (names: readonly { deposit: string; handle: string }[]) =>
+      at.admin(joinRoute, { body: joinBody({ migrate: true, names }) })
+    await expect(join([])).rejects.toMatchObject(refusal('ERR_CONFLICT'))
+    const one = { deposit: 'a key', handle: 'a-key' }
+    await expect(join([one])).rejects.toMatchObject(refusal('ERR_CONFLICT'))
+    for (const wrong of [
+      [one, one],
+      [one, { deposit: 'nobody', handle: 'somebody' }],
+      [one, { deposit: 'good', handle: 'better' }],
+    ])
+      await expect(join(wrong)).rejects.toMatchObject({
+        code: 'ERR_INVALID_INPUT',
+        message: expect.stringContaining('names') as string,
+      })
+    const taken = [one, { deposit: second, handle: 'good' }]
+    const refused = await at.admin(planJoinRoute, { body: joinBody({ names: taken }) })
+    expect(refused.plan?.offenders).toMatchObject([
+      { deposit: second, reason: expect.stringContaining('has a deposit good already') as string },
+    ])
+    expect(await store.findJoin()).toBeUndefined()
+    expect((await store.listByHandle('a key' as Handle, 1)).length).toBe(1)
+
+    const names = [one, { deposit: second, handle: 'b-key' }]
+    const mapped = await at.admin(planJoinRoute, { body: joinBody({ names }) })
+    expect(mapped.plan).toMatchObject({ offending: 0, renamed: 2 })
+    await join(names)
+    expect(await reaches(at, 'finished')).toMatchObject({ moved: 3, failed: 0 })
+    expect((await client.get('a-key')).content.toString()).toBe('of a')
+    expect((await client.get('b-key')).content.toString()).toBe('of b')
+    await expectContent(site, ['good'])
+    await client.put({ handle: 'a-key', content: Buffer.from('again') })
+    const renames = (await at.auditLines()).filter(({ operation }) => operation === 'rename')
+    expect(renames.filter(({ event }) => event === 'outcome')).toHaveLength(2)
+    await expect(at.admin(planJoinRoute, { body: joinBody({ names }) })).rejects.toMatchObject(
+      refusal('ERR_INVALID_INPUT'),
+    )
   })
 
   test('goes on after a restart, waits for a Key HSM that is away, and serves meanwhile', async () => {

@@ -105,17 +105,19 @@ export class MemoryTransaction extends MemoryReader implements Transaction {
 
   async appendRevision(deposit: Deposit, next: Revision): Promise<void> {
     const before = this.tables.deposits.get(deposit.uuid)
-    if (before?.revision !== next.revision - 1 || before.state !== 'active')
-      throw changedMeanwhile()
+    const same = before?.revision === next.revision - 1 && before.handle === deposit.handle
+    if (!same || before.state !== 'active') throw changedMeanwhile()
     this.tables.deposits.set(deposit.uuid, withChangeable(before, deposit))
     insert(this.tables.revisions, next.uuid, detached(next))
   }
 
-  async updateDeposit(deposit: Deposit): Promise<void> {
+  async updateDeposit(deposit: Deposit, from?: Handle): Promise<void> {
     const before = this.tables.deposits.get(deposit.uuid)
-    if (before?.revision !== deposit.revision || !leadsTo(before.state, deposit.state))
-      throw changedMeanwhile()
-    this.tables.deposits.set(deposit.uuid, withChangeable(before, deposit))
+    const same = before?.revision === deposit.revision && before.handle === (from ?? deposit.handle)
+    if (!same || !leadsTo(before.state, deposit.state)) throw changedMeanwhile()
+    if (from !== undefined && (await this.findDeposit(deposit))) throw taken('deposit')
+    const { handle } = deposit
+    this.tables.deposits.set(deposit.uuid, { ...withChangeable(before, deposit), handle })
   }
 
   async saveGroup(group: Group): Promise<void> {
@@ -260,7 +262,7 @@ function leadsTo(before: Deposit['state'], after: Deposit['state']): boolean {
   return before !== 'purged'
 }
 
-/** Identity, owner, handle and creation of a deposit never change. */
+/** Identity, owner and creation of a deposit never change. */
 function withChangeable(before: Deposit, after: Deposit): Deposit {
   const { state, revision, updatedAt, undeleteUntil, policy, grant } = after
   const { policy: _, ...rest } = before

@@ -73,7 +73,7 @@ const append = {
   name: 'deposits_append',
   text: `with before as (
       select uuid, organisation, owner, state from deposits
-      where uuid = $1 and revision = $2 - 1 and state = 'active' for update
+      where uuid = $1 and revision = $2 - 1 and handle = $21::text and state = 'active' for update
     ), after as (
       update deposits
       set state = $3, revision = $2, updated_at = $4, undelete_until = $5, policy = $6,
@@ -90,12 +90,26 @@ const update = {
   name: 'deposits_update',
   text: `with before as (
       select uuid, organisation, owner, state from deposits
-      where uuid = $1 and revision = $2
+      where uuid = $1 and revision = $2 and handle = $8::text
         and (state in ('active', 'disabled') or state = 'purging' and $3 in ('purging', 'purged'))
       for update
     ), after as (
       update deposits
       set state = $3, updated_at = $4, undelete_until = $5, policy = $6, grant_mac = $7
+      from before where deposits.uuid = before.uuid
+    )
+    select organisation, owner, state from before`,
+}
+const rename = {
+  name: 'deposits_rename',
+  text: `with before as (
+      select uuid, organisation, owner, state from deposits
+      where uuid = $1 and revision = $2 and handle = $8::text and state in ('active', 'disabled')
+      for update
+    ), after as (
+      update deposits
+      set state = $3, updated_at = $4, undelete_until = $5, policy = $6, grant_mac = $7,
+        handle = $9::text
       from before where deposits.uuid = before.uuid
     )
     select organisation, owner, state from before`,
@@ -168,13 +182,20 @@ export function appendRevision(
   row: Deposit,
   next: Revision,
 ): Promise<DepositBefore> {
-  const values = [row.uuid, next.revision, ...changeable(row), ...revisionValues(next)]
+  const values = [row.uuid, next.revision, ...changeable(row), ...revisionValues(next), row.handle]
   return changeDeposit(queries, append, values)
 }
 
-/** @throws ERR_CONFLICT */
-export function updateDeposit(queries: Queries, row: Deposit): Promise<DepositBefore> {
-  return changeDeposit(queries, update, [row.uuid, row.revision, ...changeable(row)])
+/** `from`: the handle it had, where it gets another. @throws ERR_CONFLICT, ERR_ALREADY_EXISTS */
+export function updateDeposit(
+  queries: Queries,
+  row: Deposit,
+  from?: Handle,
+): Promise<DepositBefore> {
+  const values = [row.uuid, row.revision, ...changeable(row)]
+  return from === undefined
+    ? changeDeposit(queries, update, [...values, row.handle])
+    : changeDeposit(queries, rename, [...values, from, row.handle])
 }
 
 function changeable(row: Deposit): readonly Value[] {

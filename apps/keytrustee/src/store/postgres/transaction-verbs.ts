@@ -155,8 +155,8 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
     this.countDeposit(before, countOf(deposit.state) - countOf(before.state))
   }
 
-  async updateDeposit(deposit: Deposit): Promise<void> {
-    const before = await updateDeposit(this.queries, deposit)
+  async updateDeposit(deposit: Deposit, from?: Handle): Promise<void> {
+    const before = await updateDeposit(this.queries, deposit, from)
     this.countDeposit(before, countOf(deposit.state) - countOf(before.state))
   }
 

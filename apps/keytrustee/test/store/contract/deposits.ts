@@ -154,7 +154,7 @@ function describeAppend(current: () => Store): void {
       expect(await current().findRevision(deposit.uuid, 3)).toBeUndefined()
     })
 
-    it('never changes owner, handle, organisation or creation', async () => {
+    it('never changes owner, organisation or creation', async () => {
       const { organisation, client } = await enrol(current())
       const other = (await enrol(current(), organisation)).client
       const { deposit } = await putDeposit(current(), client)
@@ -162,7 +162,6 @@ function describeAppend(current: () => Store): void {
       const disguised = {
         ...second,
         owner: other.uuid,
-        handle: 'stolen' as Handle,
         createdAt: minutesAfter(noon, 3),
       }
       await append(current(), disguised, revisionRow(second))
@@ -190,6 +189,28 @@ function describeUpdate(current: () => Store): void {
       expect(await current().findDeposit(deposit)).toEqual(disabled)
       await update(deposit)
       expect(await current().findDeposit(deposit)).toEqual(deposit)
+    })
+
+    it('gives another handle, if that is free and the former one is still its', async () => {
+      const { client } = await enrol(current())
+      const { deposit } = await putDeposit(current(), client)
+      const { deposit: other } = await putDeposit(current(), client)
+      const renamed = { ...deposit, handle: `${deposit.handle}-new` as Handle }
+      const rename = (row: Deposit, from: Handle) =>
+        current().withTransaction((transaction) => transaction.updateDeposit(row, from))
+      await rename(renamed, deposit.handle)
+      expect(await current().findDeposit(deposit)).toBeUndefined()
+      expect(await current().findDeposit(renamed)).toEqual(renamed)
+      const taken = { ...renamed, handle: other.handle }
+      await expect(rename(taken, renamed.handle)).rejects.toMatchObject({
+        code: 'ERR_ALREADY_EXISTS',
+      })
+      // Whoever still knows it by its former handle changes nothing.
+      const conflict = { code: 'ERR_CONFLICT' }
+      await expect(rename(deposit, deposit.handle)).rejects.toMatchObject(conflict)
+      await expect(update(deposit)).rejects.toMatchObject(conflict)
+      await expect(append(current(), succession(deposit))).rejects.toMatchObject(conflict)
+      expect(await current().findDeposit(renamed)).toEqual(renamed)
     })
 
     it('refuses when the deposit has another revision meanwhile, or is not there', async () => {
