@@ -76,11 +76,11 @@ async function openOnce(
   o: { readonly found: Found; readonly facts: Facts; readonly approved: Approved | undefined },
 ): Promise<Buffer> {
   const { found, facts, approved } = o
-  await takeUse(trustee, facts, approved?.request)
-  const approval = approved && toApproval(approved)
+  const taken = await takeUse(trustee, facts, approved)
+  const approval = taken && toApproval(taken)
   const once = { found, once: true, ...(approval ? { approval } : {}) } as const
   return openFound(trustee, sealer, retrieval, once).catch(async (error: unknown) => {
-    if (releasedNothing(error)) await giveBackUse(trustee, found.deposit, approved?.request)
+    if (releasedNothing(error)) await giveBackUse(trustee, found.deposit, taken?.request)
     throw error
   })
 }

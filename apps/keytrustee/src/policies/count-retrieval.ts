@@ -4,6 +4,7 @@
  */
 import { DomainError, type Uuid } from '@keyhsm/core'
 import { type Grants, macText, sameText } from '../grants.js'
+import { type Approved, lockApproved } from '../requests/find-approved.js'
 import type { Deposit, RetrievalCount, RetrievalRequest, Transaction } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
 import { decide, type Facts, refusal } from './decide.js'
@@ -21,14 +22,21 @@ export function usedOf(grants: Grants, count: RetrievalCount | undefined): numbe
 }
 
 /**
- * Decides again under the lock of the count's row, and takes one use. Two that race for the last one wait for each other.
- * @throws the refusal, `used-up` among them; ERR_INTEGRITY for a count that is not ours.
+ * Decides again under the locks of the request's and the count's rows, and takes one use. Two that race for the last one wait
+ * for each other. @returns the approvals that count, for Key HSM
+ * @throws the refusal, `used-up` and `approval-needed` among them; ERR_NOT_ALLOWED for a request that is over; ERR_INTEGRITY
+ * for a count that is not ours.
  */
-export function takeUse(trustee: Trustee, facts: Facts, request?: RetrievalRequest): Promise<void> {
+export function takeUse(
+  trustee: Trustee,
+  facts: Facts,
+  approved?: Approved,
+): Promise<Approved | undefined> {
   return trustee.store.withTransaction(async (transaction) => {
-    if (request) await takeRequest(trustee, transaction, request)
+    const now = approved && (await takeRequest(trustee, transaction, { facts, approved }))
     if (facts.deposit.policy?.maxRetrievals !== undefined)
       await takeCount(trustee, transaction, facts)
+    return now
   })
 }
 
@@ -48,15 +56,15 @@ async function takeCount(
 
 /** An approval is used once: whoever commits this first has it. */
 async function takeRequest(
-  { grants, clock }: Trustee,
+  trustee: Trustee,
   transaction: Transaction,
-  { uuid }: RetrievalRequest,
-): Promise<void> {
-  const request = await transaction.lockRetrievalRequest(uuid)
-  const open = request?.state === 'open' && grants.believesRequest(request)
-  if (!request || !open || request.expiresAt <= clock.now())
-    throw new DomainError('ERR_NOT_ALLOWED', 'the approvals of this request are used or withdrawn')
-  await transaction.saveRetrievalRequest(grants.request({ ...request, state: 'used' }))
+  { facts, approved }: { readonly facts: Facts; readonly approved: Approved },
+): Promise<Approved> {
+  const now = await lockApproved(trustee, transaction, approved)
+  const decision = decide({ ...facts, approvals: now.approvals.length })
+  if (!decision.allowed) throw refusal(decision.reason, facts.deposit)
+  await transaction.saveRetrievalRequest(trustee.grants.request({ ...now.request, state: 'used' }))
+  return now
 }
 
 /** Best effort: what cannot be given back now is lost to its owner, not won by anybody. */

@@ -8,6 +8,7 @@ import { decide, refusal } from '../policies/decide.js'
 import { rawIdentityKey } from '../policies/trustees.js'
 import type { RetrievalRequest } from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
+import { changeRequest } from './change-request.js'
 import { everyRequest, findRequest } from './find-request.js'
 import { type KnownRequest, statementOf } from './request-reply.js'
 
@@ -60,7 +61,10 @@ export async function askRetrieval(
   return { request, deposit, trustees, verdicts: [] }
 }
 
-/** @throws ERR_NOT_FOUND; ERR_NOT_ALLOWED when it is not the caller's; ERR_INVALID_INPUT for a signature that is not right. */
+/**
+ * @throws ERR_NOT_FOUND; ERR_NOT_ALLOWED when it is not the caller's; ERR_INVALID_INPUT for a signature that is not right;
+ * ERR_CONFLICT when the request is over.
+ */
 export async function signRequest(
   trustee: Trustee,
   caller: Caller,
@@ -76,8 +80,11 @@ export async function signRequest(
     throw new DomainError('ERR_INVALID_INPUT', 'signature is not right', {
       faults: [{ field: 'signature', rule: 'must be the client’s over the statement' }],
     })
-  const signed = trustee.grants.request({ ...request, clientSignature: o.signature })
-  await trustee.store.withTransaction((transaction) => transaction.saveRetrievalRequest(signed))
+  const signed = await changeRequest(trustee, known, async (transaction, now) => {
+    const row = trustee.grants.request({ ...now, clientSignature: o.signature })
+    await transaction.saveRetrievalRequest(row)
+    return row
+  })
   return { ...known, request: signed }
 }
 

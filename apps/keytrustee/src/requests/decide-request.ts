@@ -2,10 +2,11 @@
 import { DomainError, invalidInput, type Uuid } from '@keyhsm/core'
 import { decodeBase64, isRetrievalSigned } from '@keyhsm/protocol'
 import { audited } from '../audited.js'
-import type { Transaction, Verdict } from '../store/store.js'
+import type { Verdict } from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
+import { changeRequest } from './change-request.js'
 import { findRequest, isTrustee, noSuchRequest } from './find-request.js'
-import { type KnownRequest, stateOf, statementOf } from './request-reply.js'
+import { type KnownRequest, statementOf } from './request-reply.js'
 
 export interface VerdictOrder {
   readonly requestId: Uuid
@@ -48,22 +49,19 @@ export async function withdraw(
 ): Promise<KnownRequest> {
   const known = await findRequest(trustee, caller, order.uuid)
   const own = known.request.client === caller.client.uuid
-  await change(trustee, caller, { ...order, operation: 'withdraw', known }, (transaction) =>
+  await change(trustee, caller, { ...order, operation: 'withdraw', known }, (transaction, now) =>
     own
-      ? transaction.saveRetrievalRequest(
-          trustee.grants.request({ ...known.request, state: 'withdrawn' }),
-        )
+      ? transaction.saveRetrievalRequest(trustee.grants.request({ ...now, state: 'withdrawn' }))
       : transaction.deleteVerdict(order.uuid, caller.client.uuid),
   )
   return findRequest(trustee, caller, order.uuid)
 }
 
-/** Under the request's lock: what was used or withdrawn meanwhile stays so. */
 async function change(
   trustee: Trustee,
   caller: Caller,
   o: { readonly requestId: Uuid; readonly operation: string; readonly known: KnownRequest },
-  write: (transaction: Transaction) => Promise<void>,
+  write: Parameters<typeof changeRequest<void>>[2],
 ): Promise<void> {
   const { request, deposit } = o.known
   const { organisation, revision, uuid } = request
@@ -75,16 +73,7 @@ async function change(
       { organisation, deposit: deposit.uuid, handle: deposit.handle, revision, request: uuid },
     ],
   }
-  await audited(trustee.audit, operation, 'done', () =>
-    trustee.store.withTransaction(async (transaction) => {
-      const now = await transaction.lockRetrievalRequest(uuid)
-      const state = now && stateOf({ ...o.known, request: now }, trustee.clock.now())
-      if (!now || !trustee.grants.believesRequest(now)) throw noSuchRequest()
-      if (state === 'used' || state === 'withdrawn' || state === 'expired')
-        throw new DomainError('ERR_CONFLICT', `the request is ${state}`)
-      await write(transaction)
-    }),
-  )
+  await audited(trustee.audit, operation, 'done', () => changeRequest(trustee, o.known, write))
 }
 
 function checkSignature(

@@ -1,7 +1,7 @@
-import type { Uuid } from '@keyhsm/core'
+import { DomainError, type Uuid } from '@keyhsm/core'
 import type { Found } from '../deposits/find-own.js'
 import type { OpenOrder } from '../sealing/sealer.js'
-import type { RetrievalRequest } from '../store/store.js'
+import type { RetrievalRequest, Transaction } from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
 import { complete, noSuchRequest } from './find-request.js'
 import { approvalsOf } from './request-reply.js'
@@ -30,6 +30,23 @@ export async function findApproved(
     known.request.deposit === found.deposit.uuid &&
     known.request.revision === found.revision.revision
   if (!known || !fits) throw noSuchRequest()
+  return { request: known.request, approvals: approvalsOf(known) }
+}
+
+/**
+ * The same with what trustees say by now, locked until the transaction ends: what was taken back meanwhile does not count.
+ * @throws ERR_NOT_ALLOWED when it is not open any more.
+ */
+export async function lockApproved(
+  trustee: Pick<Trustee, 'grants' | 'clock'>,
+  transaction: Transaction,
+  { request: { uuid } }: Approved,
+): Promise<Approved> {
+  const request = await transaction.lockRetrievalRequest(uuid)
+  const open = request?.state === 'open' && request.expiresAt > trustee.clock.now()
+  const known = open ? await complete(trustee, transaction, request) : undefined
+  if (!known)
+    throw new DomainError('ERR_NOT_ALLOWED', 'the approvals of this request are used or withdrawn')
   return { request: known.request, approvals: approvalsOf(known) }
 }
 

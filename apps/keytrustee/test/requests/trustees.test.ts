@@ -1,7 +1,7 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { DomainError, newUuid, type Uuid } from '@keyhsm/core'
 import { signRetrieval } from '@keyhsm/protocol'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { findPeers } from '../../src/clients/find-peers.js'
 import { putDeposit } from '../../src/deposits/put-deposit.js'
 import { retrieveDeposit } from '../../src/deposits/retrieve-deposit.js'
@@ -167,6 +167,38 @@ describe('a deposit with 2 of 3 trustees', () => {
     expect(await state(known)).toBe('withdrawn')
     expect(await codeOf(approve(a, known))).toBe('ERR_CONFLICT')
     expect(await codeOf(get(uuid))).not.toBe('none')
+  })
+
+  test('an approval that is taken back while the retrieval is decided does not count', async () => {
+    const { at, a, b, get, ask, approve, state } = await withTrustees()
+    const known = await ask()
+    const { uuid } = known.request
+    await approve(a, known)
+    await approve(b, known)
+    const begin = at.store.withTransaction.bind(at.store)
+    vi.spyOn(at.store, 'withTransaction').mockImplementationOnce(async (work) => {
+      await withdraw(at.trustee, a, { requestId: newUuid(), uuid })
+      return begin(work)
+    })
+    expect(await codeOf(get(uuid))).toBe('ERR_APPROVAL_NEEDED')
+    expect(at.keyHsm.count('open')).toBe(0)
+    expect(await state(known)).toBe('open')
+  })
+
+  test('signing again, while the request is used or withdrawn, does not open it again', async () => {
+    const { at, owner, a, b, get, ask, approve, state } = await withTrustees()
+    for (const [ends, end] of [
+      ['used', (uuid: Uuid) => get(uuid)],
+      ['withdrawn', (uuid: Uuid) => withdraw(at.trustee, owner, { requestId: newUuid(), uuid })],
+    ] as const) {
+      const known = await ask()
+      await approve(a, known)
+      await approve(b, known)
+      await end(known.request.uuid)
+      vi.spyOn(at.store, 'findRetrievalRequest').mockResolvedValueOnce(known.request)
+      expect(await codeOf(sign(at, owner, known))).toBe('ERR_CONFLICT')
+      expect(await state(known)).toBe(ends)
+    }
   })
 
   test('an approval is given back when nothing was released, and ends with its time', async () => {
