@@ -1,9 +1,15 @@
 /** Which deposits are in the way of a migration, and which of them get another name by the operator's map. */
 import { type Handle, invalidInput } from '@keyhsm/core'
+import type { planMigrationRoute, ReplyOf } from '@keyhsm/protocol'
 import type { Deposit, RevisionMeta } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
 import { isAllowedName, NameMap, suggestName, suggestOther } from './names.js'
-import type { Offender, PlannedOrder } from './plan-migration.js'
+import type { MigrationOrder } from './migration-order.js'
+
+/** What of an order a plan settles. */
+export type PlannedOrder = Pick<MigrationOrder, 'from' | 'to' | 'sealedBefore'>
+
+export type Offender = ReplyOf<typeof planMigrationRoute>['offenders'][number]
 
 /** A deposit and the name it gets. */
 export interface Rename {

@@ -7,17 +7,13 @@ import type { Joined } from '../sealing/join-file.js'
 import { notJoined } from '../sealing/sealing-state.js'
 import type { FormPattern } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
-import { findOffenders, type Rename } from './find-offenders.js'
+import { findOffenders, type PlannedOrder, type Rename } from './find-offenders.js'
 import type { NameMap } from './names.js'
 import type { MigrationDesk } from './migration-desk.js'
 import { type Form, type MigrationOrder, selectionOf } from './migration-order.js'
 
 export type MigrationWish = BodyOf<typeof planMigrationRoute>
 export type MigrationPlan = ReplyOf<typeof planMigrationRoute>
-export type Offender = MigrationPlan['offenders'][number]
-
-/** What of an order a plan settles. */
-export type PlannedOrder = Pick<MigrationOrder, 'from' | 'to' | 'sealedBefore'>
 
 export interface Planned {
   readonly order: PlannedOrder
