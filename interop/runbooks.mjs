@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 /**
  * Runs docs/operations/outage.md: breaks a real installation as each section says, types the commands of the section, and
- * looks whether a deposit from before is served at its end. One line a runbook, then `N of N` and `N passed, N failed, N skipped`.
+ * looks whether a deposit from before is served at its end. One line a runbook, then `N of N`. The alerts of
+ * docs/operations/alerts.md that a section or a further fault fires are crossed by what the services show meanwhile, and
+ * not before or after. At last `N passed, N failed, N skipped`.
  *
- *   node interop/runbooks.mjs [NUMBER…] [--report FILE] [--verbose]
+ *   node interop/runbooks.mjs [NUMBER… | further] [--report FILE] [--verbose]
  */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,8 +13,12 @@ import { parseArgs } from 'node:util'
 import { runMain } from '../scripts/lib/say.mjs'
 import { root } from '../scripts/lib/sources.mjs'
 import { hostPidOf, kill } from './faults/lib/processes.mjs'
-import { mountSmallDisks } from './faults/lib/small-disks.mjs'
+import { kmsDisk, mountSmallDisks } from './faults/lib/small-disks.mjs'
+import { AlertWatch, alertsFiredBy } from './lib/alert-watch.mjs'
+import { addKms, furtherFaults } from './lib/further-alerts.mjs'
+import { freePort } from './lib/ports.mjs'
 import { LineFailed, runLines } from './lib/script-lines.mjs'
+import { setLine } from './lib/setting-lines.mjs'
 import { Stack } from './lib/stack.mjs'
 
 const page = join(root, 'docs/operations/outage.md')
@@ -53,11 +59,17 @@ const breakages = {
     await stack.run('ktadmin db stop')
   },
   6: async (stack) => {
-    const free = stack.disks.fill('keytrustee')
-    // The last page of the file has room for an entry or two.
-    const get = () => stack.run('keytrustee get kept', { exit: 'any', quiet: true })
-    while ((await get()).exit === 0);
-    return free
+    const full = []
+    // The last page of each file has room for an entry or two.
+    const fill = async (disk, alert, command) => {
+      full.push(stack.disks.fill(disk))
+      while ((await stack.watch.crossed([alert])).length === 0)
+        await stack.run(command, { exit: 'any', quiet: true })
+    }
+    await fill('keyhsm', 'KeyHsmAuditStopped', 'keytrustee get kept')
+    // Is refused before Key HSM is asked.
+    await fill('keytrustee', 'KeytrusteeAuditStopped', 'keytrustee get missing')
+    return () => full.forEach((free) => free())
   },
   7: async (stack) => {
     await stack.run('keyhsm stop')
@@ -74,15 +86,16 @@ await runMain(async () => {
     allowPositionals: true,
     options: { report: { type: 'string' }, verbose: { type: 'boolean', default: false } },
   })
-  const runbooks = readRunbooks().filter(
-    ({ number }) => positionals.length === 0 || positionals.includes(number),
-  )
+  const isChosen = (word) => positionals.length === 0 || positionals.includes(word)
+  const runbooks = readRunbooks().filter(({ number }) => isChosen(number))
   const cases = []
   const stack = await Stack.create({ print: values.verbose ? console.log : undefined })
-  mountSmallDisks(stack)
+  mountSmallDisks(stack, [kmsDisk])
+  await watchServices(stack)
   try {
     await stack.bringUp()
     await stack.run(`echo ${stack.secret} | keytrustee put kept -`)
+    if (isChosen('further')) cases.push(...(await runFurther(stack)))
     for (const runbook of runbooks) cases.push(await run(stack, runbook))
   } finally {
     await stack.run(`keyhsm --home ${secondHome(stack)} stop`, { exit: 'any', quiet: true })
@@ -93,6 +106,64 @@ await runMain(async () => {
   if (leak) cases.push(say({ name: 'secrets', status: 'failed', why: leak }))
   return report(cases, values.report)
 })
+
+/** Both services show their numbers, on ports of their own. */
+async function watchServices(stack) {
+  const [keyhsm, keytrustee] = [await freePort(0), await freePort(0)]
+  stack.beforeStart = () => {
+    setLine(stack, 'keyhsm.service.port', String(keyhsm))
+    setLine(
+      stack,
+      'keytrustee.monitoring.port',
+      String(keytrustee),
+      'keytrustee/keytrustee.properties',
+    )
+  }
+  const url = (port) => `http://127.0.0.1:${port}/metrics`
+  stack.watch = new AlertWatch({
+    keyhsm: { url: url(keyhsm) },
+    keytrustee: { url: url(keytrustee) },
+  })
+}
+
+/** The alerts that no section of the page fires; a KMS is there for the time. */
+async function runFurther(stack) {
+  const port = await freePort(0)
+  await addKms(stack, port)
+  stack.watch.jobs['keytrustee-kms'] = {
+    url: `https://localhost:${port}/kms/metrics/prometheus?user.name=monitor`,
+    authority: join(stack.home, 'keytrustee-kms/tls/kms.pem'),
+  }
+  const cases = []
+  for (const fault of furtherFaults) cases.push(await runFault(stack, fault))
+  const told = furtherFaults.flatMap((fault) => fault.alerts).sort()
+  if (told.join() !== alertsFiredBy('further').sort().join())
+    cases.push(say({ name: 'alerts.json', status: 'failed', why: 'names others as `further`' }))
+  await stack.run('keytrustee-kms stop')
+  delete stack.watch.jobs['keytrustee-kms']
+  return cases
+}
+
+async function runFault(stack, fault) {
+  const began = Date.now()
+  const name = `alerts at ${fault.name}`
+  if (fault.needsDisks && !stack.disks)
+    return say({ name, status: 'skipped', why: 'small disks need the right to mount' })
+  let cure
+  try {
+    const fired = await stack.watch.begin(fault.alerts)
+    cure = await fault.make(stack)
+    await fired()
+    await cure()
+    cure = undefined
+    if (!fault.lasting) await stack.watch.end(fault.alerts)
+    return say({ name, status: 'passed', ms: Date.now() - began })
+  } catch (error) {
+    return say({ name, status: 'failed', why: error.stack ?? String(error) })
+  } finally {
+    await cure?.()
+  }
+}
 
 /** Where the Key HSM of another node lives: it is stopped besides, whatever became of its runbook. */
 function secondHome({ home }) {
@@ -122,11 +193,16 @@ async function run(stack, { number, title, lines }) {
     mend = undefined
     await now?.()
   }
+  const expected = alertsFiredBy('runbooks', number)
   try {
+    const fired = await stack.watch.begin(expected)
     mend = await breakages[number](stack)
-    await runLines(stack, lines, { '<!-- mend -->': mendOnce })
+    // What a stopped service does not show must be seen before the page mends it.
+    await Promise.all([fired(), runLines(stack, lines, { '<!-- mend -->': mendOnce })])
     const served = await stack.run('keytrustee get kept', { quiet: true })
     if (served.stdout.trim() !== stack.secret.toString()) throw new Error('other bytes came back')
+    await mendOnce()
+    await stack.watch.end(expected)
     return say({ name, status: 'passed', ms: Date.now() - began })
   } catch (error) {
     const why = error instanceof LineFailed ? error.message : (error.stack ?? String(error))
@@ -147,16 +223,8 @@ function report(cases, file) {
   const count = (wanted) => cases.filter(({ status }) => status === wanted).length
   const [passed, failed, skipped] = ['passed', 'failed', 'skipped'].map(count)
   if (file) writeFileSync(join(root, file), JSON.stringify({ passed, failed, skipped, cases }))
-  console.log(`${passed} of ${cases.length}`)
+  const books = cases.filter(({ name }) => name.startsWith('docs/'))
+  console.log(`${books.filter(({ status }) => status === 'passed').length} of ${books.length}`)
   console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)
   return failed === 0 && passed > 0 ? 0 : 1
-}
-
-/** Sets or adds one setting of Key HSM, as a person with an editor does. */
-function setLine(stack, name, value) {
-  const file = join(stack.home, 'keyhsm/application.properties')
-  const rest = readFileSync(file, 'utf8')
-    .split('\n')
-    .filter((line) => !line.startsWith(`${name}=`) && !line.startsWith(`${name} `))
-  writeFileSync(file, `${rest.join('\n').trimEnd()}\n${name}=${value}\n`)
 }

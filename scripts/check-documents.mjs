@@ -2,7 +2,9 @@
 /** Documents equal to the tables they print: generated reference pages, dependencies, links between files. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
-import { referencePages } from './lib/reference.mjs'
+import { alertFaults, alerts } from './lib/alerts.mjs'
+import { programs } from './lib/programs.mjs'
+import { referencePages, seriesNames } from './lib/reference.mjs'
 import { report, root, workspaces } from './lib/sources.mjs'
 
 const faults = []
@@ -10,6 +12,7 @@ let looked = 0
 checkReference()
 checkDependencies()
 checkLinks()
+checkAlerts()
 report('documents', faults, `${looked} facts`)
 
 function checkReference() {
@@ -67,4 +70,14 @@ function checkLinks() {
       }
     }
   }
+}
+
+function checkAlerts() {
+  looked += alerts.length
+  const hasCommand = (line) => {
+    const [name, ...words] = line.split(' ')
+    const commands = programs.find(({ program }) => program.name === name)?.program.commands ?? []
+    return commands.some((command) => `${words.join(' ')} `.startsWith(`${command.name} `))
+  }
+  faults.push(...alertFaults(seriesNames(), hasCommand))
 }

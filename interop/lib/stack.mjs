@@ -67,6 +67,8 @@ export class Stack {
     this.run = this.shell.run.bind(this.shell)
     /** @type {{ name: string, value: string }[]} what must be in no file and no output when the home is removed */
     this.marks = [{ name: 'the marked content', value: `MARK${randomBytes(16).toString('hex')}` }]
+    /** @type {(() => void) | undefined} changes settings that exist by then */
+    this.beforeStart = undefined
     this.pinFile = join(home, 'pin')
     this.authFile = join(home, 'auth')
   }
@@ -136,6 +138,7 @@ export class Stack {
   }
 
   async start() {
+    this.beforeStart?.()
     await this.startKeyHsm()
     await this.run('keytrustee-server start')
   }

@@ -6,6 +6,7 @@ import { errorTraits } from '@keyhsm/core'
 import { formatReference } from '@keyhsm/command-line'
 import * as protocol from '@keyhsm/protocol'
 import { auditMeters, commonMeters, secondsBuckets, serviceMeters } from '@keyhsm/service'
+import { alertsPage, rulesText } from './alerts.mjs'
 import { programs } from './programs.mjs'
 
 const heads = {
@@ -23,6 +24,8 @@ export function referencePages() {
     'http-api.md': httpPage(),
     'openapi.json': openApiPage(),
     '../operations/metrics.md': metricsPage(),
+    '../operations/alerts.md': alertsPage(),
+    '../operations/alerts.rules.yml': rulesText(),
   }
 }
 
@@ -85,22 +88,35 @@ HSMs does not serve (its parts have the name of the HSM behind them, those of th
 unusually many deposits (\`opens\`).
 `
 
+const everyMeter = { ...commonMeters, ...auditMeters, ...serviceMeters }
+const meteredServices = [
+  { title: 'Key HSM', prefix: 'keyhsm', rows: Object.values({ ...everyMeter, ...hsmMeters }) },
+  {
+    title: 'Trustee Server',
+    prefix: 'keytrustee',
+    rows: Object.values({ ...everyMeter, ...trusteeMeters }),
+  },
+  {
+    title: 'Hadoop KMS',
+    prefix: 'keytrustee_kms',
+    rows: Object.values({ ...everyMeter, ...kmsMeters }),
+  },
+]
+
+/** Every series that a service shows of its own. */
+export function seriesNames() {
+  const names = meteredServices.flatMap(({ prefix, rows }) =>
+    rows.flatMap(({ kind, name }) =>
+      kind === 'histogram'
+        ? ['bucket', 'sum', 'count'].map((part) => `${prefix}_${name}_${part}`)
+        : [`${prefix}_${name}`],
+    ),
+  )
+  return new Set(names)
+}
+
 function metricsPage() {
-  const every = { ...commonMeters, ...auditMeters, ...serviceMeters }
-  const services = [
-    { title: 'Key HSM', prefix: 'keyhsm', rows: Object.values({ ...every, ...hsmMeters }) },
-    {
-      title: 'Trustee Server',
-      prefix: 'keytrustee',
-      rows: Object.values({ ...every, ...trusteeMeters }),
-    },
-    {
-      title: 'Hadoop KMS',
-      prefix: 'keytrustee_kms',
-      rows: Object.values({ ...commonMeters, ...kmsMeters }),
-    },
-  ]
-  const sections = services.map(({ title, prefix, rows }) => {
+  const sections = meteredServices.map(({ title, prefix, rows }) => {
     const lines = rows.map(
       ({ kind, name, labels = [], help }) =>
         `| \`${prefix}_${name}\` | ${kind} | ${labels.join(', ')} | ${help} |`,

@@ -1,4 +1,4 @@
-/** Disks that are small enough to be filled: each audit and the database of a stack on a file system of its own. */
+/** Disks that are small enough to be filled: each audit and the database of a stack on file systems of their own. */
 import { spawnSync } from 'node:child_process'
 import { chownSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,15 +8,23 @@ const places = [
   { name: 'keytrustee', path: 'keytrustee/audit', user: 'keytrustee', size: '1m' },
   { name: 'database', path: 'keytrustee/db', user: 'keytrustee', size: '160m' },
 ]
+/** For a stack that gets a KMS. */
+export const kmsDisk = {
+  name: 'kms',
+  path: 'keytrustee-kms/audit',
+  user: 'keytrustee-kms',
+  size: '1m',
+}
 
 /** Mounts them below a home that is still empty; `stack.disks` is undefined where this process may not mount. */
-export function mountSmallDisks(stack) {
+export function mountSmallDisks(stack, more = []) {
+  const disks = [...places, ...more]
   if (!stack.isRoot) return
   const mounted = []
   const unmount = () => {
     for (const folder of mounted.splice(0)) spawnSync('umount', ['-l', folder])
   }
-  for (const { path, user, size } of places) {
+  for (const { path, user, size } of disks) {
     const [uid, gid] = ['-u', '-g'].map((flag) => Number(output('id', [flag, user])))
     const parent = join(stack.home, path.split('/')[0])
     const folder = join(stack.home, path)
@@ -29,12 +37,18 @@ export function mountSmallDisks(stack) {
   }
   // Also when the run is interrupted: nobody else would find them.
   process.once('exit', unmount)
-  stack.disks = { unmount, fill: (name) => fill(stack, name) }
+  stack.disks = {
+    unmount,
+    fill: (name) =>
+      fill(
+        stack,
+        disks.find((disk) => disk.name === name),
+      ),
+  }
 }
 
 /** Fills one of them to the last byte; returns what frees it again. */
-function fill(stack, name) {
-  const { path } = places.find((place) => place.name === name)
+function fill(stack, { path }) {
   const ballast = join(stack.home, path, 'ballast')
   for (const chunk of [2 ** 20, 2 ** 12]) {
     try {

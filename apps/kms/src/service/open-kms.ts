@@ -6,6 +6,8 @@ import {
   type Closers,
   ed25519AuditSigner,
   type Log,
+  meterAudit,
+  type Metrics,
   openAudit,
   type OpenLog,
 } from '@keyhsm/service'
@@ -28,6 +30,7 @@ export interface KmsOptions {
   readonly paths: Paths
   readonly log: OpenLog
   readonly clock: Clock
+  readonly metrics: Metrics
   /** Lines of the audit in the old form. */
   readonly writeAuditLine: (line: string) => void
 }
@@ -69,7 +72,7 @@ export async function openKms(
   if (await hasSharedSecrets(vault)) await proveSharedIdentity(vault)
   const secrets = openSecrets(vault, clock, live)
   await secrets.refresh()
-  const audit = await openKmsAudit(o)
+  const audit = meterAudit(await openKmsAudit(o), o.metrics)
   closers.add(() => audit.close())
   const versions = new VersionCache(vault, clock, () => toCacheLimits(live()))
   closers.add(() => versions.close())
@@ -121,7 +124,7 @@ function openSecrets(
   })
 }
 
-async function openKmsAudit({ paths, clock, log }: KmsOptions): Promise<Audit> {
+async function openKmsAudit({ paths, clock, log }: Omit<KmsOptions, 'metrics'>): Promise<Audit> {
   return openAudit({
     directory: paths.audit,
     service: 'keytrustee-kms',

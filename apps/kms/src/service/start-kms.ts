@@ -4,6 +4,7 @@ import {
   bindLogLevel,
   bindRoute,
   Closers,
+  meterService,
   openMetrics,
   type HttpServer,
   type Metrics,
@@ -32,7 +33,7 @@ import { type KmsOptions, type OpenKms, openKms } from './open-kms.js'
 import { kmsLogLevelRoute, kmsStatusRoute } from './control-routes.js'
 import { readStatus } from './status.js'
 
-export interface StartOptions extends Omit<KmsOptions, 'clock'> {
+export interface StartOptions extends Omit<KmsOptions, 'clock' | 'metrics'> {
   readonly clock?: Clock
 }
 
@@ -61,14 +62,14 @@ export async function startKms(o: StartOptions): Promise<RunningKms> {
   }
 }
 
-async function open(o: KmsOptions, closers: Closers): Promise<RunningKms> {
+async function open(o: Omit<KmsOptions, 'metrics'>, closers: Closers): Promise<RunningKms> {
   let live = await readLiveSettings(o.paths)
   for (const remark of live.remarks) o.log.warn({}, remark)
-  const opened = await openKms(o, () => live, closers)
-  let negotiator = await openNegotiator(live.site, o.clock)
-  let authenticator = await makeAuthenticator(o, opened, { live, negotiator })
   const metrics = await openMetrics('keytrustee_kms')
   closers.add(() => metrics.close())
+  const opened = await openKms({ ...o, metrics }, () => live, closers)
+  let negotiator = await openNegotiator(live.site, o.clock)
+  let authenticator = await makeAuthenticator(o, opened, { live, negotiator })
   const server = await openPort(
     o,
     live,
@@ -79,6 +80,7 @@ async function open(o: KmsOptions, closers: Closers): Promise<RunningKms> {
   const startedAt = o.clock.now()
   const { certificate: clientCertificate } = opened.connection.client
   const care = careOfKms({ clock: o.clock, paths: o.paths, clientCertificate, live: () => live })
+  meterService(metrics, { log: o.log, care })
   const status = () => readStatus({ opened, live, startedAt, address, care, log: o.log })
   const control = await startHttpServer({
     listen: { socketPath: o.paths.controlSocket },
@@ -115,7 +117,11 @@ async function open(o: KmsOptions, closers: Closers): Promise<RunningKms> {
   }
 }
 
-function openPort(o: KmsOptions, live: LiveSettings, context: RequestContext): Promise<HttpServer> {
+function openPort(
+  o: Pick<KmsOptions, 'log'>,
+  live: LiveSettings,
+  context: RequestContext,
+): Promise<HttpServer> {
   return startForeignServer({
     listen: live.listen,
     ...(live.tls ? { tls: live.tls } : {}),
@@ -129,7 +135,7 @@ function openPort(o: KmsOptions, live: LiveSettings, context: RequestContext): P
 }
 
 function makeContext(
-  o: KmsOptions,
+  o: Pick<KmsOptions, 'clock' | 'log'>,
   opened: OpenKms,
   now: {
     readonly metrics: Metrics
@@ -163,7 +169,7 @@ function makeContext(
 }
 
 async function makeAuthenticator(
-  { clock, log }: KmsOptions,
+  { clock, log }: Pick<KmsOptions, 'clock' | 'log'>,
   { secrets, states, trail, groups }: OpenKms,
   {
     live,
