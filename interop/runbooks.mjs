@@ -14,7 +14,7 @@ import { runMain } from '../scripts/lib/say.mjs'
 import { root } from '../scripts/lib/sources.mjs'
 import { hostPidOf, kill } from './faults/lib/processes.mjs'
 import { kmsDisk, mountSmallDisks } from './faults/lib/small-disks.mjs'
-import { AlertWatch, alertsFiredBy } from './lib/alert-watch.mjs'
+import { AlertWatch, alertsFiredBy, readPage } from './lib/alert-watch.mjs'
 import { addKms, furtherFaults } from './lib/further-alerts.mjs'
 import { freePort } from './lib/ports.mjs'
 import { LineFailed, runLines } from './lib/script-lines.mjs'
@@ -119,21 +119,17 @@ async function watchServices(stack) {
       'keytrustee/keytrustee.properties',
     )
   }
-  const url = (port) => `http://127.0.0.1:${port}/metrics`
-  stack.watch = new AlertWatch({
-    keyhsm: { url: url(keyhsm) },
-    keytrustee: { url: url(keytrustee) },
-  })
+  const read = (port) => () => readPage(`http://127.0.0.1:${port}/metrics`)
+  stack.watch = new AlertWatch({ keyhsm: read(keyhsm), keytrustee: read(keytrustee) })
 }
 
 /** The alerts that no section of the page fires; a KMS is there for the time. */
 async function runFurther(stack) {
   const port = await freePort(0)
   await addKms(stack, port)
-  stack.watch.jobs['keytrustee-kms'] = {
-    url: `https://localhost:${port}/kms/metrics/prometheus?user.name=monitor`,
-    authority: join(stack.home, 'keytrustee-kms/tls/kms.pem'),
-  }
+  const page = `https://localhost:${port}/kms/metrics/prometheus?user.name=monitor`
+  const authority = join(stack.home, 'keytrustee-kms/tls/kms.pem')
+  stack.watch.jobs['keytrustee-kms'] = () => readPage(page, authority)
   const cases = []
   for (const fault of furtherFaults) cases.push(await runFault(stack, fault))
   const told = furtherFaults.flatMap((fault) => fault.alerts).sort()

@@ -74,6 +74,12 @@ const stages = [
     name: 'types of tests',
     command: [node, join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.tests.json'],
   },
+  {
+    when: 'beside',
+    name: 'fail-over',
+    count: countReport('fail-over.json'),
+    command: [node, 'interop/fail-over.mjs', '--report', 'reports/fail-over.json'],
+  },
   { when: 'beside', name: 'crash loop', command: [node, 'interop/crash-loop.mjs', '16'] },
   { when: 'beside', name: 'terminal', command: [node, 'interop/at-terminal.mjs'] },
   { when: 'beside', name: 'migrate loop', command: [node, 'interop/migrate-loop.mjs', '3'] },

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { kill } from '../faults/lib/processes.mjs'
+import { isAlive, kill } from '../faults/lib/processes.mjs'
 import { idsOf, makeCertificates } from './identities.mjs'
 
 export class Databases {
@@ -67,10 +67,10 @@ export class Databases {
   }
 
   /** What a killed one left behind may hold its memory for a moment. */
-  start(name) {
+  start(name, settings = {}) {
     for (let tries = 20; this.pid(name) === undefined; tries -= 1) {
       try {
-        this.#start(name)
+        this.#start(name, settings)
       } catch (error) {
         if (tries === 0) throw new Error(this.#lastWords(name), { cause: error })
         execFileSync('sleep', ['0.5'])
@@ -83,7 +83,7 @@ export class Databases {
     return `${name} does not start:\n${log.split('\n').slice(-12).join('\n')}`
   }
 
-  #start(name) {
+  #start(name, settings = {}) {
     this.#pgctl(
       name,
       'start',
@@ -93,7 +93,7 @@ export class Databases {
       '-l',
       join(this.home, `${name}.log`),
       '-o',
-      this.#options(name),
+      this.#options(name, settings),
     )
   }
 
@@ -105,7 +105,7 @@ export class Databases {
   pid(name) {
     const file = join(this.#data(name), 'postmaster.pid')
     const pid = existsSync(file) ? Number.parseInt(readFileSync(file, 'utf8'), 10) : undefined
-    return pid !== undefined && existsSync(`/proc/${pid}`) ? pid : undefined
+    return pid !== undefined && isAlive(pid) ? pid : undefined
   }
 
   async kill(name) {
@@ -130,6 +130,12 @@ export class Databases {
     this.#copy(name, this.primary)
     if (!this.#follows(name)) throw new Error(this.#lastWords(name))
     return 'pg_basebackup'
+  }
+
+  /** The primary asks nobody to confirm from now on, whatever it was started with. */
+  forgetStandbys() {
+    this.stop(this.primary)
+    this.start(this.primary, { synchronous_standby_names: '' })
   }
 
   #follows(name) {
@@ -193,7 +199,7 @@ export class Databases {
   }
 
   /** Everything that differs between the two is given here: a rewind copies the files of the other. */
-  #options(name) {
+  #options(name, other = {}) {
     const others = this.names
       .filter((other) => other !== name)
       .map((other) => this.network.address(other))
@@ -217,6 +223,7 @@ export class Databases {
       max_connections: 200,
       shared_buffers: '32MB',
       tcp_user_timeout: '5s',
+      ...other,
     }
     return Object.entries(settings)
       .map(([key, value]) => `-c ${key}='${value}'`)

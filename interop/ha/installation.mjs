@@ -9,15 +9,18 @@ import { Databases } from './databases.mjs'
 import { Network } from './network.mjs'
 import { ServerPair } from './servers.mjs'
 
-const names = {
+const threePairs = {
   servers: ['n1', 'n2', 'n3'],
   databases: ['db1', 'db2'],
   clients: ['c1', 'c2', 'c3'],
 }
 
 export class Installation {
-  constructor(print) {
+  /** `settings` of each server, by their names. */
+  constructor(print, { names = threePairs, settings = {} } = {}) {
     this.print = print
+    this.names = names
+    this.settings = settings
     this.clients = names.clients
     this.servers = []
     this.home = mkdtempSync(join(tmpdir(), 'keyhsm-ha-'))
@@ -27,12 +30,19 @@ export class Installation {
 
   async make() {
     this.network.up()
-    const { home, network } = this
+    const { home, network, names, settings } = this
     this.databases = new Databases({ home, network, names: names.databases })
     this.databases.make()
     const env = await this.#makeToken()
     for (const name of names.servers) {
-      const server = new ServerPair({ name, home, network, env, pinFile: join(home, 'pin') })
+      const server = new ServerPair({
+        name,
+        home,
+        network,
+        env,
+        pinFile: join(home, 'pin'),
+        settings,
+      })
       server.shell.print = this.print ?? (() => {})
       this.servers.push(server)
       if (this.servers.length === 1) await server.makeFirst(this.databases)
@@ -57,7 +67,7 @@ export class Installation {
     try {
       // Commands reach the services by their sockets: no network is needed.
       for (const server of this.servers) await server.stop()
-      for (const name of names.databases) this.databases?.stop(name)
+      for (const name of this.names.databases) this.databases?.stop(name)
     } finally {
       this.network.down()
       rmSync(this.home, { recursive: true, force: true })

@@ -8,25 +8,20 @@
  *
  * Needs root for the namespaces; without them it says SKIPPED and exits with 1, because nothing passed.
  */
-import { spawn } from 'node:child_process'
-import { cpSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { setTimeout as pause } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { runMain, Stop } from '../../scripts/lib/say.mjs'
 import { kinds } from './faults.mjs'
 import { checkHistory, findLost } from './history.mjs'
 import { Installation } from './installation.mjs'
 import { whyNoNamespaces } from './network.mjs'
+import { acknowledged, now, readFinals, startWorkers } from './workers.mjs'
 
 const registers = 6
 /** As keytrustee.standby.max-staleness is by default, and what a busy machine adds. */
 const maxStalenessMs = 30_000 + 2_000
-/** Longer without a put after all is mended, and the installation has not recovered. */
-const recoverMs = 90_000
 
 await runMain(async () => {
   const { values } = parseArgs({
@@ -53,7 +48,7 @@ await runMain(async () => {
 
 async function run(installation, minutes) {
   const scene = { ...installation, note: (line) => console.log(`    ${line}`) }
-  const workers = await startWorkers(installation)
+  const workers = await startWorkers(installation, registers)
   await acknowledged(workers, 'the first put')
   const counts = Object.fromEntries(Object.keys(kinds).map((kind) => [kind, 0]))
   const until = performance.now() + minutes * 60_000
@@ -73,7 +68,7 @@ async function run(installation, minutes) {
     console.log(`    puts are acknowledged ${(tookMs / 1000).toFixed(1)} s later`)
   }
   await workers.stop()
-  const finals = await readFinals(installation)
+  const finals = await readFinals(installation, registers)
   return judge({ operations: workers.operations, finals, counts, longestMs })
 }
 
@@ -111,76 +106,4 @@ function keep(operations) {
   const file = join(mkdtempSync(join(tmpdir(), 'ha-history-')), 'history.jsonl')
   writeFileSync(file, `${operations.map((row) => JSON.stringify(row)).join('\n')}\n`)
   console.log(`the history is in ${file}`)
-}
-
-/** Waits for a put that began after now. @returns how long it took, in ms */
-async function acknowledged(workers, after) {
-  const began = now()
-  while (now() - began < recoverMs) {
-    const done = workers.operations.findLast(
-      ({ kind, outcome }) => kind === 'put' && outcome === 'ok',
-    )
-    if (done && done.start >= began) return done.end - began
-    if (workers.failed) throw new Error(`a client ended: ${workers.failed}`)
-    await pause(200)
-  }
-  throw new Stop(`ha: no put is acknowledged ${recoverMs / 1000} s after: ${after}`)
-}
-
-async function startWorkers({ clients, client, network, servers, home }) {
-  const urls = servers.map(({ url }) => url).join(',')
-  const operations = []
-  const state = { operations, failed: undefined }
-  const children = clients.map((name, index) => {
-    const folder = join(home, name)
-    cpSync(client, folder, { recursive: true })
-    const [command, ...args] = network.on(name)
-    const script = [
-      fileURLToPath(new URL('worker.mjs', import.meta.url)),
-      folder,
-      urls,
-      String(index),
-      String(registers),
-    ]
-    const child = spawn(command, [...args, process.execPath, ...script], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    })
-    createInterface({ input: child.stdout }).on('line', (line) => operations.push(JSON.parse(line)))
-    child.on('exit', (code) => {
-      if (code !== 0) state.failed = `${name} with ${code}`
-    })
-    return child
-  })
-  state.stop = () =>
-    Promise.all(
-      children.map((child) => {
-        const ended = new Promise((resolve) => child.on('close', resolve))
-        child.stdin.end()
-        return ended
-      }),
-    )
-  state.kill = () => children.forEach((child) => child.kill('SIGKILL'))
-  children.forEach((child) => process.once('exit', () => child.kill('SIGKILL')))
-  return state
-}
-
-/** What every register holds in the end, asked of every server. */
-async function readFinals({ servers, client }) {
-  const finals = []
-  for (const server of servers) {
-    for (let register = 0; register < registers; register += 1) {
-      const key = `register-${register}`
-      const start = now()
-      const home = join(client, '..')
-      const command = `keytrustee get ${key} --no-seal --home ${home}`
-      const { stdout, exit } = await server.run(command, { exit: 'any', quiet: true })
-      if (exit === 0) finals.push({ key, value: stdout, start })
-    }
-  }
-  return finals
-}
-
-/** The same clock as the clients'. */
-function now() {
-  return Number(process.hrtime.bigint() / 1000n) / 1000
 }

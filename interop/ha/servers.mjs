@@ -2,6 +2,7 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { childrenOf, isAlive, kill } from '../faults/lib/processes.mjs'
+import { setLine } from '../lib/setting-lines.mjs'
 import { Shell } from '../lib/shell.mjs'
 import { fingerprintOf, softhsmModule } from '../lib/stack.mjs'
 import { idsOf } from './identities.mjs'
@@ -9,12 +10,14 @@ import { idsOf } from './identities.mjs'
 const ports = { keyhsm: 9090, management: 9899, trustee: 11371 }
 
 export class ServerPair {
-  /** @param {{ name: string, home: string, network: import('./network.mjs').Network, env: Record<string, string>, pinFile: string }} o */
-  constructor({ name, home, network, env, pinFile }) {
+  /** @param {{ name: string, home: string, network: import('./network.mjs').Network, env: Record<string, string>, pinFile: string,
+   *   settings?: Record<string, string> }} o */
+  constructor({ name, home, network, env, pinFile, settings = {} }) {
     this.name = name
     this.home = join(home, name)
     this.network = network
     this.pinFile = pinFile
+    this.settings = settings
     mkdirSync(this.home, { mode: 0o755 })
     this.shell = new Shell({ env: { ...env, KEYHSM_HOME: this.home }, cwd: this.home })
   }
@@ -64,6 +67,8 @@ export class ServerPair {
   }
 
   async #begin() {
+    for (const [name, value] of Object.entries(this.settings))
+      setLine(this, name, value, 'keytrustee/keytrustee.properties')
     await this.run(
       `keyhsm setup softhsm --library ${softhsmModule} --token-label keytrustee --pin-file ${this.pinFile} --port ${ports.keyhsm} --management-port ${ports.management} --service-port 0`,
     )

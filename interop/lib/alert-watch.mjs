@@ -20,15 +20,15 @@ export function alertsFiredBy(word, number) {
 }
 
 export class AlertWatch {
-  /** @param {Record<string, { url: string, authority?: string }>} jobs by their names in the rules; `authority`: file, PEM */
+  /** @param {Record<string, () => Promise<string>>} jobs what each shows, by their names in the rules */
   constructor(jobs) {
     this.jobs = jobs
   }
 
   /** Samples by job; undefined for one that does not answer. */
   async scrape() {
-    const read = Object.entries(this.jobs).map(async ([job, at]) => {
-      const text = await readText(at).catch(() => undefined)
+    const read = Object.entries(this.jobs).map(async ([job, readText]) => {
+      const text = await readText().catch(() => undefined)
       return [job, text === undefined ? undefined : parseScrape(text)]
     })
     return Object.fromEntries(await Promise.all(read))
@@ -89,7 +89,8 @@ function namesOf(rows) {
   return rows.map(({ name }) => name).join(', ')
 }
 
-function readText({ url, authority }) {
+/** The page at `url`; `authority`: file, PEM. */
+export function readPage(url, authority) {
   const ask = url.startsWith('https:') ? request : requestInClear
   const ca = authority === undefined ? {} : { ca: readFileSync(authority) }
   return new Promise((resolve, reject) => {

@@ -93,7 +93,8 @@ export function parseScrape(text) {
     .filter((line) => line !== '' && !line.startsWith('#'))
     .map((line) => {
       const [, name, labels = '', value] =
-        /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? ([-+.\deE]+|NaN|[-+]Inf)$/.exec(line) ?? unreadable(line)
+        /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (-?\d\S*|[-+]?Inf|N[aA][nN])$/.exec(line) ??
+        unreadable(line)
       const pairs = [...labels.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)]
       return {
         name,
