@@ -3,7 +3,8 @@
  * a row's threshold is crossed by what a service shows. One table, so that none of them can differ.
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { root } from './sources.mjs'
 
 const folder = 'docs/operations'
@@ -83,7 +84,7 @@ function sum(samples) {
 }
 
 function sameLabels(a, b) {
-  return JSON.stringify(Object.entries(a).sort()) === JSON.stringify(Object.entries(b).sort())
+  return isDeepStrictEqual(a, b)
 }
 
 /** Samples of the text that a service answers. @throws Error for a line that is none. */

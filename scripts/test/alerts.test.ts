@@ -100,24 +100,27 @@ describe('judging', () => {
     isCrossed({ ...row, ...more }, { job: parseScrape(text) }, o)
 
   it.each([
-    ['a value', {}, 'm 0.8', 'm 0.79', 'm >= 0.8'],
-    ['its labels', { labels: { a: 'x' } }, 'm{a="x",b="y"} 1', 'm{a="z"} 1', 'm{a="x"} >= 0.8'],
-    [
-      'a pattern of labels',
-      { labels: { s: '5..' } },
-      'm{s="503"} 1',
-      'm{s="404"} 1',
-      'm{s=~"5.."} >= 0.8',
-    ],
-    [
-      'a ratio of what has the same labels',
-      { per: 'n' },
-      'm{b="1"} 8\nn{b="1"} 10\nn{b="2"} 100',
-      'm{b="1"} 8\nn{b="2"} 8\nn{b="1"} 100',
-      'm / n >= 0.8',
-    ],
-    ['nothing shown', {}, 'm 1', 'other 1', 'm >= 0.8'],
-  ])('%s', (_what, more, crossed, calm, expression) => {
+    { crossed: 'm 0.8', calm: 'm 0.79', expression: 'm >= 0.8' },
+    {
+      more: { labels: { a: 'x' } },
+      crossed: 'm{a="x",b="y"} 1',
+      calm: 'm{a="z"} 1',
+      expression: 'm{a="x"} >= 0.8',
+    },
+    {
+      more: { labels: { s: '5..' } },
+      crossed: 'm{s="503"} 1',
+      calm: 'm{s="404"} 1',
+      expression: 'm{s=~"5.."} >= 0.8',
+    },
+    {
+      more: { per: 'n' },
+      crossed: 'm{b="1"} 8\nn{b="1"} 10\nn{b="2"} 100',
+      calm: 'm{b="1"} 8\nn{b="2"} 8\nn{b="1"} 100',
+      expression: 'm / n >= 0.8',
+    },
+    { crossed: 'm 1', calm: 'other 1', expression: 'm >= 0.8' },
+  ])('$expression', ({ more = {}, crossed, calm, expression }) => {
     expect([judge(more, crossed), judge(more, calm)]).toEqual([true, false])
     expect(expressionOf({ ...row, ...more })).toBe(expression)
   })
