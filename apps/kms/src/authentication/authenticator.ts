@@ -41,12 +41,18 @@ export interface AuthenticatorOptions {
   onUnauthenticated(parts: RequestParts, message: string): Promise<void>
 }
 
-/** Cookies whose signatures were checked already. */
+/** Cookies whose signatures were checked already, and for how long that holds: a secret that was taken away ends its cookies. */
 const maxChecked = 10_000
+const checkedForMs = 60_000
+
+interface Checked {
+  readonly claims: CookieClaims
+  readonly at: number
+}
 
 export class Authenticator {
   readonly #o: AuthenticatorOptions
-  readonly #checked = new Map<string, CookieClaims>()
+  readonly #checked = new Map<string, Checked>()
 
   constructor(options: AuthenticatorOptions) {
     this.#o = options
@@ -67,7 +73,8 @@ export class Authenticator {
   async #openCookie(value: string): Promise<CookieClaims | string> {
     const now = this.#o.clock.now().getTime()
     const checked = this.#checked.get(value)
-    if (checked && now <= checked.expiresAt) return checked
+    if (checked && now - checked.at < checkedForMs && now <= checked.claims.expiresAt)
+      return checked.claims
     const { signatureSecret, type } = this.#o.settings
     const secrets = signatureSecret
       ? [signatureSecret]
@@ -78,7 +85,7 @@ export class Authenticator {
     if (typeof opened === 'string') return opened
     if (opened.type !== `${type}-dt`) return 'Invalid AuthenticationToken type'
     if (this.#checked.size >= maxChecked) this.#checked.clear()
-    this.#checked.set(value, opened)
+    this.#checked.set(value, { claims: opened, at: now })
     return opened
   }
 
