@@ -20,8 +20,21 @@ export function toBase32(bytes: Uint8Array): string {
   return bits === 0 ? text : text + alphabet[(value << (5 - bits)) & 31]
 }
 
+/** Names asked for again and again: every request of a client begins with one. */
+const known = new Map<string, Handle>()
+const mostKnown = 1_000
+
 /** Of the description: a digest of the name, because names may be longer than handles. The name itself is in the content. */
 export function keyHandle(name: string): Handle {
+  const found = known.get(name)
+  if (found !== undefined) return found
+  if (known.size >= mostKnown) known.clear()
+  const handle = digestHandle(name)
+  known.set(name, handle)
+  return handle
+}
+
+function digestHandle(name: string): Handle {
   const digest = createHash('sha256').update('keytrustee-kms key\n').update(name).digest()
   return parseHandle(keyPrefix + toBase32(digest))
 }

@@ -51,6 +51,10 @@ describe('cookie', () => {
     expect(findCookie(`hadoop.auth=${vector}`)).toBe(vector)
     expect(findCookie('hadoop.auth=')).toBe('')
     expect(findCookie('other=1')).toBeUndefined()
+    expect(findCookie('xhadoop.auth=1; hadoop.authx=2; hadoop_auth=3')).toBeUndefined()
+    expect(findCookie(`a=b ;  hadoop.auth = "${vector}" ; hadoop.auth=second`)).toBe(vector)
+    expect(findCookie('hadoop.auth="a"b"')).toBe('a"b')
+    expect(findCookie('hadoop.auth="half')).toBe('"half')
     expect(findCookie(undefined)).toBeUndefined()
   })
 

@@ -1,9 +1,11 @@
 /** The reverse of sealing: no byte is returned before handle, organisation, writer and content are checked. */
 import { timingSafeEqual } from 'node:crypto'
-import { DomainError, type Handle, type Uuid } from '@keyhsm/core'
+import { DomainError, type Fingerprint, type Handle, type Uuid } from '@keyhsm/core'
+import { Recent } from './recent.js'
 import { digestOf, isSignedByWriter, parseSignedContent, type Statement } from './statement.js'
 import { identityFingerprintOfRaw, parseWriterPin } from './writer-key.js'
 
+const pins = new Recent<Fingerprint>(256)
 const hybridPrefix = 'AGE-SECRET-KEY-PQ-1'
 
 export interface OpeningOrder {
@@ -91,8 +93,9 @@ function usable<Result>(read: () => Result): Result {
 }
 
 function isPinned(writer: Buffer, writers: readonly string[]): boolean {
+  const fingerprint = identityFingerprintOfRaw(writer)
   return writers.some(
-    (pinned) => parseWriterPin(pinned, 'writers') === identityFingerprintOfRaw(writer),
+    (pinned) => pins.find(pinned, (text) => parseWriterPin(text, 'writers')) === fingerprint,
   )
 }
 
