@@ -4,6 +4,7 @@
  */
 import { chmodSync, copyFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { prepareCrashes } from '../lib/crashes.mjs'
 import { clientPath, folder, runJava } from './lib/java.mjs'
 import { realm, startKdc } from './lib/kdc.mjs'
 import { startOurKms } from './lib/our-kms.mjs'
@@ -34,6 +35,7 @@ export async function moving() {
     const before = await look(providerOf(real.url), eeks)
     ours = await startOurKms()
     const importing = importer(ours)
+    const kills = await killImports(ours, real)
     await checkSimple(importing, real)
     same(before, await look(providerOf(ours.url), eeks), 'after import --from-kms')
     await purge(ours, 'rolled')
@@ -46,7 +48,7 @@ export async function moving() {
     same(before, await look(providerOf(ours.url), eeks), 'after import --jceks')
     const file = await exportKeystore(ours)
     same(before, await look(`jceks://file${file}`, eeks, env), 'of the exported keystore')
-    return `moving: simple kerberos jceks export ok (${keys.length} keys, ${eeks.length} encrypted keys)`
+    return `moving: simple kerberos jceks export ok (${keys.length} keys, ${eeks.length} encrypted keys, ${kills} imports killed)`
   } finally {
     await ours?.stop()
     await real?.stop()
@@ -102,6 +104,20 @@ function importer({ stack }) {
     const { stdout } = await stack.run(`${command} --json`, { exit })
     return JSON.parse(stdout)
   }
+}
+
+/** The command is killed while it writes; what it began is gone on with by the next. */
+async function killImports({ stack }, { url }) {
+  const crashes = prepareCrashes(stack)
+  const steps = ['key:sealed', 'key:written']
+  for (const step of steps) {
+    crashes.arm(step)
+    const from = `keytrustee-kms import --from-kms ${providerOf(url)} --user alice --key rolled`
+    const { exit } = await stack.run(from, { exit: 'any' })
+    require(exit !== 0, `the import was not killed at ${step}`)
+  }
+  require(crashes.hits().length === steps.length, `kills: ${crashes.hits()}`)
+  return steps.length
 }
 
 async function checkSimple(importing, { url }) {

@@ -38,6 +38,9 @@ export const migrationSteps = [
   'migrate:dropped',
 ] as const
 
+/** Every named step between the two changes of a purge of zone keys by a Hadoop KMS, in order. */
+export const keyPurgeSteps = ['key:purge-marked', 'key:version-purged'] as const
+
 /** Every named step of a change of a zone key by a Hadoop KMS, in order. */
 export const keyChangeSteps = [
   'key:intent-audited',
@@ -51,6 +54,7 @@ export type DepositStep =
   | (typeof purgeSteps)[number]
   | (typeof migrationSteps)[number]
   | (typeof keyChangeSteps)[number]
+  | (typeof keyPurgeSteps)[number]
   | (typeof resealSteps)[number]
 
 const steps = channel('keyhsm:step')

@@ -5,7 +5,8 @@ import { createKey } from '../zone-keys/create-key.js'
 import { deleteKey } from '../zone-keys/delete-key.js'
 import { bitsOf } from '../zone-keys/eek.js'
 import type { Changed } from '../zone-keys/key-store.js'
-import { purgeKey, undeleteKey } from '../zone-keys/restore-key.js'
+import { type Purged, purgeKey } from '../zone-keys/purge-key.js'
+import { undeleteKey } from '../zone-keys/undelete-key.js'
 import { requireBits, rollKey } from '../zone-keys/roll-key.js'
 import { mayGetMaterial, requireCreation, requireKeyAccess, requireOperation } from './authorize.js'
 import type { Answer, Call } from './call.js'
@@ -130,10 +131,16 @@ export async function trusteeKeyEndpoint(call: Call): Promise<Answer> {
   }
   if (operation !== 'purge') throw badRequest("Parameter 'trusteeOp' must be undelete or purge")
   await requireOperation(call, ['PURGE'], 'PURGE_KEY', name)
-  await changeAudited(call, { op: 'PURGE_KEY', key: name }, async () => ({
-    message: `purged ${await purgeKey(kms.keys, { name, by })} keys`,
-  }))
+  await changeAudited(call, { op: 'PURGE_KEY', key: name }, async () => {
+    const purged = await purgeKey(kms.keys, { name, by })
+    return { changed: purged, message: tellPurged(purged) }
+  })
   return {}
+}
+
+function tellPurged({ keys, versions, pending }: Purged): string {
+  const later = pending === 0 ? '' : `, ${pending} HSM keys are revoked when the HSM answers`
+  return `purged ${keys} keys with ${versions} versions${later}`
 }
 
 /** POST /key/{name}/_invalidatecache: also for names that do not exist. */

@@ -10,7 +10,8 @@ import {
 } from '@keyhsm/command-line'
 import { DomainError } from '@keyhsm/core'
 import { withKeyStore } from '../service/with-key-store.js'
-import { purgeKey, undeleteKey } from '../zone-keys/restore-key.js'
+import { purgeKey } from '../zone-keys/purge-key.js'
+import { undeleteKey } from '../zone-keys/undelete-key.js'
 import type { NamedKey, ZoneKey } from '../zone-keys/zone-key.js'
 import { operatorName, pathsOf } from './folder.js'
 
@@ -20,6 +21,8 @@ interface Row {
   readonly bits: number
   readonly versions: number
   readonly created: string
+  /** `purging`: a purge was cut off; purge it again. */
+  readonly state?: 'deleted' | 'purging'
   readonly deleted?: string
   readonly deletedBy?: string
 }
@@ -38,7 +41,9 @@ export const keysCommands: readonly Command[] = [
       }),
     print(rows: readonly Row[], io: Io) {
       const columns = ['name', 'cipher', 'bits', 'versions', 'created']
-      const more = rows.some(({ deleted }) => deleted !== undefined) ? ['deleted', 'deletedBy'] : []
+      const more = rows.some(({ deleted }) => deleted !== undefined)
+        ? ['state', 'deleted', 'deletedBy']
+        : []
       printTable(rows as readonly (Row & Record<string, unknown>)[], [...columns, ...more], io)
     },
   },
@@ -64,8 +69,7 @@ export const keysCommands: readonly Command[] = [
     arguments: [keyArgument],
     options: [{ flag: 'yes', short: 'y', describe: 'do not ask' }],
     run: purge,
-    print: ({ name, purged }: { readonly name: string; readonly purged: number }, io: Io) =>
-      printLine(printable(`${purged} deleted keys called ${name} are purged`), io),
+    print: printPurged,
   },
 ]
 
@@ -82,10 +86,22 @@ async function purge(input: Input, io: Io) {
     if (!/^y(es)?$/i.test(answer.trim()))
       throw new DomainError('ERR_INVALID_INPUT', 'not confirmed: nothing was changed')
   }
-  return withKeyStore(pathsOf(input), async (store) => ({
-    name,
-    purged: await purgeKey(store, { name, by: operatorName() }),
-  }))
+  return withKeyStore(pathsOf(input), async (store) => {
+    const purged = await purgeKey(store, { name, by: operatorName() })
+    const { keys, versions, pending, shared } = purged
+    return { name, purged: keys, versions, pending, shared }
+  })
+}
+
+type PurgeResult = Awaited<ReturnType<typeof purge>>
+
+function printPurged(result: PurgeResult, io: Io): void {
+  const { name, purged, versions, pending, shared } = result
+  printLine(printable(`${purged} deleted keys called ${name} are purged, ${versions} versions`), io)
+  if (pending > 0)
+    io.words(`${pending} HSM keys are revoked by the Trustee Server when the HSM answers`)
+  if (shared > 0)
+    io.words(`${shared} were sealed under shared HSM keys: their bytes in older backups still open`)
 }
 
 function keyOf(input: Input): string {
@@ -97,8 +113,9 @@ function toRows({ name, key }: NamedKey): Row[] {
 }
 
 function toDeletedRows({ name, deleted }: NamedKey): Row[] {
-  return deleted.map(({ key, deletedAt, deletedBy }) => ({
+  return deleted.map(({ key, deletedAt, deletedBy, purging }) => ({
     ...toRow(name, key),
+    state: purging ? ('purging' as const) : ('deleted' as const),
     deleted: new Date(deletedAt).toISOString(),
     deletedBy,
   }))

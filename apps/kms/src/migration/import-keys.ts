@@ -7,7 +7,7 @@ import type { Caller } from '../authentication/caller.js'
 import { importKey, type ImportOrder, type ImportState } from '../zone-keys/import-key.js'
 import type { KeyStore } from '../zone-keys/key-store.js'
 import type { KeySource, SourceKey } from './source-key.js'
-import { inParallel } from './in-parallel.js'
+import { inParallel } from '../zone-keys/in-parallel.js'
 
 export interface ImportedKey {
   readonly name: string

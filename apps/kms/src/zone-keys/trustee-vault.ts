@@ -7,12 +7,12 @@ import {
   type TrusteeClient,
 } from '@keyhsm/client'
 import { DomainError, hasCode, parseHandle, reached } from '@keyhsm/core'
-import type { Vault, VaultEntry, VaultPut } from './vault.js'
+import type { Vault, VaultEntry, VaultPurge, VaultPut } from './vault.js'
 
 /** A batch of the Trustee Server holds at most this many. */
 const maxBatch = 100
 
-type Trustee = Pick<TrusteeClient, 'find' | 'list' | 'get' | 'putBatch'>
+type Trustee = Pick<TrusteeClient, 'find' | 'list' | 'get' | 'putBatch' | 'purge'>
 
 export function trusteeVault(
   client: Pick<LocalClient, 'settings' | 'keys'>,
@@ -67,6 +67,17 @@ export function trusteeVault(
       await trustee.putBatch(ready, removes)
       reached('key:written')
     },
+    purge: (handle) => purgeAt(trustee, handle),
+  }
+}
+
+async function purgeAt(trustee: Trustee, handle: string): Promise<VaultPurge> {
+  try {
+    const { deposit, sharedRevisions: shared } = await trustee.purge(handle)
+    return { pending: deposit.state === 'purging', shared }
+  } catch (error) {
+    if (hasCode(error, 'ERR_NOT_FOUND')) return { pending: false, shared: 0 }
+    throw error
   }
 }
 

@@ -32,4 +32,15 @@ export interface Vault {
    * @throws ERR_ALREADY_EXISTS, ERR_CONFLICT when something else was written meanwhile; nothing changed then.
    */
   write(puts: readonly VaultPut[], removes?: readonly Handle[]): Promise<void>
+  /**
+   * Makes the content unreadable for ever, its HSM key revoked where it has one of its own. Again on what is gone changes nothing.
+   */
+  purge(handle: Handle): Promise<VaultPurge>
+}
+
+export interface VaultPurge {
+  /** The HSM could not be asked: nothing opens it any more, and the Trustee Server revokes the key later. */
+  readonly pending: boolean
+  /** Revisions under an HSM key that others share: their bytes in older backups still open. */
+  readonly shared: number
 }

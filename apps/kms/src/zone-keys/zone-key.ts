@@ -45,7 +45,13 @@ const ChangeField = Type.Object(
 export type Change = Static<typeof ChangeField>
 
 const DeletedKeyField = Type.Object(
-  { key: ZoneKeyField, deletedAt: Type.Integer(), deletedBy: text },
+  {
+    key: ZoneKeyField,
+    deletedAt: Type.Integer(),
+    deletedBy: text,
+    /** Its versions are being made unreadable: it never comes back. */
+    purging: Type.Optional(Type.Literal(true)),
+  },
   { additionalProperties: false },
 )
 export type DeletedKey = Static<typeof DeletedKeyField>

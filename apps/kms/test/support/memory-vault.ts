@@ -64,6 +64,12 @@ export class MemoryVault implements Vault {
     if (lost) throw lost
   }
 
+  async purge(handle: Handle) {
+    this.#arrived(`purge ${handle}`)
+    this.rows.delete(handle)
+    return { pending: false, shared: 0 }
+  }
+
   #check({ handle, over }: VaultPut): void {
     const row = this.rows.get(handle)
     if (row?.removed) throw new DomainError('ERR_DISABLED', 'removed')

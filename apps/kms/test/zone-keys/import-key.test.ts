@@ -3,7 +3,7 @@ import { DomainError } from '@keyhsm/core'
 import { afterEach, describe, expect, it } from 'vitest'
 import { deleteKey } from '../../src/zone-keys/delete-key.js'
 import { importKey } from '../../src/zone-keys/import-key.js'
-import { purgeKey } from '../../src/zone-keys/restore-key.js'
+import { purgeKey } from '../../src/zone-keys/purge-key.js'
 import { rollKey } from '../../src/zone-keys/roll-key.js'
 import { makeTestKms, type TestKms } from '../support/test-kms.js'
 
@@ -140,7 +140,7 @@ describe('a key that was imported before', () => {
     await deleteKey(kms.keys, { name: 'zone/1', by })
     expect(await bring(kms)).toBe('imported')
     await deleteKey(kms.keys, { name: 'zone/1', by })
-    expect(await purgeKey(kms.keys, { name: 'zone/1', by })).toBe(2)
+    expect(await purgeKey(kms.keys, { name: 'zone/1', by })).toMatchObject({ keys: 2, versions: 6 })
     expect(await bring(kms)).toBe('imported')
     expect(await materials(kms)).toEqual([0, 1, 2])
   })

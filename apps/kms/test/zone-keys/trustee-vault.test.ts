@@ -28,6 +28,7 @@ interface Put {
 
 /** As the Trustee Server behaves towards one client. */
 class FakeTrustee {
+  purgesTo: 'purged' | 'purging' = 'purged'
   readonly rows = new Map<
     string,
     { content: Buffer; revision: number; state: 'active' | 'disabled'; scope: string | undefined }
@@ -65,6 +66,15 @@ class FakeTrustee {
       })
     for (const handle of removes) Object.assign(this.rows.get(handle) ?? {}, { state: 'disabled' })
     return { deposits: [], removed: [] }
+  }
+
+  async purge(handle: string) {
+    if (!this.rows.delete(handle)) throw new DomainError('ERR_NOT_FOUND', 'none')
+    return {
+      deposit: { handle, state: this.purgesTo },
+      revokedKeys: 1,
+      sharedRevisions: this.purgesTo === 'purging' ? 2 : 0,
+    }
   }
 
   describe(handle: string) {
@@ -126,6 +136,17 @@ describe.each([
       expect(await vault.find('v.a' as Handle)).toBeUndefined()
       await expect(vault.read('v.a' as Handle)).rejects.toMatchObject({ code: 'ERR_DISABLED' })
     })
+
+    it('has nothing more of what was purged, which frees the handle, and purges it again', async () => {
+      const vault = make()
+      await vault.write([put('v.a', 'one'), put('v.b', 'two')])
+      await vault.write([], ['v.b' as Handle])
+      for (const handle of ['v.a', 'v.b', 'v.a', 'v.none'] as Handle[])
+        expect(await vault.purge(handle)).toEqual({ pending: false, shared: 0 })
+      await expect(vault.read('v.a' as Handle)).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' })
+      await vault.write([put('v.a', 'another')])
+      expect((await vault.read('v.a' as Handle)).content.toString()).toBe('another')
+    })
   },
   20_000,
 )
@@ -154,6 +175,13 @@ describe('what the Trustee Server holds', () => {
     })
     Object.assign(trustee.rows.get('a') as object, { content: forged })
     await expect(vault.read('a' as Handle)).rejects.toMatchObject({ code: 'ERR_INTEGRITY' })
+  })
+
+  it('is purging while the HSM does not answer', async () => {
+    const { trustee, vault } = open()
+    await vault.write([put('a', 'one')])
+    trustee.purgesTo = 'purging'
+    expect(await vault.purge('a' as Handle)).toEqual({ pending: true, shared: 2 })
   })
 
   it('cannot be too much at once', async () => {
