@@ -2,15 +2,16 @@
 /**
  * The main job with real parts: a secret sealed under a key in an HSM, stored, read back, and gone once its key is gone.
  *
- *   npm run demo [-- --no-install] [-- --keep DIR]
+ *   npm run demo [-- --no-install] [-- --kms] [-- --keep DIR]
  *
- * --no-install only checks what the set-up would install. --keep DIR leaves home and services there and says how to stop
+ * --no-install only checks what the set-up would install. --kms goes on with a Hadoop KMS. --keep DIR leaves home and services there and says how to stop
  * them. Everything else is removed and stopped at the end, also after a failure.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { showKms } from './lib/demo-kms.mjs'
 import { runMain, say, Stop } from './lib/say.mjs'
 import { setUp } from './set-up.mjs'
 
@@ -33,6 +34,7 @@ await runMain(async () => {
   try {
     announce(stack)
     await showMainJob(stack)
+    if (options.kms) await showKms(stack, title)
   } catch (error) {
     if (options.keep) await stack.stop()
     else await stack.remove()
@@ -50,12 +52,15 @@ await runMain(async () => {
 })
 
 function parseOptions(args) {
-  const found = { install: true, keep: undefined }
+  const found = { install: true, kms: false, keep: undefined }
   for (let i = 0; i < args.length; i++) {
     if (args[i] === '--no-install') found.install = false
+    else if (args[i] === '--kms') found.kms = true
     else if (args[i] === '--keep' && args[i + 1]) found.keep = resolve(args[++i])
     else {
-      say(`demo: unknown option ${args[i]}; usage: npm run demo -- [--no-install] [--keep DIR]`)
+      say(
+        `demo: unknown option ${args[i]}; usage: npm run demo -- [--no-install] [--kms] [--keep DIR]`,
+      )
       process.exit(2)
     }
   }
@@ -201,7 +206,8 @@ async function expectIrretrievable(stack, handle) {
 function keep(stack) {
   console.log(`\ndemo: the services go on in ${stack.home}; to use and to stop them:`)
   for (const line of stack.exports) console.log(`  ${line}`)
-  console.log(`  keytrustee-server stop; keyhsm stop; rm -r ${stack.home}`)
+  const kms = options.kms ? 'keytrustee-kms stop; ' : ''
+  console.log(`  ${kms}keytrustee-server stop; keyhsm stop; rm -r ${stack.home}`)
 }
 
 /** Listening TCP sockets: address → pid of its process, where we may see it. */
