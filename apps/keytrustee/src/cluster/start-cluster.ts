@@ -25,6 +25,7 @@ import {
 } from './layout.js'
 import { clusterOwner } from './owner.js'
 import { findImpostor, findLeftovers, findPostmaster } from './postmaster.js'
+import { stopCluster } from './stop-cluster.js'
 import { prepareSocketDirectory, socketPath } from './socket-directory.js'
 import { waitFor } from './wait.js'
 
@@ -33,6 +34,8 @@ export interface StartOptions {
   readonly binaries?: string
   /** How long to wait for it to serve; crash recovery may take a while. Default 60 s. */
   readonly timeoutMs?: number
+  /** Default: brought up to date. */
+  readonly schema?: 'as it is'
 }
 
 export interface RunningCluster extends ClusterAddresses {
@@ -63,7 +66,12 @@ export async function startCluster(options: StartOptions): Promise<RunningCluste
   await rm(layout.stopped, { force: true })
   const hasEnded = before.state === 'stopped' ? await launch(layout, options.binaries) : () => true
   const running = await waitUntilServing(layout, hasEnded, options.timeoutMs ?? defaultTimeoutMs)
-  await completeDatabase(running)
+  if (options.schema !== 'as it is')
+    await completeDatabase(running).catch(async (error: unknown) => {
+      // Refused, for example a schema that is newer than this program: nothing is left running that did not run before.
+      if (before.state === 'stopped') await stopCluster(options).catch(() => undefined)
+      throw error
+    })
   const addresses = clusterAddresses(running)
   return { pid: running.pid, adopted: before.state !== 'stopped', ...addresses }
 }

@@ -1,19 +1,14 @@
 /** `ktadmin db`: the private cluster, or the URL of an external database. */
 import { readFile, rm } from 'node:fs/promises'
-import {
-  type Command,
-  type Input,
-  type Io,
-  optionGiven,
-  optionText,
-  type Option,
-} from '@keyhsm/command-line'
+import { type Command, type Input, type Io, optionGiven, optionText } from '@keyhsm/command-line'
 import { DomainError, invalidInput } from '@keyhsm/core'
 import { editSettings, openLog, writeFileAtomically } from '@keyhsm/service'
 import { bootstrapCluster, clusterStatus, startCluster, stopCluster } from '../cluster/index.js'
 import { type Paths, pathsIn } from '../paths.js'
 import { openDatabase } from '../service/database.js'
 import { readSettings } from '../settings.js'
+import { databaseGiven, urlOptions } from './database-options.js'
+import { dbMigrateCommand } from './db-migrate.js'
 
 type Verb = 'bootstrap' | 'start' | 'stop' | 'status'
 
@@ -44,20 +39,6 @@ const verbs: Readonly<
   },
 }
 
-const urlOptions: readonly Option[] = [
-  {
-    flag: 'url',
-    value: 'URL',
-    describe: 'postgresql://user@host/database of an external database',
-  },
-  {
-    flag: 'password-file',
-    value: 'F',
-    describe: 'file (0600) with its password, kept where it is',
-  },
-  { flag: 'ca-file', value: 'F', describe: 'PEM of the authority that signed its certificate' },
-]
-
 export const dbCommands: readonly Command[] = [
   ...(Object.keys(verbs) as Verb[]).map(
     (verb): Command => ({
@@ -67,9 +48,10 @@ export const dbCommands: readonly Command[] = [
       run: (input, io) => verbs[verb].run(input, io),
     }),
   ),
+  dbMigrateCommand,
   {
     name: 'db',
-    summary: 'the database: bootstrap, start, stop, status',
+    summary: 'the database: bootstrap, start, stop, status, migrate',
     // The old product's spelling.
     options: [
       { flag: 'bootstrap', describe: 'as: db bootstrap' },
@@ -95,7 +77,8 @@ export const dbCommands: readonly Command[] = [
 /** In the old product `--bootstrap --start` were given together. */
 async function runOldSpelling(input: Input, io: Io): Promise<unknown> {
   const asked = (['bootstrap', 'stop', 'start'] as const).filter((verb) => optionGiven(input, verb))
-  if (asked.length === 0) throw invalidInput('db', 'needs one of bootstrap, start, stop, status')
+  if (asked.length === 0)
+    throw invalidInput('db', 'needs one of bootstrap, start, stop, status, migrate')
   let result: unknown
   for (const verb of asked) result = await verbs[verb].run(input, io)
   return result
@@ -121,11 +104,8 @@ async function privateDirectory(input: Input): Promise<string> {
 /** Tries the database, installs the schema there, and only then writes the settings. */
 async function useExternal(input: Input, io: Io): Promise<unknown> {
   const paths = pathsIn(input.home.keytrustee)
-  const databaseUrl = refusePassword(optionText(input, 'url') ?? '')
-  const databasePasswordFile = optionText(input, 'password-file')
-  const databaseAuthorityFile = optionText(input, 'ca-file')
+  const settings = databaseGiven(input)
   const log = openLog({ name: 'ktadmin' })
-  const settings = { databaseUrl, databasePasswordFile, databaseAuthorityFile }
   // A person names this database: what was seen of another one does not count against it.
   await rm(paths.timeline, { force: true })
   const database = await openDatabase(paths, settings, log)
@@ -147,11 +127,4 @@ async function saveUrl(paths: Paths, settings: Parameters<typeof openDatabase>[1
     'keytrustee.database.ca-file': settings.databaseAuthorityFile,
   })
   await writeFileAtomically(paths.settings, text, 0o640)
-}
-
-/** Arguments are visible in the process list and the settings to backups: a password belongs in a file of its own. */
-function refusePassword(url: string): string {
-  if (URL.canParse(url) && new URL(url).password !== '')
-    throw invalidInput('--url', 'must not hold a password: use --password-file')
-  return url
 }

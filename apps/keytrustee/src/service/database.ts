@@ -3,8 +3,8 @@ import { splitPem } from '@keyhsm/client'
 import { DomainError, hasCode } from '@keyhsm/core'
 import type { Log } from '@keyhsm/service'
 import {
-  clusterAddresses,
-  clusterStatus,
+  type ClusterAddresses,
+  serviceRole,
   startCluster,
   stopCluster,
   superviseCluster,
@@ -15,9 +15,10 @@ import { type Settings, settingPath } from '../settings.js'
 import { parseDatabaseUrls, type PostgresAddress } from '../store/postgres/address.js'
 import { checkSettings } from '../store/postgres/check-settings.js'
 import { openFollowingStore } from '../store/postgres/following/following-store.js'
-import { checkSchema, installSchema, isStandby } from '../store/postgres/install-schema.js'
+import { ensureSchema, isStandby } from '../store/postgres/install-schema.js'
 import { defaultTimeouts } from '../store/postgres/pool.js'
 import { openPostgresStore } from '../store/postgres/postgres-store.js'
+import { checkSchema, newest } from '../store/postgres/schema-version.js'
 import type { Store } from '../store/store.js'
 import { readNodeIdentity } from './node-identity.js'
 
@@ -84,7 +85,12 @@ async function openExternal(
 ): Promise<Database> {
   const { settings, url, log } = o
   const addresses = await externalAddresses(paths, settings, url)
-  await prepareSchema(addresses)
+  const version = await prepareSchema(addresses)
+  if (version < newest())
+    log.warn(
+      { version },
+      'the schema is that of the release before; as the role that owns it: ktadmin db migrate',
+    )
   const store = await openFollowingStore({
     addresses,
     own: await readNodeIdentity(paths, settings),
@@ -100,30 +106,29 @@ async function openExternal(
 
 /**
  * Installs the schema on a primary. A standby has it a moment later: its own is looked at only where no primary is reached.
+ * @returns the lowest version found
  * @throws the fault of the last copy when none is reached; ERR_SETTINGS for one that would lose commits
  */
-async function prepareSchema(addresses: readonly PostgresAddress[]): Promise<void> {
+async function prepareSchema(addresses: readonly PostgresAddress[]): Promise<number> {
   const standbys: PostgresAddress[] = []
   const faults: unknown[] = []
-  let primaries = 0
+  const versions: number[] = []
   for (const address of addresses) {
     try {
       const standby = await isStandby(address)
       await checkSettings(address, defaultTimeouts, 'external')
       if (standby) standbys.push(address)
-      else {
-        await installSchema({ address })
-        primaries += 1
-      }
+      else versions.push(await ensureSchema(address))
     } catch (error) {
       // What is wrong with one copy is not mended by another; that it is away is.
       if (!hasCode(error, 'ERR_STORE_UNAVAILABLE')) throw error
       faults.push(error)
     }
   }
-  if (primaries > 0) return
+  if (versions.length > 0) return Math.min(...versions)
   if (standbys.length === 0) throw faults.at(-1)
-  for (const address of standbys) await checkSchema(address)
+  for (const address of standbys) versions.push(await checkSchema(address))
+  return Math.min(...versions)
 }
 
 /** The one address that administrative work needs. @throws ERR_SETTINGS; ERR_STORE_UNAVAILABLE without a primary */
@@ -160,25 +165,51 @@ async function externalAddresses(
   })
 }
 
+/** How administrative work reaches the database. */
+export interface OwnerAddress {
+  readonly address: PostgresAddress
+  /** The role of the service, where this product chose it. */
+  readonly serviceRole?: string
+}
+
 /**
  * Lends the address that the service works with; a private database that does not run is started for it, and stopped again.
  * @throws ERR_SETTINGS, ERR_STORE_UNAVAILABLE
  */
-export async function withDatabaseAddress<Result>(
+export function withDatabaseAddress<Result>(
   paths: Paths,
   settings: DatabaseSettings,
   work: (address: PostgresAddress) => Promise<Result>,
 ): Promise<Result> {
+  return withDatabase(paths, settings, ({ service }) => work(service))
+}
+
+/** The same, as a role that may change the schema. */
+export function withOwnerAddress<Result>(
+  paths: Paths,
+  settings: DatabaseSettings,
+  work: (owner: OwnerAddress) => Promise<Result>,
+): Promise<Result> {
+  return withDatabase(paths, settings, ({ administrator, serviceRole: role }) =>
+    work({ address: administrator, ...(role === undefined ? {} : { serviceRole: role }) }),
+  )
+}
+
+/** With the schema left as it is. */
+async function withDatabase<Result>(
+  paths: Paths,
+  settings: DatabaseSettings,
+  work: (addresses: ClusterAddresses & { readonly serviceRole?: string }) => Promise<Result>,
+): Promise<Result> {
   const { databaseUrl } = settings
-  if (databaseUrl !== undefined) return work(await primaryAddress(paths, settings, databaseUrl))
+  if (databaseUrl !== undefined) {
+    const address = await primaryAddress(paths, settings, databaseUrl)
+    return work({ administrator: address, service: address })
+  }
   const directory = paths.database
-  const { state, socketDirectory, port } = await clusterStatus({ directory })
-  // Asked first: starting it would bring the schema up to this program's.
-  if (state === 'running' && socketDirectory !== undefined && port !== undefined)
-    return work(clusterAddresses({ socketDirectory, port }).service)
-  const { service, adopted } = await startCluster({ directory })
+  const { adopted, ...addresses } = await startCluster({ directory, schema: 'as it is' })
   try {
-    return await work(service)
+    return await work({ ...addresses, serviceRole })
   } finally {
     if (!adopted) await stopCluster({ directory })
   }

@@ -8,6 +8,9 @@ import { pathsIn } from '../../src/paths.js'
 import { ktadmin } from '../../src/programs.js'
 import { openDatabase } from '../../src/service/database.js'
 import { readSettings } from '../../src/settings.js'
+import type { PostgresAddress } from '../../src/store/postgres/address.js'
+import { installSchema } from '../../src/store/postgres/install-schema.js'
+import { migrations, previousSchema } from '../../src/store/postgres/migrations/index.js'
 import { runCommand } from '../support/run-command.js'
 import { freshDatabase } from '../support/with-postgres.js'
 
@@ -46,6 +49,30 @@ test('an external database: tried, its schema installed, then written into the s
     })
 })
 
+test('db migrate: the plan changes nothing, the migration does, and the role of the service gets its rights', async () => {
+  const { paths, db } = await makeHome()
+  const { administrator, service } = await freshDatabase({ blank: true })
+  await installSchema({ address: administrator, migrations: migrations.slice(0, previousSchema) })
+  const urlOf = ({ host, port, database, user }: PostgresAddress) =>
+    `postgresql://${user}@localhost:${port}/${database}?host=${encodeURIComponent(host)}`
+  const dryRun = () => db('migrate', '--dry-run', '--url', urlOf(administrator), '--json')
+  const plan = await dryRun()
+  expect(JSON.parse(plan.stdout)).toMatchObject({ installed: previousSchema, done: false })
+  expect((await dryRun()).stdout).toBe(plan.stdout)
+
+  const role = ['--service-role', service.user]
+  const done = await db('migrate', '--url', urlOf(administrator), ...role)
+  expect([done.exit, done.stdout]).toEqual([
+    0,
+    expect.stringContaining(`at version ${migrations.length} (before: ${previousSchema})`),
+  ])
+  expect(done.stdout).toMatch(/^ +schema_migrations .*: reads and writes wait, no row is read$/m)
+  // From here on as the service, by the settings.
+  expect((await db('bootstrap', '--url', urlOf(service))).exit).toBe(0)
+  expect((await readSettings(paths)).databaseUrl).toContain(service.user)
+  expect((await db('migrate')).stdout).toContain('nothing is missing')
+})
+
 test.each([
   [['bootstrap', '--url', 'postgresql://u:secret@localhost/x'], 2, '--password-file'],
   [['bootstrap', '--url', 'mysql://u@localhost/x'], 78, 'postgresql://'],
@@ -55,6 +82,13 @@ test.each([
     78,
     'nonexistent',
   ],
+  [
+    ['migrate', '--url', 'postgresql://u@localhost/x', '--password-file', '/nonexistent'],
+    78,
+    'nonexistent',
+  ],
+  [['migrate', '--url', 'postgresql://u@localhost/x', '--ca-file', '/absent.pem'], 78, 'absent'],
+  [['migrate', '--url', 'postgresql://u:secret@localhost/x'], 2, '--password-file'],
   [[], 2, 'bootstrap, start, stop'],
   [['start'], 78, 'ktadmin db bootstrap'],
 ] as const)('refuses %j', async (argv, exit, words) => {

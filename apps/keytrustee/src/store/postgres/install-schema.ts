@@ -1,10 +1,12 @@
 /** Brings a database to the schema of this code. Safe to run from many processes at once, and again. */
 import { DomainError } from '@keyhsm/core'
 import pg from 'pg'
-import { describeAddress, type PostgresAddress } from './address.js'
+import { version as program } from '../../version.js'
+import type { PostgresAddress } from './address.js'
 import { type Migration, migrations } from './migrations/index.js'
-import { defaultTimeouts, plainConfig } from './pool.js'
-import { translate } from './sqlstate.js'
+import { inTransaction, withOwner } from './owner-connection.js'
+import { newest, readInstalled, refuseNewer, refuseOlder } from './schema-version.js'
+import { sqlState } from './sqlstate.js'
 
 export interface InstallOptions {
   /** Must be allowed to create a schema in the database; owns what it makes. */
@@ -14,19 +16,24 @@ export interface InstallOptions {
   readonly migrations?: readonly Migration[]
 }
 
-/** Any number of our own: serialises the making of the schema and its table of versions. */
+/** Any number of our own: who changes the schema, its table of versions included, does so alone. */
 const installLock = 4_711_381
 
-const findVersions = 'select version from keytrustee.schema_migrations order by version'
+/** A migration that waits behind a long transaction makes every request wait behind itself. */
+const lockTimeoutMs = 10_000
 
-/** Gives the version now installed. @throws ERR_SETTINGS when the schema is newer than this code. */
+/** Since this version the table of versions notes the program. */
+const programNotedSince = 8
+
+/** Gives the version now installed. @throws ERR_SETTINGS when the schema is newer than this code; ERR_BUSY */
 export async function installSchema(options: InstallOptions): Promise<number> {
   const known = options.migrations ?? migrations
-  return withClient(options.address, async (client) => {
-    await refuseNewer(client, known)
-    const done = (await installedVersion(client)) === newest(known)
+  return withOwner(options.address, async (client) => {
+    const installed = await readInstalled(client)
+    refuseNewer(installed, newest(known))
     // A role without the right to create is enough when there is nothing to do.
-    if (done && options.serviceRole === undefined) return newest(known)
+    if (installed.version === newest(known) && options.serviceRole === undefined)
+      return newest(known)
     await inTransaction(client, () => makeVersionTable(client))
     for (const migration of known) await inTransaction(client, () => apply(client, migration))
     if (options.serviceRole !== undefined) await grantTo(client, options.serviceRole)
@@ -34,32 +41,38 @@ export async function installSchema(options: InstallOptions): Promise<number> {
   })
 }
 
-/** Refuses a database whose schema is missing, older or newer than this code's. @throws ERR_SETTINGS */
-export async function checkSchema(address: PostgresAddress): Promise<void> {
-  await withClient(address, async (client) => {
-    const installed = await installedVersion(client)
-    await refuseNewer(client, migrations)
-    if (installed === newest(migrations)) return
-    throw new DomainError(
-      'ERR_SETTINGS',
-      `the schema of the database is at version ${installed}, this program needs ${newest(migrations)}`,
-      { hints: ['install the schema as the role that owns it'] },
-    )
+/**
+ * Brings the schema up to date where this role may; where it may not, that of the release before will do.
+ * @returns the version there
+ * @throws ERR_SETTINGS when it is newer than this code, or older than the release before; ERR_BUSY
+ */
+export async function ensureSchema(address: PostgresAddress): Promise<number> {
+  const kept = await withOwner(address, async (client) => {
+    const installed = await readInstalled(client)
+    refuseNewer(installed)
+    if (installed.version === 0 || (await mayChange(client))) return undefined
+    refuseOlder(installed.version)
+    return installed.version
   })
+  return kept ?? installSchema({ address })
+}
+
+async function mayChange(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ owns: boolean }>(
+    `select pg_catalog.pg_has_role(relowner, 'USAGE') as owns
+       from pg_catalog.pg_class where oid = 'keytrustee.schema_migrations'::regclass`,
+  )
+  return rows[0]?.owns === true
 }
 
 /** Whether this copy of the database follows another. @throws ERR_STORE_UNAVAILABLE, ERR_SETTINGS */
 export function isStandby(address: PostgresAddress): Promise<boolean> {
-  return withClient(address, async (client) => {
+  return withOwner(address, async (client) => {
     const { rows } = await client.query<{ standby: boolean }>(
       'select pg_catalog.pg_is_in_recovery() as standby',
     )
     return rows[0]?.standby === true
   })
-}
-
-function newest(known: readonly Migration[]): number {
-  return Math.max(0, ...known.map(({ version }) => version))
 }
 
 async function makeVersionTable(client: pg.Client): Promise<void> {
@@ -73,33 +86,32 @@ async function makeVersionTable(client: pg.Client): Promise<void> {
   )`)
 }
 
-/** Its row goes first: a second process waits there until this transaction ends, and then finds it done. */
-async function apply(client: pg.Client, { version, name, sql }: Migration): Promise<void> {
+/** Its row goes first: a process of the release before, which knows no lock, waits there and then finds it done. */
+async function apply(client: pg.Client, migration: Migration): Promise<void> {
+  const { version, name, sql } = migration
+  await client.query('select pg_advisory_xact_lock($1)', [installLock])
   const { rowCount } = await client.query(
     `insert into keytrustee.schema_migrations (version, name) values ($1, $2) on conflict do nothing`,
     [version, name],
   )
   if (rowCount === 0) return
   await client.query('set local search_path = keytrustee, pg_temp')
-  await client.query(sql)
+  await client.query(`set local lock_timeout = ${lockTimeoutMs}`)
+  await client.query(sql).catch((error: unknown) => {
+    throw sqlState(error) === '55P03' ? busy(version, error) : error
+  })
+  if (version >= programNotedSince)
+    await client.query('update schema_migrations set program = $1 where version = $2', [
+      program,
+      version,
+    ])
 }
 
-async function installedVersion(client: pg.Client): Promise<number> {
-  const { rows } = await client.query<{ table: string | null }>(
-    `select to_regclass('keytrustee.schema_migrations')::text as table`,
-  )
-  if (!rows[0]?.table) return 0
-  const versions = await client.query<{ version: number }>(findVersions)
-  return Math.max(0, ...versions.rows.map(({ version }) => version))
-}
-
-async function refuseNewer(client: pg.Client, known: readonly Migration[]): Promise<void> {
-  const installed = await installedVersion(client)
-  if (installed <= newest(known)) return
-  throw new DomainError(
-    'ERR_SETTINGS',
-    `the schema of the database is newer (version ${installed}) than this program (${newest(known)})`,
-    { hints: ['run the newer release of this program'] },
+function busy(version: number, cause: unknown): DomainError {
+  return new DomainError(
+    'ERR_BUSY',
+    `the schema is not brought to version ${version}: its tables are in use by another transaction`,
+    { cause, hints: ['try again; long transactions are in pg_stat_activity'] },
   )
 }
 
@@ -122,53 +134,4 @@ async function grantTo(client: pg.Client, role: string): Promise<void> {
     )
     await client.query(`grant execute on function delete_organisation to ${to}`)
   })
-}
-
-async function inTransaction(client: pg.Client, work: () => Promise<void>): Promise<void> {
-  await client.query('begin')
-  try {
-    await work()
-    await client.query('commit')
-  } catch (error) {
-    await client.query('rollback').catch(() => undefined)
-    throw error
-  }
-}
-
-async function withClient<Result>(
-  address: PostgresAddress,
-  work: (client: pg.Client) => Promise<Result>,
-): Promise<Result> {
-  // No limit on answers here: a migration takes the time it takes.
-  const { query_timeout: _, ...config } = plainConfig(address, defaultTimeouts)
-  const client = new pg.Client({ ...config, options: '-c synchronous_commit=on' })
-  client.on('error', () => undefined)
-  try {
-    await client.connect()
-    return await work(client)
-  } catch (error) {
-    throw refused(error, address)
-  } finally {
-    await client.end().catch(() => undefined)
-  }
-}
-
-/** SQLSTATEs of a database that will not let this role work: a matter of settings, not of waiting. */
-const refusingStates = new Set(['28000', '28P01', '3D000', '42501'])
-
-/** Node's words for a certificate that is not the expected one. @see https://nodejs.org/api/tls.html#x509-certificate-error-codes */
-const certificateCode = /^(CERT_|ERR_TLS_CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/
-
-function refused(error: unknown, address: PostgresAddress): DomainError {
-  const code = String((error as { readonly code?: unknown } | undefined)?.code)
-  const place = describeAddress(address)
-  if (error instanceof pg.DatabaseError && refusingStates.has(code))
-    return settings(`${place} refuses the role ${address.user} (SQLSTATE ${code})`, error)
-  if (certificateCode.test(code))
-    return settings(`${place} shows a certificate that is not trusted (${code})`, error)
-  return translate(error)
-}
-
-function settings(words: string, cause: unknown): DomainError {
-  return new DomainError('ERR_SETTINGS', `the database ${words}`, { cause })
 }

@@ -3,10 +3,10 @@ import { onlyCopy, type Reach, type Store, type StoreHealth, type Transaction } 
 import type { PostgresAddress } from './address.js'
 import { checkSettings } from './check-settings.js'
 import { DiskRoom } from './disk-room.js'
-import { checkSchema } from './install-schema.js'
 import { defaultTimeouts, makePool, queriesOn, type Timeouts } from './pool.js'
 import { readHealth } from './read-health.js'
 import { PostgresReader } from './reader.js'
+import { checkSchema } from './schema-version.js'
 import { withTransaction } from './transaction.js'
 
 export interface PostgresStoreOptions {

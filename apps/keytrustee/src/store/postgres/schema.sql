@@ -238,7 +238,8 @@ CREATE TABLE keytrustee.revocations (
 CREATE TABLE keytrustee.schema_migrations (
     version integer NOT NULL,
     name text NOT NULL,
-    applied_at timestamp with time zone DEFAULT now() NOT NULL
+    applied_at timestamp with time zone DEFAULT now() NOT NULL,
+    program text
 );
 CREATE TABLE keytrustee.timelines (
     timeline integer NOT NULL,

@@ -2,9 +2,15 @@ import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { findBinaries } from '../../../src/cluster/binaries.js'
-import { checkSchema, installSchema } from '../../../src/store/postgres/install-schema.js'
-import { type Migration, migrations } from '../../../src/store/postgres/migrations/index.js'
+import { ensureSchema, installSchema } from '../../../src/store/postgres/install-schema.js'
+import {
+  type Migration,
+  migrations,
+  previousSchema,
+} from '../../../src/store/postgres/migrations/index.js'
 import { openPostgresStore } from '../../../src/store/postgres/postgres-store.js'
+import { checkSchema } from '../../../src/store/postgres/schema-version.js'
+import { version as program } from '../../../src/version.js'
 import { enrol, putDeposit } from '../../support/rows.js'
 import { freshDatabase, type TestDatabase, withClient } from '../../support/with-postgres.js'
 
@@ -21,6 +27,8 @@ function essential(dump: string): string {
     .filter((line) => !/^(--|SET |SELECT pg_catalog\.set_config|\\|\s*$)/.test(line))
     .join('\n')
 }
+
+const step: Migration = { version: 1, name: 'x', changes: 'nothing', locks: [], sql: '' }
 
 describe('installSchema', () => {
   let database: TestDatabase
@@ -53,8 +61,8 @@ describe('installSchema', () => {
   it('applies only what is missing, in order', async () => {
     const older = await freshDatabase({ blank: true })
     const steps: readonly Migration[] = [
-      { version: 1, name: 'one', sql: 'create table first (a integer)' },
-      { version: 2, name: 'two', sql: 'alter table first add column b integer' },
+      { ...step, version: 1, name: 'one', sql: 'create table first (a integer)' },
+      { ...step, version: 2, name: 'two', sql: 'alter table first add column b integer' },
     ]
     const install = (known: readonly Migration[]) =>
       installSchema({ address: older.administrator, migrations: known })
@@ -69,7 +77,7 @@ describe('installSchema', () => {
 
   it('leaves nothing of a migration that fails', async () => {
     const blank = await freshDatabase({ blank: true })
-    const broken = [{ version: 1, name: 'x', sql: 'create table half (); select 1 / 0' }]
+    const broken = [{ ...step, sql: 'create table half (); select 1 / 0' }]
     const install = installSchema({ address: blank.administrator, migrations: broken })
     await expect(install).rejects.toMatchObject({ code: 'ERR_INTERNAL' })
     expect(await applied(blank)).toEqual([])
@@ -93,6 +101,45 @@ describe('installSchema', () => {
     await expect(open).rejects.toMatchObject(refusal)
   })
 
+  it('names the release that the newer schema needs', async () => {
+    const newer = await freshDatabase()
+    await withClient(newer.administrator, (client) =>
+      client.query(
+        `insert into keytrustee.schema_migrations (version, name, program) values (9999, 'x', '7.8.9')`,
+      ),
+    )
+    await expect(ensureSchema(newer.service)).rejects.toMatchObject({
+      code: 'ERR_SETTINGS',
+      hints: [expect.stringContaining('release 7.8.9'), expect.stringContaining('backup')],
+    })
+  })
+
+  it('notes which release made a version', async () => {
+    const { rows } = await withClient(database.administrator, (client) =>
+      client.query('select program from keytrustee.schema_migrations order by version'),
+    )
+    expect(rows.at(-1)).toEqual({ program })
+  })
+
+  it('gives way to a transaction that holds a table for long', async () => {
+    const held = await freshDatabase({ blank: true })
+    const known = (sql: string) => [
+      { ...step, sql: 'create table t (a integer)' },
+      { ...step, version: 2, sql: `set local lock_timeout = 50; ${sql}` },
+    ]
+    const install = (migrations: readonly Migration[]) =>
+      installSchema({ address: held.administrator, migrations })
+    await install(known('').slice(0, 1))
+    await withClient(held.administrator, async (client) => {
+      await client.query('begin; lock table keytrustee.t in access share mode')
+      await expect(install(known('alter table t add column b integer'))).rejects.toMatchObject({
+        code: 'ERR_BUSY',
+        message: expect.stringContaining('version 2'),
+      })
+    })
+    expect(await applied(held)).toHaveLength(1)
+  })
+
   it('numbers its migrations from 1 without gaps', () => {
     expect(migrations.map(({ version }) => version)).toEqual(
       migrations.map((_, index) => index + 1),
@@ -109,12 +156,61 @@ describe('checkSchema', () => {
     })
   })
 
+  it('takes the schema of the release before, none that is older', async () => {
+    const before = await schemaAt(previousSchema)
+    expect(await checkSchema(before.administrator)).toBe(previousSchema)
+    const older = await schemaAt(previousSchema - 1)
+    await expect(checkSchema(older.administrator)).rejects.toMatchObject({
+      code: 'ERR_SETTINGS',
+      hints: [expect.stringContaining('ktadmin db migrate')],
+    })
+  })
+
   it('names role and database when it is not let in', async () => {
     const { administrator } = await freshDatabase({ blank: true })
     const stranger = { ...administrator, user: 'nobody_here' }
     await expect(checkSchema(stranger)).rejects.toMatchObject({
       code: 'ERR_SETTINGS',
       message: expect.stringContaining('refuses the role nobody_here'),
+    })
+  })
+})
+
+/** A database as an earlier release left it, with the rights of the service. */
+async function schemaAt(version: number): Promise<TestDatabase> {
+  const database = await freshDatabase({ blank: true })
+  await installSchema({
+    address: database.administrator,
+    migrations: migrations.filter((one) => one.version <= version),
+    ...(version >= previousSchema ? { serviceRole: database.service.user } : {}),
+  })
+  return database
+}
+
+describe('a role that may not change the schema', () => {
+  it('works on the schema of the release before, which stays; its owner brings it up to date', async () => {
+    const { service, administrator } = await schemaAt(previousSchema)
+    expect(await ensureSchema(service)).toBe(previousSchema)
+    const store = await openPostgresStore({ address: service, cluster: 'private' })
+    const { client } = await enrol(store)
+    await putDeposit(store, client)
+    expect(await ensureSchema(administrator)).toBe(migrations.length)
+    await putDeposit(store, client)
+    expect(await store.countDeposits()).toBe(2)
+    await store.close()
+  })
+
+  it('is refused on an older one', async () => {
+    const { service, administrator } = await schemaAt(previousSchema - 1)
+    await withClient(administrator, (client) =>
+      client.query(
+        `grant usage on schema keytrustee to ${service.user};
+         grant select on keytrustee.schema_migrations to ${service.user}`,
+      ),
+    )
+    await expect(ensureSchema(service)).rejects.toMatchObject({
+      code: 'ERR_SETTINGS',
+      message: expect.stringContaining(`version ${previousSchema - 1}`),
     })
   })
 })

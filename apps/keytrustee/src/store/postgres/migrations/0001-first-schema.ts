@@ -4,6 +4,8 @@ import type { Migration } from './migration.js'
 export const firstSchema: Migration = {
   version: 1,
   name: 'first-schema',
+  changes: 'makes the schema',
+  locks: [],
   sql: `
 create domain fingerprint as text check (value ~ '^[0-9a-f]{64}$');
 create domain handle as text collate "C" check (value ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$');

@@ -4,6 +4,8 @@ import type { Migration } from './migration.js'
 export const purges: Migration = {
   version: 2,
   name: 'purges',
+  changes: 'deposits can be purged; their revocations are recorded',
+  locks: [{ table: 'deposits', stops: 'all', work: 'scan' }],
   sql: `
 alter table deposits drop constraint deposits_state_check;
 alter table deposits add constraint deposits_state_check

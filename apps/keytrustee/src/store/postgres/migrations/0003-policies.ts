@@ -4,6 +4,12 @@ import type { Migration } from './migration.js'
 export const policies: Migration = {
   version: 3,
   name: 'policies',
+  changes: 'deposits have policies, clients signed recipients; makes groups, readers, counts',
+  locks: [
+    { table: 'organisations', stops: 'writes', work: 'catalogue' },
+    { table: 'clients', stops: 'all', work: 'catalogue' },
+    { table: 'deposits', stops: 'all', work: 'catalogue' },
+  ],
   sql: `
 alter table deposits add column policy text;
 alter table clients add column recipient_signature text;

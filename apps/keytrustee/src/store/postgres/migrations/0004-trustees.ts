@@ -4,6 +4,11 @@ import type { Migration } from './migration.js'
 export const trustees: Migration = {
   version: 4,
   name: 'trustees',
+  changes: 'makes retrieval requests and verdicts',
+  locks: [
+    { table: 'clients', stops: 'writes', work: 'catalogue' },
+    { table: 'deposits', stops: 'writes', work: 'catalogue' },
+  ],
   sql: `
 create table retrieval_requests (
   uuid uuid primary key,

@@ -4,6 +4,11 @@ import type { Migration } from './migration.js'
 export const organisations: Migration = {
   version: 5,
   name: 'organisations',
+  changes: 'auth secrets end, clients enrol again, organisations have recovery recipients',
+  locks: [
+    { table: 'organisations', stops: 'all', work: 'scan' },
+    { table: 'clients', stops: 'all', work: 'scan' },
+  ],
   sql: `
 alter table organisations add column auth_expires_at timestamptz;
 alter table organisations add column auth_uses_left integer check (auth_uses_left >= 0);

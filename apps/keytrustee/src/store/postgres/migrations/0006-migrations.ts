@@ -4,6 +4,11 @@ import type { Migration } from './migration.js'
 export const migrationTables: Migration = {
   version: 6,
   name: 'migrations',
+  changes: 'revisions know their partition and time of sealing; makes the tables of migrations',
+  locks: [
+    { table: 'deposits', stops: 'writes', work: 'catalogue' },
+    { table: 'revisions', stops: 'all', work: 'rewrite' },
+  ],
   sql: `
 alter table revisions add column canary fingerprint;
 alter table revisions add column sealed_at timestamptz;

@@ -4,6 +4,8 @@ import type { Migration } from './migration.js'
 export const nodes: Migration = {
   version: 7,
   name: 'nodes',
+  changes: 'makes the tables of servers and timelines',
+  locks: [],
   sql: `
 create table nodes (
   node uuid primary key,

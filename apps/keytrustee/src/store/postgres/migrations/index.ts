@@ -5,9 +5,10 @@ import { trustees } from './0004-trustees.js'
 import { organisations } from './0005-organisations.js'
 import { migrationTables } from './0006-migrations.js'
 import { nodes } from './0007-nodes.js'
+import { programs } from './0008-programs.js'
 import type { Migration } from './migration.js'
 
-export type { Migration } from './migration.js'
+export type { Migration, TableLock } from './migration.js'
 
 /** Every migration in order; the last one's version is the schema this code runs on. */
 export const migrations: readonly Migration[] = [
@@ -18,4 +19,11 @@ export const migrations: readonly Migration[] = [
   organisations,
   migrationTables,
   nodes,
+  programs,
 ]
+
+/**
+ * The schema of the release before, which this code runs on too: until an owner of the schema has brought it up to date, and
+ * on a standby that has not. Moves with each release that has migrations of its own.
+ */
+export const previousSchema = 7
