@@ -299,7 +299,7 @@ hostssl replication replicator 10.77.0.0/24 scram-sha-256
 `
 
 /** Of the newest version that the distribution installed. */
-function findBinaries() {
+export function findBinaries() {
   const folder = '/usr/lib/postgresql'
   const versions = existsSync(folder) ? readdirSync(folder).map(Number) : []
   if (versions.length === 0)

@@ -7,12 +7,13 @@ import { Shell } from '../lib/shell.mjs'
 import { fingerprintOf, softhsmModule } from '../lib/stack.mjs'
 import { idsOf } from './identities.mjs'
 
-const ports = { keyhsm: 9090, management: 9899, trustee: 11371 }
+const usualPorts = { keyhsm: 9090, management: 9899, trustee: 11371 }
 
 export class ServerPair {
   /** @param {{ name: string, home: string, network: import('./network.mjs').Network, env: Record<string, string>, pinFile: string,
-   *   settings?: Record<string, string> }} o */
-  constructor({ name, home, network, env, pinFile, settings = {} }) {
+   *   ports?: typeof usualPorts, settings?: Record<string, string> }} o */
+  constructor({ name, home, network, env, pinFile, ports = usualPorts, settings = {} }) {
+    this.ports = ports
     this.name = name
     this.home = join(home, name)
     this.network = network
@@ -23,7 +24,7 @@ export class ServerPair {
   }
 
   get url() {
-    return `https://${this.network.address(this.name)}:${ports.trustee}`
+    return `https://${this.network.address(this.name)}:${this.ports.trustee}`
   }
 
   get fingerprint() {
@@ -38,10 +39,7 @@ export class ServerPair {
   async makeFirst(databases) {
     await this.run(`ktadmin init ${this.#listen()}`)
     const url = `postgresql://keytrustee@${databases.hosts}/keytrustee`
-    const [password, authority] = this.#databaseFiles(databases)
-    await this.run(
-      `ktadmin db bootstrap --url ${url} --password-file ${password} --ca-file ${authority}`,
-    )
+    await this.run(`ktadmin db bootstrap --url ${url} ${this.#databaseFiles(databases)}`)
     await this.#begin()
   }
 
@@ -54,23 +52,34 @@ export class ServerPair {
     await this.#begin()
   }
 
+  /** One more, on another host, out of a backup; `what` are the arguments of the restore. */
+  async restoreFrom(what) {
+    await this.run(`ktadmin restore ${what} ${this.#place()}`)
+    await this.#begin()
+  }
+
   #listen() {
     const address = this.network.address(this.name)
-    return `--address ${address} --external-address ${address} --port ${ports.trustee}`
+    return `${this.#place()} --external-address ${address}`
+  }
+
+  #place() {
+    return `--address ${this.network.address(this.name)} --port ${this.ports.trustee}`
   }
 
   #databaseFiles(databases) {
     const file = join(this.home, 'database.password')
     writeFileSync(file, databases.passwords.keytrustee, { mode: 0o600 })
-    chownSync(file, ...idsOf('keytrustee'))
-    return [file, databases.authority]
+    if (process.getuid() === 0) chownSync(file, ...idsOf('keytrustee'))
+    const authority = databases.authority === undefined ? '' : ` --ca-file ${databases.authority}`
+    return `--password-file ${file}${authority}`
   }
 
   async #begin() {
     for (const [name, value] of Object.entries(this.settings))
       setLine(this, name, value, 'keytrustee/keytrustee.properties')
     await this.run(
-      `keyhsm setup softhsm --library ${softhsmModule} --token-label keytrustee --pin-file ${this.pinFile} --port ${ports.keyhsm} --management-port ${ports.management} --service-port 0`,
+      `keyhsm setup softhsm --library ${softhsmModule} --token-label keytrustee --pin-file ${this.pinFile} --port ${this.ports.keyhsm} --management-port ${this.ports.management} --service-port 0`,
     )
     const settings = join(this.home, 'keyhsm/application.properties')
     writeFileSync(
@@ -84,7 +93,7 @@ export class ServerPair {
     const { stdout } = await this.run('keyhsm status --json', { quiet: true })
     const fingerprint = JSON.parse(stdout).certificateFingerprint
     await this.run(
-      `ktadmin keyhsm --server https://127.0.0.1:${ports.keyhsm} --trust --fingerprint ${fingerprint}`,
+      `ktadmin keyhsm --server https://127.0.0.1:${this.ports.keyhsm} --trust --fingerprint ${fingerprint}`,
     )
   }
 
