@@ -2,12 +2,13 @@
 /**
  * `npm run terminal`: what an operator does at a terminal besides the manual's dialogues, at a real pseudo-terminal: Ctrl-C at every
  * question of setup leaves every file as it was, what is wrong is asked again, the keystore's password is asked for where nothing
- * holds it, PIN and password are changed. Every secret typed is marked, and must stand nowhere afterwards.
+ * holds it, PIN and password are changed; then deposits are moved into the HSM. Every secret typed is marked, and must stand nowhere afterwards.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runMain, Stop } from '../scripts/lib/say.mjs'
+import { migratesAtTerminal } from './lib/migration-at-terminal.mjs'
 import { watchProcesses } from './lib/process-lists.mjs'
 import { filesBelow } from './lib/secret-search.mjs'
 import { Stack, softhsmModule } from './lib/stack.mjs'
@@ -55,14 +56,16 @@ class Operator {
         ]
   }
 
-  /** Types each answer when its question is the last on the screen. @returns what the screen showed */
+  /** Types each answer when its question is the last on the screen, or `anywhere` on it. @returns what the screen showed */
   async types(command, answers, { exit = 0 } = {}) {
     const { stack } = this
     const result = await atTerminal({
       argv: ['bash', '-c', `exec ${command}`],
       env: { ...process.env, ...stack.env, TERM: 'dumb' },
       cwd: stack.home,
-      turns: answers.map(([prompt, type]) => ({ prompt, type })),
+      turns: answers.map(([prompt, type, where]) => {
+        return { prompt, type, anywhere: where === 'anywhere' }
+      }),
       seconds: 60,
     })
     stack.shell.said['standard output'] += result.screen
@@ -109,6 +112,7 @@ await runMain(async () => {
     await startsWithPassword(operator)
     operator.leaves()
     await startsWithVariable(operator)
+    await migratesAtTerminal(operator, expect)
     return 0
   } finally {
     operator.leaves()

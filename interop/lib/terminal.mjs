@@ -6,7 +6,7 @@ const script = fileURLToPath(new URL('terminal.py', import.meta.url))
 
 /**
  * @param {{ argv: string[], env: Record<string, string>, cwd: string, uid?: number, gid?: number,
- *   turns: { prompt: string, type: string | { key: string } }[], seconds: number }} order
+ *   turns: { prompt: string, type: string | { key: string }, anywhere?: boolean }[], seconds: number }} order
  * @returns {Promise<{ screen: string, exit: number, unasked: string[] }>}
  */
 export function atTerminal(order) {

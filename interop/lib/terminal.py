@@ -2,7 +2,7 @@
 """Runs a program at a real pseudo-terminal and types what a person would type.
 
 Standard input: JSON {argv, env, cwd, uid?, gid?, turns: [{prompt, type}], seconds}. A turn waits until what the terminal shows
-ends with `prompt`, then types `type` and Enter; `type` may be {"key": "c"} for Ctrl-C. Standard output: JSON {screen, exit}.
+ends with `prompt` (with `anywhere`: contains it), then types `type` and Enter; `type` may be {"key": "c"} for Ctrl-C. Standard output: JSON {screen, exit}.
 """
 import json
 import os
@@ -20,6 +20,10 @@ def become():
         os.setgroups([])
         os.setgid(order["gid"])
         os.setuid(order["uid"])
+
+
+def met(turn, text):
+    return turn["prompt"] in text if turn.get("anywhere") else text.endswith(turn["prompt"])
 
 
 def run():
@@ -44,7 +48,7 @@ def run():
                     break
                 screen += chunk
             text = screen[seen:].replace(b"\r\n", b"\n").decode("utf8", "replace")
-            if turns and text.endswith(turns[0]["prompt"]):
+            if turns and met(turns[0], text):
                 turn = turns.pop(0)
                 seen = len(screen)
                 # The prompt is there before the program listens: a hidden answer must not come while the terminal echoes.
