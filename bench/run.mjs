@@ -3,19 +3,20 @@
  * `npm run bench`: the speed of each layer beside the raw limit of the same run. Nothing here passes or fails by the
  * clock. Everything that it starts lives in one temporary folder and is stopped at the end, also after Ctrl-C.
  *
- *   node bench/run.mjs [--quick] [--json FILE] [--only raw,backend,keyhsm,whole,store,kms] [--kinds ec-p256,rsa-2048,aes-256]
- *     [--seconds N] [--patience N] [--write FILE] [--deposits N] [--profile "keyhsm open rsa-2048 8"]
+ *   node bench/run.mjs [--quick] [--json FILE] [--only raw,backend,keyhsm,whole,store,migration,kms] [--kinds ec-p256,rsa-2048,aes-256]
+ *     [--seconds N] [--patience N] [--write FILE] [--deposits N] [--migrate N] [--profile "keyhsm open rsa-2048 8"]
  *
  * `--seconds` is the length of a cell; `--patience` how long, in all, to wait for moments in which nobody else uses the
  * machine; `--write` puts the tables into a Markdown file, between its lines `<!-- bench -->` and `<!-- /bench -->`.
  * `--deposits` is how many are stored for the second half of the layer `store` (default 100,000; the first has 1,000).
+ * `--migrate` is how many the layer `migration` moves under each kind of key (default 3,000; the product's aim is for 100,000).
  * `--profile` writes a CPU profile of each service during that cell to the working directory.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { runMain, Stop } from '../scripts/lib/say.mjs'
 
-const names = ['raw', 'backend', 'keyhsm', 'whole', 'store', 'kms']
+const names = ['raw', 'backend', 'keyhsm', 'whole', 'store', 'migration', 'kms']
 const kindNames = ['ec-p256', 'rsa-2048', 'aes-256']
 
 await runMain(async () => {
@@ -26,8 +27,17 @@ await runMain(async () => {
   const { keyHsmLayer } = await import('./keyhsm.mjs')
   const { wholeLayer } = await import('./whole.mjs')
   const { storeLayer } = await import('./store.mjs')
+  const { migrationLayer } = await import('./migration.mjs')
   const { kmsLayer } = await import('./kms.mjs')
-  const all = [rawLayer, backendLayer, keyHsmLayer, wholeLayer, storeLayer, kmsLayer]
+  const all = [
+    rawLayer,
+    backendLayer,
+    keyHsmLayer,
+    wholeLayer,
+    storeLayer,
+    migrationLayer,
+    kmsLayer,
+  ]
   const layers = all.filter(({ name }) => options.only.includes(name))
   const bench = new Bench({
     ...options,
@@ -59,6 +69,7 @@ function readOptions() {
         patience: { type: 'string' },
         write: { type: 'string' },
         deposits: { type: 'string' },
+        migrate: { type: 'string' },
         profile: { type: 'string' },
       },
     })
@@ -67,7 +78,8 @@ function readOptions() {
     const seconds = numberOf('seconds', values.seconds)
     const patience = numberOf('patience', values.patience)
     const deposits = numberOf('deposits', values.deposits, 'number of deposits')
-    return { ...values, only, kinds, seconds, patience, deposits }
+    const migrate = numberOf('migrate', values.migrate, 'number of deposits')
+    return { ...values, only, kinds, seconds, patience, deposits, migrate }
   } catch (error) {
     throw new Stop(`bench: ${error.message}`, 2)
   }
@@ -102,11 +114,13 @@ async function runLayers(bench, layers) {
   const alone = ['raw', 'backend', 'kms']
   const below = layers.filter(({ name }) => alone.includes(name))
   const store = layers.find(({ name }) => name === 'store')
-  const above = layers.filter((layer) => !below.includes(layer) && layer !== store)
+  const migration = layers.find(({ name }) => name === 'migration')
+  const databases = [store, migration]
+  const above = layers.filter((layer) => !below.includes(layer) && !databases.includes(layer))
   for (const layer of below) await layer.run(bench)
-  if (above.length === 0 && !store) return
   const { Services, variants } = await import('./lib/services.mjs')
   if (store) await measureStore(bench, await Services.bringUp(bench), store)
+  if (migration) await migration.run(bench, await Services.bringUp(bench))
   if (above.length === 0) return
   const services = await Services.bringUp(bench)
   for (const variant of variants.filter(({ kind }) => bench.kinds.includes(kind))) {
@@ -134,8 +148,9 @@ async function print(bench, options) {
   console.log([text, ...notes].join('\n'))
   if (options.write) replaceTables(options.write, text)
   if (!options.json) return
-  const { store, kms } = bench
-  const results = { machine, quick: bench.quick, raws, rows, store, kms, readiness, memory }
+  const { store, migrations, kms } = bench
+  const layersOf = { raws, rows, store, migrations, kms }
+  const results = { machine, quick: bench.quick, ...layersOf, readiness, memory }
   writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`)
 }
 

@@ -2,11 +2,9 @@
  * The Trustee Server's share: put and get at few and at many stored deposits, beside plain INSERT commits of the same run
  * and concurrency; a page of a list; one policy decision. Content is sealed under one AES key (scope `service`).
  */
-import { spawn } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { measure, warmUp } from './lib/measure.mjs'
+import { StoreLoad } from './lib/store-process.mjs'
 
 export const storeVariant = { scope: 'service', kind: 'aes-256' }
 const few = 1000
@@ -145,31 +143,4 @@ function factsOf(size) {
   const deposit = { uuid: randomUUID(), organisation, owner: randomUUID(), state: 'active', policy }
   const counts = { used: 0, approvals: 0, newest: true, revoked: false }
   return { client, groups: [], deposit, now, from: '192.0.2.7', ...counts }
-}
-
-/** The process that works inside the database, as the user whose cluster it is. */
-class StoreLoad {
-  #child
-  #answers
-
-  constructor(stack) {
-    const program = fileURLToPath(new URL('./lib/store-load.mjs', import.meta.url))
-    const command = [process.execPath, program, stack.home]
-    const [name, ...args] = stack.isRoot
-      ? ['runuser', '-u', 'keytrustee', '--', ...command]
-      : command
-    this.#child = spawn(name, args, { stdio: ['pipe', 'pipe', 'inherit'], cwd: '/' })
-    this.#answers = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
-  }
-
-  async ask(order) {
-    this.#child.stdin.write(`${JSON.stringify(order)}\n`)
-    const { value, done } = await this.#answers.next()
-    if (done) throw new Error('the load in the database ended')
-    return JSON.parse(value)
-  }
-
-  close() {
-    this.#child.stdin.end()
-  }
 }

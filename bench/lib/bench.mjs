@@ -47,6 +47,7 @@ const quietCores = 0.3
 export class Bench {
   rows = []
   store = []
+  migrations = []
   kms = []
   raws = []
   readiness = []
@@ -60,8 +61,8 @@ export class Bench {
   #current
   #patienceMs
 
-  /** @param {{ quick: boolean, seconds?: number, patience?: number, kinds: string[], profile?: string, deposits?: number, plannedMs: (bench: Bench) => number }} options */
-  constructor({ quick, seconds, patience = 0, kinds, profile, deposits, plannedMs }) {
+  /** @param {{ quick: boolean, seconds?: number, patience?: number, kinds: string[], profile?: string, deposits?: number, migrate?: number, plannedMs: (bench: Bench) => number }} options */
+  constructor({ quick, seconds, patience = 0, kinds, profile, deposits, migrate, plannedMs }) {
     this.#patienceMs = patience * 1000
     this.quick = quick
     this.kinds = kinds
@@ -71,6 +72,7 @@ export class Bench {
     this.concurrencies = quick ? [1, 8] : [1, 8, 32]
     this.storeConcurrencies = quick ? [8] : [1, 8, 32]
     this.deposits = Math.max(1000, deposits ?? (quick ? 2000 : 100_000))
+    this.migrate = Math.max(500, migrate ?? (quick ? 500 : 3000))
     this.#plannedMs = plannedMs(this)
   }
 

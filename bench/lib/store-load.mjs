@@ -4,6 +4,7 @@
  * standard input, one answer a line.
  *
  *   {"seed": 1000000}                 fills up to so many deposits, through the store, with grants that the server believes
+ *   {"unsealed": 1000}                so many more deposits as a server in pass-through stores them
  *   {"store": {"concurrency": 8, "forMs": 2000}}   deposits as puts under a shared HSM key store them
  *   {"insert": {"concurrency": 8, "forMs": 2000, "bytes": 1300}}   rows of that size into a table of its own, a commit each
  */
@@ -17,12 +18,14 @@ import { readPrivateText } from '../../apps/keytrustee/dist/files.js'
 import { openGrants } from '../../apps/keytrustee/dist/grants.js'
 import { pathsIn } from '../../apps/keytrustee/dist/paths.js'
 import { readUsages } from '../../apps/keytrustee/dist/deposits/quotas.js'
+import { createPassThroughSealer } from '../../apps/keytrustee/dist/sealing/pass-through.js'
 import { openPostgresStore } from '../../apps/keytrustee/dist/store/postgres/postgres-store.js'
 import { shareTransactions } from '../../apps/keytrustee/dist/store/share-transactions.js'
 import { measure } from './measure.mjs'
 
 const perTransaction = 500
 const transactions = 4
+const contentBytes = 1024
 /** As large as what a put of 1 KiB of content stores. */
 const storedBytes = 1300
 
@@ -31,6 +34,7 @@ const { service } = await startCluster({ directory: paths.database })
 const store = await openPostgresStore({ address: service, cluster: 'private' })
 const grantKey = Buffer.from((await readPrivateText(paths.grantKey)).trim(), 'hex')
 const grants = openGrants(SecretBytes.own(grantKey))
+const passThrough = createPassThroughSealer(grants)
 const signal = new AbortController().signal
 
 for await (const line of createInterface({ input: process.stdin })) {
@@ -40,7 +44,8 @@ for await (const line of createInterface({ input: process.stdin })) {
 }
 await store.close()
 
-function run({ seed: total, store: how, insert }) {
+function run({ seed: total, unsealed, store: how, insert }) {
+  if (unsealed !== undefined) return fill(unsealed, insertUnsealed)
   if (total !== undefined) return seed(total)
   return how ? storeDeposits(how) : insertRaw(insert)
 }
@@ -75,15 +80,18 @@ async function storeDeposits({ concurrency, forMs }) {
 }
 
 async function seed(total) {
+  return fill(total - (await store.countDeposits()), insertOne)
+}
+
+async function fill(missing, insertNext) {
   const began = Date.now()
   const [owner] = await store.listClients({ limit: 1 })
-  const missing = total - (await store.countDeposits())
   for (let done = 0; done < missing; done += transactions * perTransaction) {
     const rounds = Array.from({ length: transactions }, (_, index) => {
       const left = missing - done - index * perTransaction
       const count = Math.min(perTransaction, Math.max(0, left))
       return store.withTransaction((transaction) =>
-        Promise.all(Array.from({ length: count }, () => insertOne(transaction, owner))),
+        Promise.all(Array.from({ length: count }, () => insertNext(transaction, owner))),
       )
     })
     await Promise.all(rounds)
@@ -92,10 +100,29 @@ async function seed(total) {
 }
 
 function insertOne(transaction, owner) {
-  const uuid = newUuid()
+  return insertDeposit(transaction, newDeposit(owner), {
+    sealing: 'hsm',
+    stored: randomBytes(storedBytes),
+    hsmKeyId: '0'.repeat(32),
+    hsmKeyLabel: 'seed',
+    scope: 'service',
+    kind: 'aes-256',
+  })
+}
+
+async function insertUnsealed(transaction, owner) {
+  const deposit = newDeposit(owner)
+  const { organisation, uuid, handle, revision } = deposit
+  const context = { organisation, deposit: uuid, handle, revision }
+  const content = randomBytes(contentBytes)
+  const { stored } = await passThrough.seal({ context, content })
+  return insertDeposit(transaction, deposit, { sealing: 'pass-through', stored })
+}
+
+function newDeposit(owner) {
   const now = new Date()
-  const deposit = grants.deposit({
-    uuid,
+  return grants.deposit({
+    uuid: newUuid(),
     organisation: owner.organisation,
     owner: owner.uuid,
     handle: `seed-${randomUUID()}`,
@@ -105,20 +132,12 @@ function insertOne(transaction, owner) {
     updatedAt: now,
     undeleteUntil: undefined,
   })
-  return transaction.insertDeposit(deposit, {
-    uuid: grants.revisionUuid(uuid, 1),
-    deposit: uuid,
-    revision: 1,
-    sealing: 'hsm',
-    stored: randomBytes(storedBytes),
-    contentBytes: 1024,
-    hsmKeyId: '0'.repeat(32),
-    hsmKeyLabel: 'seed',
-    scope: 'service',
-    kind: 'aes-256',
-    createdAt: now,
-    sealedAt: now,
-  })
+}
+
+function insertDeposit(transaction, deposit, form) {
+  const { uuid, revision, createdAt } = deposit
+  const of = { uuid: grants.revisionUuid(uuid, revision), deposit: uuid, revision, contentBytes }
+  return transaction.insertDeposit(deposit, { ...of, createdAt, sealedAt: createdAt, ...form })
 }
 
 /** Plain INSERT and COMMIT, one connection each of those at once. */

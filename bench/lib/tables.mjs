@@ -1,6 +1,6 @@
 /** The results as text. Ratios stand beside every rate: a bare number says more about the machine than about us. */
 
-export function formatResults({ raws, rows, store, kms, readiness, memory }) {
+export function formatResults({ raws, rows, store, migrations, kms, readiness, memory }) {
   const parts = []
   if (raws.length > 0) parts.push(title('Raw PKCS#11 calls (the limit)'), table(rawColumns, raws))
   for (const [layer, words] of Object.entries(layers)) {
@@ -11,6 +11,11 @@ export function formatResults({ raws, rows, store, kms, readiness, memory }) {
   }
   if (store.length > 0)
     parts.push(title('The Trustee Server at few and at many deposits'), table(storeColumns, store))
+  if (migrations.length > 0)
+    parts.push(
+      title('Migration of unsealed deposits into the HSM'),
+      table(migrationColumns, migrations),
+    )
   if (kms.length > 0) parts.push(title('The KMS beside Hadoop’s own'), table(kmsColumns, kms))
   if (readiness.length > 0)
     parts.push(title('Time to ready of Key HSM'), table(readyColumns, readiness))
@@ -89,6 +94,21 @@ const storeColumns = [
   ['failed', ({ failures }) => formatFailures(failures)],
 ]
 
+const migrationColumns = [
+  ['kind', ({ kind }) => kind],
+  ['deposits', ({ deposits }) => number(deposits)],
+  ['per second', ({ rate }) => number(rate)],
+  ['raw x1', ({ limitOne }) => number(limitOne)],
+  ['raw x2', ({ limitTwo }) => number(limitTwo)],
+  ['of x1', ({ ofOne }) => ratio(ofOne)],
+  ['of x2', ({ ofTwo }) => ratio(ofTwo)],
+  ['cpu ms', ({ cpuMs }) => ms(cpuMs)],
+  ['of cpu', ({ ofCpu }) => ratio(ofCpu)],
+  ['MiB at 10 %', ({ early }) => formatMemory(early)],
+  ['MiB at 100 %', ({ late }) => formatMemory(late)],
+  ['others, cores', ({ othersCores }) => ratio(othersCores)],
+]
+
 const kmsColumns = [
   ['operation', ({ operation }) => operation],
   ['server', ({ server }) => server],
@@ -136,6 +156,13 @@ function table(columns, rows) {
     `| ${line.map((cell, index) => (figures[index] ? cell.padStart(widths[index]) : cell.padEnd(widths[index]))).join(' | ')} |`
   const rule = `|${widths.map((width, index) => (figures[index] ? `${'-'.repeat(width + 1)}:` : '-'.repeat(width + 2))).join('|')}|`
   return [format(all[0]), rule, ...all.slice(1).map(format)].join('\n')
+}
+
+/** `keytrustee 180, keyhsm 110, host 130` */
+function formatMemory(residentMiB) {
+  return Object.entries(residentMiB)
+    .map(([process, value]) => `${process} ${Math.round(value)}`)
+    .join(', ')
 }
 
 function number(value) {
