@@ -7,6 +7,7 @@ export {
   type PartitionDescription,
   type SealedDeposit,
   type SealRequest,
+  type ToMove,
 } from './keyhsm-client.js'
 export { type ConnectedClient, connectTrustee, type PutOptions } from './connect-trustee.js'
 export { approveRequest, askTrustees, type RetrievalRequest } from './peers/approve-request.js'

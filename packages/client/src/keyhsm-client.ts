@@ -1,14 +1,16 @@
 /** What a Trustee Server asks of Key HSM, in bytes instead of base64. */
+import type { DomainError } from '@keyhsm/core'
 import {
   type BodyOf,
   decodeBase64,
   describeRoute,
   encodeBase64,
   exchangeHeadsRoute,
+  fromProblem,
   listHsmKeysRoute,
+  moveRoute,
   openRoute,
   type ReplyOf,
-  resealRoute,
   revokeRoute,
   sealRoute,
 } from '@keyhsm/protocol'
@@ -28,8 +30,16 @@ export interface OpenRequest extends Omit<BodyOf<typeof openRoute>, 'sealed'> {
   readonly sealed: Uint8Array
 }
 
-export interface ResealRequest extends Omit<BodyOf<typeof resealRoute>, 'sealed'> {
-  readonly sealed: Uint8Array
+type MoveBody = BodyOf<typeof moveRoute>
+
+/** What is to be moved: content that is not sealed yet, or sealed bytes with the canary of their partition. */
+export interface ToMove extends Omit<MoveBody['deposits'][number], 'content' | 'sealed'> {
+  readonly content?: Uint8Array
+  readonly sealed?: Uint8Array
+}
+
+export interface MoveRequest extends Omit<MoveBody, 'deposits'> {
+  readonly deposits: readonly ToMove[]
 }
 
 export interface OpenOptions {
@@ -48,7 +58,7 @@ export class KeyHsmClient {
   readonly #transport: Transport
   readonly #reads: RetryPolicy
 
-  /** `reads` says how often opening, listing and describing are tried; sealing, resealing and revoking are sent once. */
+  /** `reads` says how often opening, listing and describing are tried; sealing, moving and revoking are sent once. */
   constructor(transport: Transport, reads: RetryPolicy = noRetry) {
     this.#transport = transport
     this.#reads = reads
@@ -70,11 +80,25 @@ export class KeyHsmClient {
     return decodeBase64(content, 'content')
   }
 
-  /** Seals a sealed deposit anew within Key HSM; sent once, as {@link seal}. @throws as {@link open} and {@link seal} */
-  async reseal(request: ResealRequest, signal?: AbortSignal): Promise<SealedDeposit> {
-    const body = { ...request, sealed: encodeBase64(request.sealed) }
-    const reply = await this.#transport.call(resealRoute, { body, signal })
-    return { ...reply, sealed: decodeBase64(reply.sealed, 'sealed') }
+  /**
+   * Seals deposits within Key HSM, those that are sealed anew; sent once, as {@link seal}. What became of each, in their
+   * order: an error there is about it alone. @throws as {@link open} and {@link seal} when none was moved
+   */
+  async move(
+    request: MoveRequest,
+    signal?: AbortSignal,
+  ): Promise<readonly (SealedDeposit | DomainError)[]> {
+    const deposits = request.deposits.map(({ content, sealed, ...rest }) => ({
+      ...rest,
+      ...(content === undefined ? {} : { content: encodeBase64(content) }),
+      ...(sealed === undefined ? {} : { sealed: encodeBase64(sealed) }),
+    }))
+    const reply = await this.#transport.call(moveRoute, { body: { ...request, deposits }, signal })
+    return reply.deposits.map((moved) =>
+      'code' in moved
+        ? fromProblem(200, moved)
+        : { ...moved, sealed: decodeBase64(moved.sealed, 'sealed') },
+    )
   }
 
   async revoke(

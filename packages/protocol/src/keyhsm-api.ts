@@ -56,6 +56,15 @@ export const ApprovalField = Type.Object(
   { additionalProperties: false },
 )
 
+const TrusteesField = Type.Object(
+  {
+    required: Type.Integer({ minimum: 1, maximum: 32 }),
+    /** Raw Ed25519. */
+    keys: Type.Array(IdentityKeyField, { minItems: 1, maxItems: 32 }),
+  },
+  { additionalProperties: false },
+)
+
 /** 16 MiB of content as base64 in JSON, and room for the rest; the settings' limit is lower (1 MiB). */
 const maxContentBody = 24 * 1024 * 1024
 
@@ -76,16 +85,7 @@ export const sealRoute = defineRoute({
       content: Base64Field,
       canary: FingerprintField,
       /** Sealed into the header: so many of these keys must sign each retrieval. */
-      trustees: Type.Optional(
-        Type.Object(
-          {
-            required: Type.Integer({ minimum: 1, maximum: 32 }),
-            /** Raw Ed25519. */
-            keys: Type.Array(IdentityKeyField, { minItems: 1, maxItems: 32 }),
-          },
-          { additionalProperties: false },
-        ),
-      ),
+      trustees: Type.Optional(TrusteesField),
     },
     { additionalProperties: false },
   ),
@@ -128,19 +128,45 @@ export const openRoute = defineRoute({
   summary: 'open a sealed deposit',
 })
 
-export const resealRoute = defineRoute({
+/** Deposits of one {@link moveRoute}. */
+export const maxMoved = 16
+
+const SealedReply = sealRoute.reply
+const MovedField = Type.Union([
+  SealedReply,
+  Type.Object({
+    /** As a reply of its own would have had it. */
+    code: Type.String(),
+    detail: Type.String(),
+    retryAfterMs: Type.Optional(Type.Integer({ minimum: 0 })),
+  }),
+])
+
+export const moveRoute = defineRoute({
   method: 'POST',
-  path: '/v1/reseal',
+  path: '/v1/move',
   access: 'service',
   params: NoFields,
   query: NoFields,
   body: Type.Object(
     {
       requestId: RequestIdField,
-      context: SealContextField,
-      sealed: Base64Field,
-      /** Of the partition that it is sealed in. */
-      canary: FingerprintField,
+      deposits: Type.Array(
+        Type.Object(
+          {
+            context: SealContextField,
+            /** What is not sealed yet; else `sealed`. */
+            content: Type.Optional(Base64Field),
+            trustees: Type.Optional(TrusteesField),
+            /** What is sealed; its trustees stay who they are. */
+            sealed: Type.Optional(Base64Field),
+            /** Of the partition that it is sealed in. */
+            canary: Type.Optional(FingerprintField),
+          },
+          { additionalProperties: false },
+        ),
+        { minItems: 1, maxItems: maxMoved },
+      ),
       target: Type.Object(
         {
           canary: FingerprintField,
@@ -155,11 +181,13 @@ export const resealRoute = defineRoute({
     },
     { additionalProperties: false },
   ),
-  reply: sealRoute.reply,
+  /** In the order of the request. */
+  reply: Type.Object({ deposits: Type.Array(MovedField) }),
   success: 200,
   maxBodyBytes: maxContentBody,
-  deadlineMs: 60_000,
-  summary: 'seal a sealed deposit anew, with the same trustees; its content is released to nobody',
+  deadlineMs: 180_000,
+  summary:
+    'seal deposits into a partition, or those that are sealed anew; each is opened from its new form, and released to nobody',
 })
 
 export const revokeRoute = defineRoute({
@@ -332,7 +360,7 @@ export const exchangeHeadsRoute = defineRoute({
 export const keyHsmRoutes = [
   sealRoute,
   openRoute,
-  resealRoute,
+  moveRoute,
   revokeRoute,
   listHsmKeysRoute,
   describeRoute,

@@ -2,8 +2,7 @@
  * Sealing a sealed deposit anew: under another HSM key, of another scope or kind, in another partition. Its content is opened
  * and sealed here and released to nobody, so no trustee is asked and the new header names the same ones.
  */
-import { timingSafeEqual } from 'node:crypto'
-import { DomainError, type Fingerprint, reached, type Uuid } from '@keyhsm/core'
+import { type Fingerprint, reached, type Uuid } from '@keyhsm/core'
 import type { SealContext } from '@keyhsm/envelope'
 import type { CallOptions, WrappingKind } from '@keyhsm/hsm'
 import type { Scope } from '../settings.js'
@@ -17,6 +16,7 @@ import {
   type Sealing,
   sealWithin,
 } from './seal-deposit.js'
+import { verifySealed } from './verify-sealed.js'
 
 export interface ResealRequest {
   readonly requestId: Uuid
@@ -95,7 +95,7 @@ async function reseal(
   try {
     const sealed = await sealWithin(sealing)
     reached('reseal:sealed')
-    await verify(openingOf(o, target), sealed, opened.content)
+    await verifySealed(openingOf(o, target), sealed.sealed, opened.content)
     reached('reseal:verified')
     o.findings.subject = {
       formerHsmKeyId: opened.header.hsmKeyId,
@@ -110,24 +110,6 @@ async function reseal(
   } finally {
     opened.content.fill(0)
   }
-}
-
-/** @throws ERR_HSM_REFUSED when the new form does not give back the content: never the deposit's fault. */
-async function verify(opening: OpeningWithin, sealed: Sealed, content: Buffer): Promise<void> {
-  const again = await openWithin(opening, sealed.sealed).catch((cause: unknown) => {
-    if (!(cause instanceof DomainError) || cause.code !== 'ERR_IRRETRIEVABLE') throw cause
-    throw notTheSame(cause)
-  })
-  try {
-    const same = again.content.length === content.length && timingSafeEqual(again.content, content)
-    if (!same) throw notTheSame()
-  } finally {
-    again.content.fill(0)
-  }
-}
-
-function notTheSame(cause?: unknown): DomainError {
-  return new DomainError('ERR_HSM_REFUSED', 'the HSM failed: the new form does not open', { cause })
 }
 
 function openingOf(

@@ -31,6 +31,7 @@ import type { Scope } from '../settings.js'
 import { audited, type Findings } from './audited.js'
 import { type Caller, type PlacedWorkshop, within, type Workshop } from './caller.js'
 import { toSealFault } from './hsm-fault.js'
+import { verifySealed } from './verify-sealed.js'
 
 export interface SealRequest {
   readonly requestId: Uuid
@@ -44,6 +45,8 @@ export interface SealRequest {
   readonly kind?: WrappingKind
   /** Who must approve each retrieval; absent: nobody. */
   readonly trustees?: Trustees
+  /** The result is opened and compared before it is returned, also under a shared key. */
+  readonly verified?: true
 }
 
 export interface Sealed {
@@ -95,7 +98,8 @@ export async function sealDeposit(
     }
     const sealed = await audited(workshop.audit, operation, 'done', async (findings) => {
       const placed = within(workshop, request.canary)
-      const started: Sealing = { workshop: placed, caller, request, scope, options }
+      const proof = request.verified ? { provedByCaller: true as const } : {}
+      const started: Sealing = { workshop: placed, caller, request, scope, options, ...proof }
       sealing = started
       return await seal(started, findings)
     })
@@ -113,7 +117,13 @@ async function seal(sealing: Sealing, findings: Findings): Promise<Sealed> {
   const { partition } = sealing.workshop
   requireKind(partition, sealing.request.kind)
   reached('seal:intent-audited')
-  const sealed = await partition.activity.during(() => sealWithin(sealing))
+  const sealed = await partition.activity.during(async () => {
+    const { caller, request, options } = sealing
+    const made = await sealWithin(sealing)
+    const opening = { partition, caller, context: request.context, findings, options }
+    if (request.verified) await verifySealed(opening, made.sealed, request.content)
+    return made
+  })
   findings.subject = { hsmKeyId: sealed.hsmKeyId, hsmKeyLabel: sealed.hsmKeyLabel }
   return sealed
 }

@@ -1,5 +1,5 @@
 /** What Trustee Servers ask, tied to the operations: bytes decoded on the way in, encoded on the way out, nothing else. */
-import type { Fingerprint, HsmKeyId, Uuid } from '@keyhsm/core'
+import { DomainError, type Fingerprint, type HsmKeyId, invalidInput, type Uuid } from '@keyhsm/core'
 import {
   type BodyOf,
   decodeBase64,
@@ -7,10 +7,12 @@ import {
   encodeBase64,
   exchangeHeadsRoute,
   listHsmKeysRoute,
+  moveRoute,
   openRoute,
-  resealRoute,
   revokeRoute,
+  type ReplyOf,
   sealRoute,
+  toProblem,
 } from '@keyhsm/protocol'
 import { type BoundRoute, bindRoute } from '@keyhsm/service'
 import type { Workshop } from '../operations/caller.js'
@@ -18,9 +20,9 @@ import { describePartition } from '../operations/describe-partition.js'
 import { exchangeHeads } from '../operations/exchange-heads.js'
 import { listRealmKeys } from '../operations/list-keys.js'
 import { openDeposit } from '../operations/open-deposit.js'
-import { resealDeposit, type ResealRequest } from '../operations/reseal-deposit.js'
+import { moveDeposits, type MoveRequest, type ToMove } from '../operations/move-deposits.js'
 import { revokeKey } from '../operations/revoke-key.js'
-import { sealDeposit, type SealRequest } from '../operations/seal-deposit.js'
+import { sealDeposit, type Sealed, type SealRequest } from '../operations/seal-deposit.js'
 import { toApproval, toTrustees } from './approval.js'
 import { toContext } from './context.js'
 import { callerOf } from './identify.js'
@@ -60,10 +62,10 @@ export function makeServiceRoutes(
       content.fill(0)
       return { content: encoded }
     }),
-    bindRoute(resealRoute, async ({ body, identity, signal }) => {
-      const request = toResealRequest(body)
-      const sealed = await resealDeposit(workshop(), callerOf(identity), request, { signal })
-      return { ...sealed, sealed: encodeBase64(sealed.sealed) }
+    bindRoute(moveRoute, async ({ body, identity, signal }) => {
+      const request = toMoveRequest(body)
+      const moved = await moveDeposits(workshop(), callerOf(identity), request, { signal })
+      return { deposits: moved.map(toMoved) }
     }),
     bindRoute(revokeRoute, async ({ body, identity }) => ({
       outcome: await revokeKey(workshop(), callerOf(identity), {
@@ -104,13 +106,11 @@ function toSealRequest(body: BodyOf<typeof sealRoute>): SealRequest {
   }
 }
 
-function toResealRequest(body: BodyOf<typeof resealRoute>): ResealRequest {
-  const { canary, scope, kind, otherKey } = body.target
+function toMoveRequest({ requestId, deposits, target }: BodyOf<typeof moveRoute>): MoveRequest {
+  const { canary, scope, kind, otherKey } = target
   return {
-    requestId: body.requestId as Uuid,
-    context: toContext(body.context),
-    sealed: decodeBase64(body.sealed, 'sealed'),
-    canary: body.canary as Fingerprint,
+    requestId: requestId as Uuid,
+    deposits: deposits.map(toToMove),
     target: {
       canary: canary as Fingerprint,
       ...(scope === undefined ? {} : { scope }),
@@ -118,6 +118,29 @@ function toResealRequest(body: BodyOf<typeof resealRoute>): ResealRequest {
       otherKey: otherKey === true,
     },
   }
+}
+
+/** @throws ERR_INVALID_INPUT unless it is either not sealed, or sealed in a partition */
+function toToMove({
+  context: of,
+  content,
+  trustees,
+  sealed,
+  canary,
+}: BodyOf<typeof moveRoute>['deposits'][number]): ToMove {
+  const context = toContext(of)
+  if (sealed !== undefined && canary !== undefined && content === undefined && !trustees)
+    return { context, sealed: decodeBase64(sealed, 'sealed'), canary: canary as Fingerprint }
+  if (content === undefined || sealed !== undefined || canary !== undefined)
+    throw invalidInput('deposits', 'must have content, or sealed and its canary')
+  const approvers = trustees === undefined ? {} : { trustees: toTrustees(trustees) }
+  return { context, content: decodeBase64(content, 'content'), ...approvers }
+}
+
+function toMoved(moved: Sealed | DomainError): ReplyOf<typeof moveRoute>['deposits'][number] {
+  if (!(moved instanceof DomainError)) return { ...moved, sealed: encodeBase64(moved.sealed) }
+  const { code, detail, retryAfterMs } = toProblem(moved)
+  return { code, detail, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
 }
 
 /** A listing's page as a query has it. */

@@ -1,6 +1,6 @@
 import { PassThrough, Readable } from 'node:stream'
 import { runProgram } from '@keyhsm/command-line'
-import { type HsmKeyId, newUuid, parseHandle } from '@keyhsm/core'
+import { DomainError, type HsmKeyId, newUuid, parseHandle } from '@keyhsm/core'
 import { describe, expect, it, vi } from 'vitest'
 import { withPartition } from '../../src/commands/with-partition.js'
 import { program } from '../../src/program.js'
@@ -72,8 +72,13 @@ async function resealOne() {
   const first = await seal('key1')
   const other = await seal('key1')
   const { context } = first
-  const reseal = (sealed: Buffer, scope: 'deposit' | 'service') =>
-    trustee.reseal({ requestId: newUuid(), context, sealed, canary, target: { canary, scope } })
+  const reseal = async (sealed: Buffer, scope: 'deposit' | 'service') => {
+    const deposits = [{ context, sealed, canary }]
+    const target = { canary, scope }
+    const [moved] = await trustee.move({ requestId: newUuid(), deposits, target })
+    if (!moved || moved instanceof DomainError) return expect.fail(String(moved))
+    return moved
+  }
   const shared = await reseal(first.sealed, 'service')
   const own = await reseal(shared.sealed, 'deposit')
   await service.stop(1000)

@@ -1,12 +1,5 @@
 /** Some revisions at once: intents → new forms → one commit that swaps them in → outcomes. */
-import {
-  DomainError,
-  type ErrorCode,
-  newUuid,
-  reached,
-  toDomainError,
-  type Uuid,
-} from '@keyhsm/core'
+import { newUuid, reached, toDomainError, type Uuid } from '@keyhsm/core'
 import type { AuditEntry } from '@keyhsm/service'
 import { outcomeOf } from '../audited.js'
 import { formerGrant, keyOf } from '../deposits/sealed-keys.js'
@@ -19,7 +12,8 @@ import {
 } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
 import type { MigrationOrder } from './migration-order.js'
-import { type Moved, moveRevision, type MoveWays } from './move-revision.js'
+import { type Fate, makeForms, ofTheDeposit } from './make-forms.js'
+import type { MoveWays } from './move-revision.js'
 
 export interface BatchDesk {
   readonly trustee: Pick<Trustee, 'store' | 'grants' | 'audit' | 'clock' | 'moves'>
@@ -31,26 +25,6 @@ export type MovingOrder = Pick<
   MigrationOrder,
   'uuid' | 'state' | 'to' | 'startedBy' | 'sealedBefore'
 >
-
-/** What became of one revision. */
-interface Fate extends ToMove {
-  readonly moved?: Moved
-  /** Why not. */
-  readonly error?: DomainError
-  swapped?: boolean
-}
-
-/** Calls of one batch that run at once; Key HSM's queue is for everybody. */
-const concurrentMoves = 16
-
-/** What is true of the deposit and will not change by waiting. */
-const ofTheDeposit: ReadonlySet<ErrorCode> = new Set([
-  'ERR_IRRETRIEVABLE',
-  'ERR_INTEGRITY',
-  'ERR_NOT_ALLOWED',
-  'ERR_TOO_LARGE',
-  'ERR_NOT_JOINED',
-])
 
 /**
  * Moves a batch, of which everything that could be moved is committed when it resolves or throws.
@@ -81,7 +55,7 @@ async function move(
     batch.map((one) => ({ ...one, event: 'intent' }) as const),
   )
   reached('migrate:intent-audited')
-  const fates = await moveAll(desk, order, requestId, batch)
+  const fates = await makeForms(desk, order, requestId, batch)
   reached('migrate:resealed')
   const after = await commit(desk, order, fates, progress).catch(async (error: unknown) => {
     const unknown = error instanceof CommitUnknown
@@ -104,41 +78,6 @@ async function move(
   const trouble = fates.find(({ error }) => error && !ofTheDeposit.has(error.code))?.error
   if (trouble) throw trouble
   return after
-}
-
-async function moveAll(
-  { trustee: { grants }, ways }: BatchDesk,
-  { to, sealedBefore }: Pick<MigrationOrder, 'to' | 'sealedBefore'>,
-  requestId: Uuid,
-  batch: readonly ToMove[],
-): Promise<readonly Fate[]> {
-  const waiting = [...batch.entries()]
-  const fates: Fate[] = []
-  let troubled: DomainError | undefined
-  const worker = async (): Promise<void> => {
-    for (let next = waiting.shift(); next; next = waiting.shift()) {
-      const [index, one] = next
-      const { deposit, revision } = one
-      const ours =
-        grants.believesDeposit(deposit) &&
-        revision.uuid === grants.revisionUuid(deposit.uuid, revision.revision)
-      if (!ours) fates[index] = { ...one, error: notOurs() }
-      else if (troubled) fates[index] = { ...one, error: troubled }
-      else {
-        const move = { ...one, requestId, to, otherKey: sealedBefore !== undefined }
-        fates[index] = await moveRevision(ways, move).then(
-          (moved) => ({ ...one, moved }),
-          (thrown: unknown) => {
-            const error = toDomainError(thrown)
-            if (!ofTheDeposit.has(error.code)) troubled = error
-            return { ...one, error }
-          },
-        )
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: concurrentMoves }, worker))
-  return fates
 }
 
 function commit(
@@ -243,8 +182,4 @@ async function appendAll(
       })
     }),
   )
-}
-
-function notOurs(): DomainError {
-  return new DomainError('ERR_INTEGRITY', 'the row is not as this server wrote it')
 }

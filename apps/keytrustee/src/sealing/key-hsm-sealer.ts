@@ -91,7 +91,8 @@ export function translateOpening(error: unknown): never {
   return translate(error)
 }
 
-function toKeys({ required, trustees }: Trustees) {
+/** The trustees as Key HSM takes them. */
+export function toKeys({ required, trustees }: Trustees) {
   return { required, keys: trustees.map(({ key }) => key) }
 }
 
