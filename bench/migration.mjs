@@ -52,7 +52,8 @@ async function moveIn({ bench, services, administrator, load }, { kind, deposits
   const late = memoryOf(services)
   await administrator.call(orderMigrationRoute, { body: { act: 'finish', requestId: newUuid() } })
   await until(bench, administrator, ({ state }) => state === 'finished')
-  if (end.moved !== deposits || end.failed > 0) throw new Error(`moved ${end.moved} of ${deposits}`)
+  if (end.moved !== deposits || end.failed > 0)
+    throw new Error(`moved ${end.moved} of ${deposits}, failed ${end.failed}: ${end.why}`)
   const moved = end.moved - tenth.moved
   return { deposits, moved, seconds: (end.at - tenth.at) / 1000, used, early, late }
 }
@@ -60,9 +61,9 @@ async function moveIn({ bench, services, administrator, load }, { kind, deposits
 async function until({ signal }, administrator, holds) {
   for (;;) {
     if (signal.aborted) throw new Interrupted()
-    const { migrations } = await administrator.call(listMigrationsRoute)
+    const { migrations, failures } = await administrator.call(listMigrationsRoute)
     const at = performance.now()
-    if (holds(migrations[0])) return { ...migrations[0], at }
+    if (holds(migrations[0])) return { ...migrations[0], at, why: failures[0]?.code }
     await pause(lookMs)
   }
 }

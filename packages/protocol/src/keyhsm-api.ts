@@ -4,11 +4,18 @@
  * being unable to ask the HSM is ERR_HSM_UNAVAILABLE; another partition than the joined one is ERR_WRONG_PARTITION.
  */
 import Type from 'typebox'
+import {
+  IdentityKeyField,
+  maxContentBody,
+  SealContextField,
+  SealedField,
+  TrusteesField,
+} from './keyhsm-fields.js'
+import { moveRoute } from './keyhsm-move-api.js'
 import { defineRoute } from './route.js'
 import {
   Base64Field,
   FingerprintField,
-  HandleField,
   HsmKeyIdField,
   InstantField,
   KindField,
@@ -19,22 +26,10 @@ import {
   UuidField,
 } from './schemas.js'
 
-/** What the sealed bytes are bound to: a row moved, swapped or renamed no longer opens. */
-export const SealContextField = Type.Object(
-  {
-    organisation: UuidField,
-    deposit: UuidField,
-    handle: HandleField,
-    revision: Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 }),
-  },
-  { additionalProperties: false },
-)
-
 /** 32 hex digits. */
 const DomainField = Type.String({ pattern: '^[0-9a-f]{32}$' })
 
-/** 32 and 64 bytes in base64. */
-const IdentityKeyField = Type.String({ minLength: 44, maxLength: 44 })
+/** 64 bytes in base64. */
 const SignatureField = Type.String({ minLength: 88, maxLength: 88 })
 
 /** A retrieval that trustees approved. */
@@ -55,18 +50,6 @@ export const ApprovalField = Type.Object(
   },
   { additionalProperties: false },
 )
-
-const TrusteesField = Type.Object(
-  {
-    required: Type.Integer({ minimum: 1, maximum: 32 }),
-    /** Raw Ed25519. */
-    keys: Type.Array(IdentityKeyField, { minItems: 1, maxItems: 32 }),
-  },
-  { additionalProperties: false },
-)
-
-/** 16 MiB of content as base64 in JSON, and room for the rest; the settings' limit is lower (1 MiB). */
-const maxContentBody = 24 * 1024 * 1024
 
 export const sealRoute = defineRoute({
   method: 'POST',
@@ -89,15 +72,7 @@ export const sealRoute = defineRoute({
     },
     { additionalProperties: false },
   ),
-  reply: Type.Object({
-    sealed: Base64Field,
-    hsmKeyId: HsmKeyIdField,
-    hsmKeyLabel: Type.String(),
-    scope: ScopeField,
-    kind: KindField,
-    /** True when this call made the key: it is removed again if the deposit is certainly not stored. */
-    newKey: Type.Boolean(),
-  }),
+  reply: SealedField,
   success: 200,
   maxBodyBytes: maxContentBody,
   deadlineMs: 30_000,
@@ -126,68 +101,6 @@ export const openRoute = defineRoute({
   maxBodyBytes: maxContentBody,
   deadlineMs: 30_000,
   summary: 'open a sealed deposit',
-})
-
-/** Deposits of one {@link moveRoute}. */
-export const maxMoved = 16
-
-const SealedReply = sealRoute.reply
-const MovedField = Type.Union([
-  SealedReply,
-  Type.Object({
-    /** As a reply of its own would have had it. */
-    code: Type.String(),
-    detail: Type.String(),
-    retryAfterMs: Type.Optional(Type.Integer({ minimum: 0 })),
-  }),
-])
-
-export const moveRoute = defineRoute({
-  method: 'POST',
-  path: '/v1/move',
-  access: 'service',
-  params: NoFields,
-  query: NoFields,
-  body: Type.Object(
-    {
-      requestId: RequestIdField,
-      deposits: Type.Array(
-        Type.Object(
-          {
-            context: SealContextField,
-            /** What is not sealed yet; else `sealed`. */
-            content: Type.Optional(Base64Field),
-            trustees: Type.Optional(TrusteesField),
-            /** What is sealed; its trustees stay who they are. */
-            sealed: Type.Optional(Base64Field),
-            /** Of the partition that it is sealed in. */
-            canary: Type.Optional(FingerprintField),
-          },
-          { additionalProperties: false },
-        ),
-        { minItems: 1, maxItems: maxMoved },
-      ),
-      target: Type.Object(
-        {
-          canary: FingerprintField,
-          /** Absent: Key HSM's own settings. */
-          scope: Type.Optional(ScopeField),
-          kind: Type.Optional(KindField),
-          /** Under another HSM key than now, also where the scope shares one. */
-          otherKey: Type.Optional(Type.Boolean()),
-        },
-        { additionalProperties: false },
-      ),
-    },
-    { additionalProperties: false },
-  ),
-  /** In the order of the request. */
-  reply: Type.Object({ deposits: Type.Array(MovedField) }),
-  success: 200,
-  maxBodyBytes: maxContentBody,
-  deadlineMs: 180_000,
-  summary:
-    'seal deposits into a partition, or those that are sealed anew; each is opened from its new form, and released to nobody',
 })
 
 export const revokeRoute = defineRoute({

@@ -1,5 +1,5 @@
 /** Some revisions at once: intents → new forms → one commit that swaps them in → outcomes. */
-import { newUuid, reached, toDomainError, type Uuid } from '@keyhsm/core'
+import { type DomainError, newUuid, reached, toDomainError, type Uuid } from '@keyhsm/core'
 import type { AuditEntry } from '@keyhsm/service'
 import { outcomeOf } from '../audited.js'
 import { formerGrant, keyOf } from '../deposits/sealed-keys.js'
@@ -26,38 +26,41 @@ export type MovingOrder = Pick<
   'uuid' | 'state' | 'to' | 'startedBy' | 'sealedBefore'
 >
 
+/** A batch that was committed. */
+export interface Moving {
+  /** After it. */
+  readonly progress: MigrationProgress
+  /** What keeps deposits from being moved now; those that it stopped are found again. */
+  readonly trouble: DomainError | undefined
+}
+
 /**
- * Moves a batch, of which everything that could be moved is committed when it resolves or throws.
- * @returns the progress after it
- * @throws what keeps deposits from being moved now; those that it stopped are found again
+ * Makes the new forms of a batch at once, and commits what could be moved once `before` has come: the batch before it.
+ * @throws what kept the batch from being committed; what `before` throws, or the trouble it had: nothing is committed then
  */
 export function moveBatch(
   desk: BatchDesk,
   order: MovingOrder,
   batch: readonly ToMove[],
-  progress: MigrationProgress,
-): Promise<MigrationProgress> {
+  before: Promise<Moving>,
+): Promise<Moving> {
   const handles = batch.map(({ deposit }) => deposit.handle)
-  return desk.trustee.moves.during(handles, () => move(desk, order, batch, progress))
+  return desk.trustee.moves.during(handles, () => move(desk, order, batch, before))
 }
 
 async function move(
   desk: BatchDesk,
   order: MovingOrder,
   batch: readonly ToMove[],
-  progress: MigrationProgress,
-): Promise<MigrationProgress> {
+  before: Promise<Moving>,
+): Promise<Moving> {
   const requestId = newUuid()
-  await appendAll(
-    desk,
-    order,
-    requestId,
-    batch.map((one) => ({ ...one, event: 'intent' }) as const),
-  )
+  const intents = batch.map((one) => ({ ...one, event: 'intent' }) as const)
+  await appendAll(desk, order, requestId, intents)
   reached('migrate:intent-audited')
   const fates = await makeForms(desk, order, requestId, batch)
   reached('migrate:resealed')
-  const after = await commit(desk, order, fates, progress).catch(async (error: unknown) => {
+  const progress = await commitAfter(desk, order, fates, before).catch(async (error: unknown) => {
     const unknown = error instanceof CommitUnknown
     // After an unknown commit the rows may need these keys: they are left to prune.
     if (!unknown)
@@ -75,9 +78,23 @@ async function move(
   await discardMoved(desk.ways, requestId, overtaken)
   await appendOutcomes(desk, order, requestId, fates)
   reached('migrate:outcome-audited')
-  const trouble = fates.find(({ error }) => error && !ofTheDeposit.has(error.code))?.error
+  return { progress, trouble: troubleOf(fates) }
+}
+
+async function commitAfter(
+  desk: BatchDesk,
+  order: MovingOrder,
+  fates: readonly Fate[],
+  before: Promise<Moving>,
+): Promise<MigrationProgress> {
+  const { progress, trouble } = await before
+  // Its cursor stays where it was: what comes after it is looked at again.
   if (trouble) throw trouble
-  return after
+  return commit(desk, order, fates, progress)
+}
+
+function troubleOf(fates: readonly Fate[]): DomainError | undefined {
+  return fates.find(({ error }) => error && !ofTheDeposit.has(error.code))?.error
 }
 
 function commit(
@@ -120,7 +137,7 @@ function progressAfter(
 ): MigrationProgress {
   const swapped = fates.filter((fate) => fate.swapped).length
   const tried = fates.filter(({ moved }) => moved).length
-  const waits = fates.some(({ error }) => error && !ofTheDeposit.has(error.code))
+  const waits = troubleOf(fates) !== undefined
   const last = fates.at(-1)?.revision
   const cursor = last && { deposit: last.deposit, revision: last.revision }
   return {
