@@ -29,10 +29,15 @@ export interface Applied {
   readonly depositsCounted: number
 }
 
-/** @returns what was changed, and the deposits whose policy the backup has in an older form. */
+/**
+ * @param servers how many wrote to the database: what another one than this took away stands in its own audit alone
+ * @returns what was changed; and held, the deposits whose policy the backup has in an older form, or with several servers all
+ * that may have changed
+ */
 export async function applySince(
   restoring: Restoring,
   since: Since,
+  servers: number,
 ): Promise<{ readonly applied: Applied; readonly held: Held }> {
   const applied = {
     clientsDisabled: await each(since.disabledClients, (uuid) => disable(restoring, uuid)),
@@ -50,7 +55,9 @@ export async function applySince(
   const deposits: Uuid[] = []
   for (const uuid of since.changedPolicies)
     if (await findDeposit(restoring, uuid)) deposits.push(uuid)
-  return { applied, held: { clients: [], deposits } }
+  if (servers === 1) return { applied, held: { clients: [], deposits } }
+  const all = await holdAll(restoring)
+  return { applied, held: { ...all, deposits: [...new Set([...all.deposits, ...deposits])] } }
 }
 
 /** Without an audit: every client, and every deposit whose retrievals are counted. */

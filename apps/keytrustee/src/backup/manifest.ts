@@ -11,6 +11,8 @@ export interface Manifest {
   readonly version: string
   /** Version of the database's schema. */
   readonly schema: number
+  /** How many servers have written to the database: each has an audit of its own. */
+  readonly servers: number
   /** The server's folder: what files name by their full path lies elsewhere on another host. */
   readonly folder: string
   /** Of the server certificate: which installation this is. */
@@ -52,6 +54,7 @@ export function parseManifest(header: PartHeader): Manifest {
       madeAt: instantOf(header['madeAt']),
       version: textOf(header['version']),
       schema: countOf(header['schema']),
+      servers: header['servers'] === undefined ? 1 : countOf(header['servers']),
       folder: textOf(header['folder']),
       serverFingerprint: parseFingerprint(textOf(header['serverFingerprint']), 'serverFingerprint'),
       auditHead: { sequence: countOf(head['sequence']), hash: textOf(head['hash']) },

@@ -58,6 +58,8 @@ export interface RestoreReport {
   readonly madeAt: string
   readonly rows: number
   readonly sha256: string
+  /** How many servers had written to the database. */
+  readonly servers: number
   /** Absent without an audit. */
   readonly replayed: Applied | undefined
   /** Stored after the backup, by the audit: not in it. */
@@ -207,6 +209,7 @@ async function finish(wish: RestoreWish, loaded: Loaded): Promise<RestoreReport>
           madeAt: manifest.madeAt.toISOString(),
           rows,
           sha256: loaded.sha256,
+          servers: manifest.servers,
           lost: loaded.since?.lost ?? [],
           revokedKeys: [...(loaded.since?.revokedKeys ?? [])],
           ...changes,
@@ -223,7 +226,7 @@ async function finish(wish: RestoreWish, loaded: Loaded): Promise<RestoreReport>
 
 async function changeRows(
   { paths }: RestoreWish,
-  { since, address }: Loaded,
+  { since, address, read }: Loaded,
   audit: Restoring['audit'],
 ): Promise<Pick<RestoreReport, 'replayed' | 'held' | 'requestsWithdrawn'>> {
   const grants = parseGrantKey(await readPrivateText(paths.grantKey))
@@ -233,7 +236,7 @@ async function changeRows(
   const clock = systemClock
   const restoring = { store, grants, audit, revocations, clock, actor: invokingUser, undeleteMs }
   try {
-    const replayed = since && (await applySince(restoring, since))
+    const replayed = since && (await applySince(restoring, since, read.manifest.servers))
     const held = withEarlier(
       replayed?.held ?? (await holdAll(restoring)),
       await openHolds(paths.holds),

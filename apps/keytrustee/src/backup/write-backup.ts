@@ -27,7 +27,7 @@ import {
 export interface BackupOrder {
   readonly address: PostgresAddress
   readonly files: readonly ConfigurationFile[]
-  readonly manifest: Omit<Manifest, 'schema'>
+  readonly manifest: Omit<Manifest, 'schema' | 'servers'>
   /** age recipients. */
   readonly recipients: readonly string[]
   readonly directory: string
@@ -83,7 +83,11 @@ async function writeSnapshot(
   snapshot: Snapshot,
   partial: string,
 ): Promise<Omit<WrittenBackup, 'file'>> {
-  const manifest = { ...o.manifest, schema: snapshot.schema }
+  const manifest = {
+    ...o.manifest,
+    schema: snapshot.schema,
+    servers: Math.max(1, snapshot.servers),
+  }
   const content = new BackupContent(o, manifest, snapshot)
   const zipped = createGzip({ level: 1 })
   // An error before anybody reads would otherwise end the process; `compressing` has it.

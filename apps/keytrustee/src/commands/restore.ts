@@ -113,7 +113,7 @@ function parsePort(text: string): void {
 }
 
 function printReport(report: RestoreReport, io: Io): void {
-  const { replayed, held, lost, revokedKeys } = report
+  const { replayed, held, lost } = report
   printFields(
     {
       'restored from': report.madeAt,
@@ -137,11 +137,20 @@ function printReport(report: RestoreReport, io: Io): void {
       ['handle', 'revision', 'deposit'],
       io,
     )
-  for (const key of revokedKeys)
-    io.words(`HSM key ${key} was revoked since; if the HSM was restored too, revoke it again`)
-  if (held.clients + held.deposits > 0)
-    io.hint('what is held is not served: ktadmin holds; ktadmin holds release --uuid UUID | --all')
+  sayWhatIsLeft(report, io)
   io.hint(
     'next: keytrustee-server start; ktadmin keyhsm --server URL --trust; ktadmin hsm-keys missing',
   )
+}
+
+/** What an administrator has to look at. */
+function sayWhatIsLeft({ replayed, revokedKeys, servers, held }: RestoreReport, io: Io): void {
+  for (const key of revokedKeys)
+    io.words(`HSM key ${key} was revoked since; if the HSM was restored too, revoke it again`)
+  if (replayed !== undefined && servers > 1)
+    io.words(
+      `${servers} servers wrote to the database: what the others took away is in their audits, so everything is held`,
+    )
+  if (held.clients + held.deposits > 0)
+    io.hint('what is held is not served: ktadmin holds; ktadmin holds release --uuid UUID | --all')
 }

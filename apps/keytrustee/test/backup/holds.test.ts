@@ -71,7 +71,7 @@ describe('the audit of a lost host', () => {
     if (before) await store.withTransaction((transaction) => transaction.updateClient(before))
     const other = await makeSurroundings({ store })
     const restoring = { ...trustee, revocations: other.trustee.revocations, clock }
-    const { applied } = await applySince({ ...restoring, actor: 'root', undeleteMs: 1 }, since)
+    const { applied } = await applySince({ ...restoring, actor: 'root', undeleteMs: 1 }, since, 1)
     expect(applied).toMatchObject({ clientsDisabled: 1, depositsPurged: 1 })
     expect((await store.findClient({ uuid: caller.client.uuid }))?.state).toBe('disabled')
     expect(other.trustee.revocations.has(deposit.uuid as Uuid)).toBe(true)

@@ -24,6 +24,8 @@ export interface ScopeCount {
 export interface Snapshot {
   /** Version of the schema. */
   readonly schema: number
+  /** How many servers have written to this database. */
+  readonly servers: number
   /** How many rows are about to come, as the planner believes: for progress alone. */
   readonly estimatedRows: number
   /** Each table in an order in which they can be loaded again. */
@@ -89,14 +91,16 @@ interface TableRow {
 }
 
 async function readSnapshot(client: pg.Client): Promise<Snapshot> {
-  const { rows: versions } = await client.query<{ version: number }>(
-    'select coalesce(max(version), 0) as version from keytrustee.schema_migrations',
+  const { rows: versions } = await client.query<{ version: number; servers: number }>(
+    `select coalesce(max(version), 0) as version, (select count(*)::int from keytrustee.nodes) as servers
+      from keytrustee.schema_migrations`,
   )
   const { rows: tables } = await client.query<TableRow>(findTables, [leftOut])
   const { rows: references } = await client.query<{ from: string; to: string }>(findReferences)
   const ordered = inLoadingOrder(tables, references)
   return {
     schema: versions[0]?.version ?? 0,
+    servers: versions[0]?.servers ?? 0,
     estimatedRows: Math.round(tables.reduce((sum, { rows }) => sum + rows, 0)),
     async *tables() {
       for (const { name, columns } of ordered) {
