@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { report, root } from '../scripts/lib/sources.mjs'
 import { packages } from './packages.mjs'
+import { fillTemplate } from './templates.mjs'
 import { filesOf, makeTree } from './tree.mjs'
 
 const faults = []
@@ -37,11 +38,12 @@ function check(one, tree) {
     })
     if (!result.stdout.startsWith(`${program} `)) faults.push(`${program}: ${result.stderr}`)
   }
-  const scripts = [one.initScript, 'launcher', ...Object.values(one.scripts)]
-  for (const script of scripts) {
-    const { status, stderr } = spawnSync('sh', ['-n', join(root, 'packaging', one.name, script)], {
-      encoding: 'utf8',
-    })
-    if (status !== 0) faults.push(`${script}: ${stderr}`)
+  const scripts = [one.initScript, ...Object.values(one.scripts)].filter(Boolean)
+  const texts = scripts.map((name) => [name, fillTemplate(one, name)])
+  for (const program of one.programs)
+    texts.push([`launcher of ${program}`, fillTemplate(one, 'launcher', { PROGRAM: program })])
+  for (const [name, text] of texts) {
+    const { status, stderr } = spawnSync('sh', ['-n'], { encoding: 'utf8', input: text })
+    if (status !== 0) faults.push(`${one.name}: ${name}: ${stderr}`)
   }
 }

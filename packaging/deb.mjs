@@ -1,10 +1,10 @@
 /** A Debian package from a tree. */
 import { createHash } from 'node:crypto'
 import { spawnSync } from 'node:child_process'
-import { cpSync, chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Stop } from '../scripts/lib/say.mjs'
-import { root } from '../scripts/lib/sources.mjs'
+import { fillTemplate } from './templates.mjs'
 import { filesOf } from './tree.mjs'
 
 const architectures = { x64: 'amd64', arm64: 'arm64' }
@@ -18,8 +18,11 @@ export function makeDeb(one, { tree, out, version, fast }) {
   mkdirSync(control, { mode: 0o755 })
   writeFileSync(join(control, 'control'), controlOf(one, { tree, files, version, architecture }))
   writeFileSync(join(control, 'md5sums'), files.map((file) => md5Line(tree, file)).join(''))
+  // Asked about, not overwritten, when the operator changed one.
+  const kept = files.filter((file) => file.startsWith('/etc/'))
+  if (kept.length > 0) writeFileSync(join(control, 'conffiles'), `${kept.join('\n')}\n`)
   for (const [name, source] of Object.entries(one.scripts ?? {})) {
-    cpSync(join(root, 'packaging', one.name, source), join(control, name))
+    writeFileSync(join(control, name), fillTemplate(one, source))
     chmodSync(join(control, name), 0o755)
   }
   const path = join(out, `${one.name}_${version}_${architecture}.deb`)

@@ -2,11 +2,22 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { say, Stop } from '../scripts/lib/say.mjs'
 
 /** What a machine with a software HSM has; nothing of ours. */
-const included = ['softhsm2', 'openssl', 'curl', 'procps', 'util-linux', 'adduser', 'passwd']
+const included = [
+  'softhsm2',
+  'openssl',
+  'curl',
+  'procps',
+  'util-linux',
+  'adduser',
+  'passwd',
+  // systemd-notify, by which services talk to systemd; nothing is run by it here.
+  'systemd',
+  'postgresql',
+]
 
 /** An archive of a fresh machine, made once; KEYHSM_PACKAGE_ROOT names a folder to keep it in. */
 export function makeArchive() {
@@ -18,7 +29,9 @@ export function makeArchive() {
     say(`package:test: debootstrap ${suite}`)
     const fresh = join(folder, 'fresh')
     const include = `--include=${included.join(',')}`
-    run('debootstrap', ['--variant=minbase', include, suite, fresh, mirror])
+    run('debootstrap', ['--variant=minbase', '--foreign', include, suite, fresh, mirror])
+    forbidDaemons(fresh)
+    run('chroot', [fresh, '/debootstrap/debootstrap', '--second-stage'])
     run('tar', [
       '-C',
       fresh,
@@ -33,6 +46,19 @@ export function makeArchive() {
   }
   const isKept = process.env.KEYHSM_PACKAGE_ROOT !== undefined
   return { archive, remove: () => isKept || rmSync(folder, { recursive: true, force: true }) }
+}
+
+/** Before packages are configured: none may start a service, and PostgreSQL makes no cluster of its own. */
+function forbidDaemons(folder) {
+  const files = {
+    // @see invoke-rc.d(8)
+    'usr/sbin/policy-rc.d': '#!/bin/sh\nexit 101\n',
+    'etc/postgresql-common/createcluster.d/none.conf': 'create_main_cluster = false\n',
+  }
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    writeFileSync(join(folder, path), text, { mode: 0o755 })
+  }
 }
 
 /** The release and the mirror that the apt of this machine uses. */
@@ -51,8 +77,6 @@ export class Machine {
     run('tar', ['-C', this.root, '-xf', archive])
     mkdirSync(join(this.root, 'proc'), { recursive: true })
     run('mount', ['-t', 'proc', 'proc', join(this.root, 'proc')])
-    // Nothing is started because a package was installed. @see invoke-rc.d(8)
-    this.write('/usr/sbin/policy-rc.d', '#!/bin/sh\nexit 101\n', 0o755)
   }
 
   /** Runs a command of a shell inside; returns what it printed. @throws when it ends otherwise than with `exit`. */
@@ -86,7 +110,8 @@ export class Machine {
   }
 
   remove() {
-    this.sh('keyhsm stop', { exit: 'any' })
+    for (const service of ['keytrustee-kms', 'keytrustee-server', 'keyhsm'])
+      this.sh(`${service} stop`, { exit: 'any' })
     for (const attempt of [1, 2, 3]) {
       if (spawnSync('umount', [join(this.root, 'proc')]).status === 0) break
       spawnSync('sleep', [String(attempt)])

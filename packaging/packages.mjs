@@ -6,6 +6,14 @@
 /** Node.js, once for all packages: distributions have older ones. */
 export const runtimeFolder = '/usr/lib/keyhsm-node'
 
+const debUser = ['util-linux', 'adduser | passwd']
+const rpmUser = ['util-linux', 'shadow-utils']
+const scripts = { postinst: 'postinst', prerm: 'prerm', postrm: 'postrm' }
+
+/**
+ * `values` fill the `@NAME@` of the files in `packaging/`: a package's own folder first, `common/` else. Names are ours alone:
+ * a package of the other product's name would be an upgrade to it, and remove its files.
+ */
 export const packages = [
   {
     name: 'keyhsm-node',
@@ -25,12 +33,71 @@ export const packages = [
     /** Trees of `build/` that the programs load, chunks aside. */
     entries: ['apps/keyhsm', 'packages/hsm-pkcs11'],
     addon: 'pkcs11js',
-    user: 'keyhsm',
+    folder: 'keyhsm',
     unit: 'keyhsm.service',
     initScript: 'keyhsm.init',
-    scripts: { postinst: 'postinst', prerm: 'prerm', postrm: 'postrm' },
-    debDepends: ['keyhsm-node (= VERSION)', 'util-linux', 'adduser | passwd'],
+    scripts,
+    debDepends: ['keyhsm-node (= VERSION)', ...debUser],
     debRecommends: ['systemd'],
-    rpmRequires: ['keyhsm-node = VERSION', 'util-linux', 'shadow-utils'],
+    rpmRequires: ['keyhsm-node = VERSION', ...rpmUser],
+  },
+  {
+    name: 'keyhsm-trustee-server',
+    summary: 'Key Trustee Server: keeps deposits that only an HSM can open',
+    description:
+      'Keeps keys and other small secrets of its clients in PostgreSQL, each sealed by a Key HSM.\nProvides keytrustee-server, ktadmin and keytrustee-orgtool.',
+    programs: ['keytrustee-server', 'ktadmin', 'keytrustee-orgtool'],
+    entries: ['apps/keytrustee'],
+    folder: 'trustee-server',
+    unit: 'keytrusteed.service',
+    logrotate: 'logrotate',
+    scripts,
+    values: {
+      SERVICE: 'keytrustee-server',
+      USER: 'keytrustee',
+      HOME: '/var/lib/keytrustee',
+      FILES: '/var/lib/keytrustee/.keytrustee',
+      LOG: '/var/log/keytrustee',
+      MADE: '/var/lib/keytrustee/.keytrustee/keytrustee.properties',
+      NEXT: 'ktadmin init --external-address NAME; ktadmin db bootstrap',
+    },
+    debDepends: ['keyhsm-node (= VERSION)', ...debUser],
+    debRecommends: ['systemd', 'postgresql (>= 15)', 'logrotate'],
+    rpmRequires: ['keyhsm-node = VERSION', ...rpmUser],
+  },
+  {
+    name: 'keyhsm-trustee-client',
+    summary: 'client of a Key Trustee Server',
+    description: 'Provides keytrustee: registers, puts, gets and shares deposits.',
+    programs: ['keytrustee'],
+    entries: ['apps/cli'],
+    folder: 'trustee-client',
+    scripts,
+    values: { NEXT: 'keytrustee register --server https://NAME:11371 --org ORGANISATION' },
+    debDepends: ['keyhsm-node (= VERSION)'],
+    rpmRequires: ['keyhsm-node = VERSION'],
+  },
+  {
+    name: 'keyhsm-trustee-kms',
+    summary: 'Hadoop KMS whose zone keys are deposits of a Key Trustee Server',
+    description: 'Provides keytrustee-kms, which speaks the REST API of Hadoop KMS.',
+    programs: ['keytrustee-kms'],
+    entries: ['apps/kms'],
+    folder: 'trustee-kms',
+    unit: 'keytrustee-kms.service',
+    logrotate: 'logrotate',
+    scripts,
+    values: {
+      SERVICE: 'keytrustee-kms',
+      USER: 'keytrustee-kms',
+      HOME: '/var/lib/keytrustee-kms',
+      FILES: '/var/lib/keytrustee-kms',
+      LOG: '/var/log/keytrustee-kms',
+      MADE: '/var/lib/keytrustee-kms/kms.properties',
+      NEXT: 'keytrustee-kms init --server https://NAME:11371 --org ORGANISATION --auth-file FILE',
+    },
+    debDepends: ['keyhsm-node (= VERSION)', ...debUser],
+    debRecommends: ['systemd', 'curl', 'logrotate'],
+    rpmRequires: ['keyhsm-node = VERSION', ...rpmUser],
   },
 ]

@@ -1,9 +1,9 @@
 /** An rpm from a tree, by rpmbuild. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Stop } from '../scripts/lib/say.mjs'
-import { root } from '../scripts/lib/sources.mjs'
+import { fillTemplate } from './templates.mjs'
 import { filesOf, foldersOf } from './tree.mjs'
 
 const architectures = { x64: 'x86_64', arm64: 'aarch64' }
@@ -36,8 +36,7 @@ export function makeRpm(one, { tree, out, version, fast, work }) {
 
 /** The same scripts as the Debian package's: rpm gives them 0 or 1 where dpkg gives words. */
 function specOf(one, { tree, version }) {
-  const script = (name) =>
-    one.scripts ? readFileSync(join(root, 'packaging', one.name, one.scripts[name]), 'utf8') : ''
+  const script = (name) => (one.scripts ? fillTemplate(one, one.scripts[name]) : '')
   const section = (title, text) => (text === '' ? '' : `${title}\n${text.replace(/^#!.*\n/, '')}\n`)
   return `Name: ${one.name}
 Version: ${version.replaceAll('-', '~')}
@@ -55,7 +54,9 @@ cp -a ${tree}/. %{buildroot}/
 %files
 ${foldersOf(tree, one.name)
   .map((path) => `%dir ${path}\n`)
-  .join('')}${filesOf(tree).join('\n')}
+  .join('')}${filesOf(tree)
+  .map((path) => (path.startsWith('/etc/') ? `%config(noreplace) ${path}` : path))
+  .join('\n')}
 
 ${section('%post', script('postinst'))}${section('%preun', script('prerm'))}${section('%postun', onlyAtEnd(script('postrm')))}`
 }

@@ -1,33 +1,41 @@
 #!/usr/bin/env node
 /**
- * `npm run package:test`: installs, uses, upgrades and purges the Debian package in a fresh small Debian (debootstrap and
- * chroot), then where another product lies in its place, then the rpm of the same tree. Needs root, debootstrap and rpm.
+ * `npm run package:test [-- --only WORDS]`: installs, uses, upgrades and purges the Debian packages in a fresh small Debian
+ * (debootstrap and chroot), then where another product lies in their place, then the rpms of the same trees. Needs root,
+ * debootstrap and rpm.
  */
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { runMain, say, Stop } from '../scripts/lib/say.mjs'
 import { root } from '../scripts/lib/sources.mjs'
 import { Machine, makeArchive } from './machine.mjs'
+import { gone, installDebs, installRpms, makeToken, owner, rpmTool, verifyUnit } from './steps.mjs'
+import { trusteeBesideOther, trusteeDeb, trusteeRpm } from './trustee-trial.mjs'
 
 const manualHome = '/usr/share/keytrustee-server-keyhsm'
 const ownHome = '/var/lib/keyhsm'
 const versions = ['0.1.0', '0.1.1']
 
-await runMain(() => {
+const trials = {
+  'deb of Key HSM on a fresh machine': onlyKeyHsm(fresh),
+  'deb of Key HSM beside another product': onlyKeyHsm(besideOther),
+  'rpm of Key HSM': onlyKeyHsm(rpm),
+  'debs of all on a fresh machine': trusteeDeb,
+  'debs of all beside another product': trusteeBesideOther,
+  'rpms of all': trusteeRpm,
+}
+
+await runMain(async () => {
   requireTools()
   const folder = mkdtempSync(join(tmpdir(), 'keyhsm-packages-'))
   const base = makeArchive()
   const counts = { passed: 0, failed: 0 }
   try {
     const files = buildAll(folder)
-    const tests = {
-      'deb on a fresh machine': fresh,
-      'deb beside another product': besideOther,
-      rpm,
-    }
-    for (const [name, test] of Object.entries(tests)) runOne(name, test, { base, files, counts })
+    for (const [name, test] of Object.entries(trials).filter(isWanted))
+      await runOne(name, test, { base, files, counts })
   } finally {
     base.remove()
     rmSync(folder, { recursive: true, force: true })
@@ -35,6 +43,23 @@ await runMain(() => {
   console.log(`${counts.passed} passed, ${counts.failed} failed, 0 skipped`)
   return counts.failed === 0 && counts.passed > 0 ? 0 : 1
 })
+
+function isWanted([name]) {
+  const at = process.argv.indexOf('--only')
+  return at < 0 || name.includes(process.argv[at + 1])
+}
+
+/** On a machine that has no other package of ours. */
+function onlyKeyHsm(test) {
+  const ours = (name) => /^keyhsm(-node)?[_-]\d/.test(basename(name))
+  return ({ files, ...o }) =>
+    test({
+      ...o,
+      files: Object.fromEntries(
+        Object.entries(files).map(([key, list]) => [key, list.filter(ours)]),
+      ),
+    })
+}
 
 function requireTools() {
   if (process.getuid() !== 0) throw new Stop('package:test: needs root, for chroot and mount')
@@ -47,7 +72,7 @@ function requireTools() {
 
 /** Both forms in two versions, the second only to be upgraded to; by version and form. */
 function buildAll(folder) {
-  const files = {}
+  const files = { versions }
   for (const version of versions) {
     for (const form of ['deb', 'rpm']) {
       say(`package:test: building the ${form} of ${version}`)
@@ -60,14 +85,14 @@ function buildAll(folder) {
   return files
 }
 
-function runOne(name, test, { base, files, counts }) {
+async function runOne(name, test, { base, files, counts }) {
   const machine = new Machine(base.archive)
   const check = (what, holds) => {
     counts[holds ? 'passed' : 'failed'] += 1
     console.log(`${holds ? 'ok    ' : 'FAILED'} ${name}: ${what}`)
   }
   try {
-    test({ machine, check, files })
+    await test({ machine, check, files })
   } catch (error) {
     counts.failed += 1
     console.log(`FAILED ${name}: ${error.message}`)
@@ -83,7 +108,7 @@ function fresh({ machine, check, files }) {
   check('home of the manual', owner(machine, manualHome) === 'drwx------ keyhsm')
   check('log folder of the manual', owner(machine, '/var/log/keyhsm') === 'drwxr-x--- keyhsm')
   check('usage text', machine.sh('keyhsm').includes('keyHsm service usage:'))
-  check('unit reads well', verifyUnit(machine))
+  check('unit reads well', verifyUnit(machine, 'keyhsm.service'))
   use({ machine, check, home: manualHome, log: '/var/log/keyhsm/keyhsm.log' })
   const before = machine.fingerprint([`${manualHome}/keystore`, `${manualHome}/truststore`])
   const status = statusOf(machine)
@@ -223,37 +248,6 @@ function rpm({ machine, check, files }) {
   )
 }
 
-function installDebs(machine, files) {
-  const names = files.map((file) => `/root/${basename(file)}`)
-  for (const file of files) copyFileSync(file, join(machine.root, 'root', basename(file)))
-  return machine.sh(`DEBIAN_FRONTEND=noninteractive dpkg -i ${names.join(' ')}`)
-}
-
-function installRpms(machine, files, how) {
-  const names = files.map((file) => {
-    copyFileSync(file, join(machine.root, 'root', basename(file)))
-    return join(machine.root, 'root', basename(file))
-  })
-  rpmTool(machine, [how, ...names])
-}
-
-/** rpm of this machine, for a root that has none: its database lies there, its scripts run there. */
-function rpmTool(machine, args) {
-  const command = ['--root', machine.root, '--nodeps', '--nosignature', ...args]
-  const result = spawnSync('rpm', command, { encoding: 'utf8' })
-  if (result.status !== 0)
-    throw new Error(`rpm ${args.join(' ')}: ${result.stdout}${result.stderr}`)
-}
-
-function makeToken(machine) {
-  machine.write('/root/pin', 'marked-pin-2219\n', 0o600)
-  machine.sh('install -d -o keyhsm -g keyhsm -m 700 /var/lib/softhsm /var/lib/softhsm/tokens')
-  machine.sh('chmod 755 /etc/softhsm && chmod 644 /etc/softhsm/softhsm2.conf', { exit: 'any' })
-  machine.sh(
-    'setpriv --reuid keyhsm --regid keyhsm --clear-groups softhsm2-util --init-token --free --label keytrustee --pin "$(cat /root/pin)" --so-pin 12345678',
-  )
-}
-
 function makeCertificate(machine) {
   machine.sh(
     'openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /root/kts.key -out /root/kts.pem -days 3 -subj /CN=kts -addext basicConstraints=critical,CA:FALSE -addext extendedKeyUsage=clientAuth 2>/dev/null',
@@ -292,33 +286,4 @@ function makeOldProduct(machine) {
 
 function statusOf(machine) {
   return JSON.parse(machine.sh('keyhsm status --json 2>/dev/null'))
-}
-
-function owner(machine, path) {
-  return machine.sh(`stat -c '%A %U' ${path}`).trim()
-}
-
-function gone(machine, paths) {
-  return paths.every((path) =>
-    machine
-      .sh(`test ! -e ${path} && test ! -L ${path} && echo gone`, { exit: 'any' })
-      .includes('gone'),
-  )
-}
-
-/** Read by this machine's systemd, where there is one. */
-function verifyUnit(machine) {
-  const unit = join(machine.root, 'usr/lib/systemd/system/keyhsm.service')
-  const result = spawnSync(
-    'systemd-analyze',
-    ['verify', '--root', machine.root, 'keyhsm.service'],
-    { encoding: 'utf8' },
-  )
-  if (result.error) return spawnSync('test', ['-f', unit]).status === 0
-  // The small Debian has no targets to be ordered after.
-  const faults = result.stderr
-    .split('\n')
-    .filter((line) => line.includes('keyhsm.service') && !/Unit \S+\.target not found/.test(line))
-  for (const line of faults) say(line)
-  return faults.length === 0
 }

@@ -1,5 +1,4 @@
 /** The files of a package as they will lie on a machine, below a folder. */
-import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
   cpSync,
@@ -10,9 +9,12 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
+import { formatCompletion } from '@keyhsm/command-line'
+import { programs } from '../scripts/lib/programs.mjs'
 import { Stop } from '../scripts/lib/say.mjs'
 import { root } from '../scripts/lib/sources.mjs'
 import { runtimeFolder } from './packages.mjs'
+import { fillTemplate } from './templates.mjs'
 
 /** Makes the tree of one package in `target`, which must not be there. */
 export function makeTree(one, target) {
@@ -38,11 +40,15 @@ function putPrograms(one, target) {
   for (const program of one.programs)
     put(join(root, 'bin', program), join(home, 'bin', program), 0o644)
   if (one.addon) putAddon(one.addon, home)
-  const own = (name) => join(root, 'packaging', one.name, name)
-  put(own('launcher'), join(home, one.name), 0o755)
-  put(own(one.initScript), join(home, one.initScript), 0o755)
-  put(own(one.unit), join(target, 'usr/lib/systemd/system', one.unit), 0o644)
-  for (const program of one.programs) putCompletion(program, target)
+  for (const program of one.programs) {
+    write(join(home, program), fillTemplate(one, 'launcher', { PROGRAM: program }), 0o755)
+    putCompletion(program, target)
+  }
+  if (one.initScript) write(join(home, one.initScript), fillTemplate(one, one.initScript), 0o755)
+  if (one.unit)
+    write(join(target, 'usr/lib/systemd/system', one.unit), fillTemplate(one, one.unit), 0o644)
+  if (one.logrotate)
+    write(join(target, 'etc/logrotate.d', one.name), fillTemplate(one, one.logrotate), 0o644)
 }
 
 /** Entries of the bundle, their manifests, and every chunk that these load. */
@@ -73,14 +79,10 @@ function putAddon(name, home) {
   }
 }
 
-function putCompletion(program, target) {
-  const script = spawnSync(process.execPath, [join(root, 'bin', program), 'completion', 'bash'], {
-    encoding: 'utf8',
-  })
-  if (script.status !== 0) throw new Stop(`package: ${program} completion: ${script.stderr}`)
-  const file = join(target, 'usr/share/bash-completion/completions', program)
-  mkdirSync(dirname(file), { recursive: true })
-  writeFileSync(file, script.stdout, { mode: 0o644 })
+function putCompletion(name, target) {
+  const { program } = programs.find((one) => one.program.name === name)
+  const file = join(target, 'usr/share/bash-completion/completions', name)
+  write(file, formatCompletion(program, 'bash'), 0o644)
 }
 
 function putDocuments(one, target) {
@@ -95,6 +97,12 @@ function putDocuments(one, target) {
     const path = join(file.parentPath, file.name)
     put(path, join(folder, 'operations', relative(pages, path)), 0o644)
   }
+}
+
+function write(to, text, mode) {
+  mkdirSync(dirname(to), { recursive: true, mode: 0o755 })
+  writeFileSync(to, text, { mode })
+  chmodSync(to, mode)
 }
 
 function put(from, to, mode) {

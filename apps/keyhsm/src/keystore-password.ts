@@ -7,8 +7,8 @@ import { randomBytes } from 'node:crypto'
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { invalidInput } from '@keyhsm/core'
-import { writeFileAtomically } from '@keyhsm/service'
-import { readSecretFileIfThere, readTextIfThere } from './files.js'
+import { readSystemdCredential, writeFileAtomically } from '@keyhsm/service'
+import { readSecretFileIfThere } from './files.js'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -26,7 +26,7 @@ const leastCharacters = 6
  * @throws ERR_SETTINGS when a file can be read by others.
  */
 export async function readPasswords(folder: string, env: Environment): Promise<readonly string[]> {
-  const credential = await readCredential(env)
+  const credential = await readSystemdCredential(credentialName, env)
   if (credential !== undefined) return [credential]
   const texts = [
     await readSecretFileIfThere(join(folder, passwordFile)),
@@ -57,7 +57,7 @@ export async function replacePassword(
   rewrite: () => Promise<void>,
 ): Promise<void> {
   checkPassword(password)
-  if ((await readCredential(env)) !== undefined) {
+  if ((await readSystemdCredential(credentialName, env)) !== undefined) {
     throw invalidInput('password', `comes from the systemd credential ${credentialName}`)
   }
   await writeFileAtomically(join(folder, nextFile), `${password}\n`, 0o600)
@@ -71,10 +71,4 @@ export function checkPassword(password: string): void {
     throw invalidInput('password', `must have at least ${leastCharacters} characters`)
   }
   if (/\p{Cc}/u.test(password)) throw invalidInput('password', 'must be one line of text')
-}
-
-async function readCredential(env: Environment): Promise<string | undefined> {
-  const credentials = env['CREDENTIALS_DIRECTORY']
-  const text = credentials && (await readTextIfThere(join(credentials, credentialName)))
-  return text?.trimEnd() || undefined
 }

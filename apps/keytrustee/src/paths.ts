@@ -1,4 +1,5 @@
 /** Where a Trustee Server keeps its files, all below its own folder of a home. Names of the old product are kept. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface Paths {
@@ -52,8 +53,14 @@ export interface Paths {
   readonly pruneReports: string
 }
 
-/** `root` is the folder `keytrustee/` of a home, `/var/lib/keytrustee/.keytrustee` when installed. */
+export const installedRoot = '/var/lib/keytrustee/.keytrustee'
+/** Made by the package: without one the logs are in the home, as elsewhere. */
+const installedLogs = '/var/log/keytrustee'
+
+/** `root` is the folder `keytrustee/` of a home, {@link installedRoot} when installed. */
 export function pathsIn(root: string): Paths {
+  const logs =
+    root === installedRoot && existsSync(installedLogs) ? installedLogs : join(root, 'log')
   const ssl = join(root, '.ssl')
   const run = join(root, 'run')
   return {
@@ -85,7 +92,7 @@ export function pathsIn(root: string): Paths {
     run,
     controlSocket: join(run, 'control.sock'),
     pidFile: join(run, 'keytrustee-server.pid'),
-    logFile: join(root, 'log', 'keytrustee-server.log'),
+    logFile: join(logs, 'keytrustee-server.log'),
     logback: join(root, 'conf', 'logback.xml'),
     audit: join(root, 'audit'),
     database: join(root, 'db'),

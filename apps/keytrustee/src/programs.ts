@@ -24,6 +24,7 @@ import { serverCommands } from './commands/server.js'
 import { restoreCommands } from './commands/restore.js'
 import { settings } from './commands/settings.js'
 import { statusCommand } from './commands/status.js'
+import { installedRoot } from './paths.js'
 import { version } from './version.js'
 
 /** Where the old product was installed; used when neither `--home` nor KEYHSM_HOME says otherwise. */
@@ -31,7 +32,7 @@ function defaultHome(env: Readonly<Record<string, string | undefined>>): Home {
   return {
     root: '/var/lib/keytrustee',
     keyhsm: '/usr/share/keytrustee-server-keyhsm',
-    keytrustee: '/var/lib/keytrustee/.keytrustee',
+    keytrustee: installedRoot,
     client: join(env['HOME'] ?? '/', '.keytrustee'),
     'keytrustee-kms': '/var/lib/keytrustee-kms',
   }

@@ -1,4 +1,5 @@
 /** Where a KMS keeps its files, all below its own folder of a home. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface Paths {
@@ -26,9 +27,14 @@ export interface Paths {
   readonly auditLog: string
 }
 
+export const installedRoot = '/var/lib/keytrustee-kms'
+/** Made by the package: without one the logs are in the home, as elsewhere. */
+const installedLogs = '/var/log/keytrustee-kms'
+
 export function pathsIn(root: string): Paths {
   const run = join(root, 'run')
-  const log = join(root, 'log')
+  const log =
+    root === installedRoot && existsSync(installedLogs) ? installedLogs : join(root, 'log')
   return {
     root,
     settings: join(root, 'kms.properties'),

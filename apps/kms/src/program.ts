@@ -10,6 +10,7 @@ import { keysCommands } from './commands/keys.js'
 import { startAndStop } from './commands/service.js'
 import { settings } from './commands/settings.js'
 import { statusCommand } from './commands/status.js'
+import { installedRoot } from './paths.js'
 import { version } from './version.js'
 
 export const program: Program = {
@@ -19,8 +20,8 @@ export const program: Program = {
   user: 'keytrustee-kms',
   groups: { keys: 'zone keys', acl: 'who may do what', audit: 'this instance’s audit' },
   defaultHome: () => ({
-    ...homeIn('/var/lib/keytrustee-kms'),
-    'keytrustee-kms': '/var/lib/keytrustee-kms',
+    ...homeIn(installedRoot),
+    'keytrustee-kms': installedRoot,
   }),
   commands: [
     initCommand,

@@ -15,6 +15,7 @@ import {
   type KeyedCertificate,
   makeSelfSigned,
   parseCertificates,
+  readSystemdCredential,
 } from '@keyhsm/service'
 import { readPrivateText, readText } from '../files.js'
 import type { Paths } from '../paths.js'
@@ -159,12 +160,16 @@ function requireOwnFiles(paths: Paths, settings: RollSettings): void {
   })
 }
 
-/** Passphrase of the server's key; undefined where it has none. @throws ERR_SETTINGS */
+/** Name of the systemd credential (`LoadCredential=`) that stands in for the file with the passphrase. */
+export const passphraseCredential = 'keytrustee-tls-passphrase'
+
+/** Passphrase of the server's key: systemd's, else that of the file; undefined where it has none. @throws ERR_SETTINGS */
 export async function readPassphrase(
   paths: Paths,
   { keyPassphraseFile }: Pick<Settings, 'keyPassphraseFile'>,
 ): Promise<string | undefined> {
-  if (keyPassphraseFile === undefined) return undefined
+  const credential = await readSystemdCredential(passphraseCredential)
+  if (credential !== undefined || keyPassphraseFile === undefined) return credential
   const text = await readPrivateText(settingPath(paths, keyPassphraseFile))
   return text.replace(/\r?\n$/, '')
 }

@@ -12,7 +12,7 @@ import {
   makeAuthority,
   makeSelfSigned,
 } from '@keyhsm/service'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
   forgetAuthority,
   readAuthorities,
@@ -192,6 +192,16 @@ describe('the server’s certificate', () => {
       expect(certificate.checkHost(name)).toBe(name)
     for (const address of ['192.0.2.7', '127.0.0.1', '::1'])
       expect(certificate.checkIP(address)).toBeDefined()
+  })
+
+  test('takes the passphrase of its key from systemd rather than from a file', async () => {
+    const paths = await makeHome()
+    await writeFile(join(paths.root, 'keytrustee-tls-passphrase'), 'from systemd\n')
+    vi.stubEnv('CREDENTIALS_DIRECTORY', paths.root)
+    onTestFinished(() => void vi.unstubAllEnvs())
+    await renewServerPair(await optionsIn(paths))
+    const key = await readFile(paths.serverKey, 'utf8')
+    expect(createPrivateKey({ key, passphrase: 'from systemd' }).asymmetricKeyType).toBe('ec')
   })
 
   test('cut off in the middle, the change is completed by the next run, and by a start', async () => {
