@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { appendFile, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DomainError, newUuid, type Uuid } from '@keyhsm/core'
 import { describe, expect, test } from 'vitest'
@@ -183,5 +183,32 @@ describe('a revocation outlives', () => {
     await expect(openRevocationLog(file, grants)).rejects.toMatchObject({ code: 'ERR_SETTINGS' })
     await rm(file)
     expect((await openRevocationLog(file, grants)).list()).toEqual([])
+  })
+
+  test('a full disk: whoever ordered it hears so, and the next line is not glued to what was left', async () => {
+    const { grants, directory } = await makeSurroundings()
+    const file = join(directory, 'log')
+    const entry = (deposit = newUuid()) => ({
+      deposit,
+      organisation: newUuid(),
+      orderedBy: 'me',
+      orderedAt: '2026-01-01T00:00:00.000Z',
+    })
+    const log = await openRevocationLog(file, grants)
+    const [first, second] = [entry(), entry()]
+    await log.record(first)
+    await rename(file, `${file}.kept`)
+    await symlink('/dev/full', file)
+    const outcomes = await Promise.allSettled([log.record(second), log.record(second)])
+    expect(outcomes).toMatchObject([
+      { status: 'rejected', reason: { code: 'ERR_UNAVAILABLE' } },
+      { status: 'rejected', reason: { code: 'ERR_UNAVAILABLE' } },
+    ])
+    expect(log.has(second.deposit)).toBe(false)
+    await rename(`${file}.kept`, file)
+    await appendFile(file, '{"deposit":"ha')
+    await log.record(second)
+    const again = await openRevocationLog(file, grants)
+    expect(again.list()).toEqual([first, second])
   })
 })
