@@ -12,7 +12,7 @@ export interface BinariesSearch {
   readonly path?: string
 }
 
-interface VersionedRoot {
+export interface VersionedRoot {
   readonly directory: string
   /** One capture: the major version. */
   readonly pattern: RegExp
@@ -36,6 +36,12 @@ export function findBinaries(search: BinariesSearch = {}): string {
   return directory
 }
 
+/** Major versions that are installed as a whole, newest first. */
+export function findMajors(search: Pick<BinariesSearch, 'roots'> = {}): readonly string[] {
+  const majors = listVersions(search.roots ?? defaultRoots).map(({ major }) => major)
+  return [...new Set(majors)]
+}
+
 function requireComplete(binaries: string): string {
   if (isComplete(binaries)) return binaries
   throw new DomainError(
@@ -53,16 +59,22 @@ function findVersioned(
   roots: readonly VersionedRoot[],
   major: string | undefined,
 ): string | undefined {
+  return listVersions(roots).find((entry) => entry.major === (major ?? entry.major))?.directory
+}
+
+/** Complete ones, newest first. */
+function listVersions(
+  roots: readonly VersionedRoot[],
+): readonly { readonly major: string; readonly directory: string }[] {
   return roots
     .flatMap(({ directory, pattern }) =>
-      listDirectory(directory).map((name) => ({
-        major: pattern.exec(name)?.[1],
-        directory: join(directory, name, 'bin'),
-      })),
+      listDirectory(directory).flatMap((name) => {
+        const major = pattern.exec(name)?.[1]
+        return major === undefined ? [] : [{ major, directory: join(directory, name, 'bin') }]
+      }),
     )
-    .filter((entry) => entry.major !== undefined && entry.major === (major ?? entry.major))
     .filter((entry) => isComplete(entry.directory))
-    .sort((a, b) => Number(b.major) - Number(a.major))[0]?.directory
+    .sort((a, b) => Number(b.major) - Number(a.major))
 }
 
 function missing(major: string | undefined): DomainError {

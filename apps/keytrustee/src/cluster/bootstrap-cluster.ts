@@ -1,17 +1,15 @@
-import { execFile } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { promisify } from 'node:util'
 import { DomainError } from '@keyhsm/core'
 import { findBinaries } from './binaries.js'
 import { exists } from './cluster-status.js'
-import { writeConfiguration } from './configuration.js'
-import { cleanEnvironment } from './environment.js'
 import { syncDirectory } from './files.js'
+import { initialiseData } from './initialise-data.js'
 import { type ClusterLayout, clusterLayout, readMarker, writeMarker } from './layout.js'
 import { clusterOwner } from './owner.js'
 import { isTaken } from './postmaster.js'
 import { type RunningCluster, startCluster } from './start-cluster.js'
+import { undoHalfExchange } from './exchange-data.js'
 
 export interface BootstrapOptions {
   /** Made if it is not there, in a directory that is. Must be empty, or hold an earlier, perhaps unfinished, cluster of ours. */
@@ -19,8 +17,6 @@ export interface BootstrapOptions {
   /** Directory of `initdb` and `postgres`; default: the newest that the distribution installed. */
   readonly binaries?: string
 }
-
-const initdbTimeoutMs = 120_000
 
 /**
  * Makes the private cluster and leaves it running, with its database and schema. Does nothing twice: on a finished
@@ -36,6 +32,7 @@ export async function bootstrapCluster(options: BootstrapOptions): Promise<Runni
     options.binaries === undefined ? {} : { binaries: options.binaries },
   )
   await claimDirectory(layout)
+  await undoHalfExchange(layout)
   if (!(await exists(layout.data))) {
     await removeUnfinished(layout)
     await makeData(layout, binaries, owner)
@@ -85,8 +82,7 @@ async function makeData(layout: ClusterLayout, binaries: string, owner: string):
   await mkdir(layout.log, { recursive: true, mode: 0o700 })
   const draft = await mkdtemp(join(layout.directory, `${unfinishedPrefix}${process.pid}-`))
   try {
-    await runInitdb(draft, binaries, owner)
-    await writeConfiguration(draft, layout.log, owner)
+    await initialiseData(draft, { binaries, owner, log: layout.log })
     await rename(draft, layout.data).catch(unlessDone(layout))
     await syncDirectory(layout.directory)
   } finally {
@@ -106,28 +102,4 @@ function unlessDone(layout: ClusterLayout): (error: NodeJS.ErrnoException) => vo
         },
       )
   }
-}
-
-async function runInitdb(data: string, binaries: string, owner: string): Promise<void> {
-  const options = [
-    '--data-checksums',
-    '--auth-local=peer',
-    '--auth-host=reject',
-    '--encoding=UTF8',
-    '--locale=C.UTF-8',
-    '--no-instructions',
-    `--username=${owner}`,
-    `--pgdata=${data}`,
-  ]
-  const environment = { cwd: data, env: cleanEnvironment(), timeout: initdbTimeoutMs }
-  await promisify(execFile)(join(binaries, 'initdb'), options, environment).catch(
-    (error: unknown) => {
-      throw new DomainError('ERR_SETTINGS', `initdb failed: ${lastLine(error)}`, { cause: error })
-    },
-  )
-}
-
-function lastLine(error: unknown): string {
-  const { stderr = '', code = '' } = error as { stderr?: string; code?: string | number }
-  return stderr.trim().split('\n').at(-1) || `it ended with ${code}`
 }

@@ -7,6 +7,8 @@ export {
   clusterStatus,
 } from './cluster-status.js'
 export { clusterPort, databaseName, serviceRole } from './layout.js'
+export { planUpgrade, type UpgradeOptions, type UpgradePlan } from './plan-upgrade.js'
 export { type RunningCluster, type StartOptions, startCluster } from './start-cluster.js'
 export { type StopOptions, stopCluster } from './stop-cluster.js'
 export { type SuperviseOptions, type Supervision, superviseCluster } from './supervise-cluster.js'
+export { upgradeCluster } from './upgrade-cluster.js'

@@ -15,6 +15,7 @@ import {
 } from './cluster-status.js'
 import { writeSocketDirectory } from './configuration.js'
 import { cleanEnvironment } from './environment.js'
+import { undoHalfExchange } from './exchange-data.js'
 import {
   type ClusterLayout,
   clusterLayout,
@@ -58,6 +59,7 @@ const leftoversTimeoutMs = 10_000
 export async function startCluster(options: StartOptions): Promise<RunningCluster> {
   clusterOwner()
   const layout = clusterLayout(options.directory)
+  await undoHalfExchange(layout)
   const before = await statusAfterShutdown(options)
   if (before.state === 'absent')
     throw new DomainError('ERR_SETTINGS', `there is no database in ${options.directory}`, {

@@ -1,14 +1,15 @@
 /** `ktadmin db`: the private cluster, or the URL of an external database. */
 import { readFile, rm } from 'node:fs/promises'
 import { type Command, type Input, type Io, optionGiven, optionText } from '@keyhsm/command-line'
-import { DomainError, invalidInput } from '@keyhsm/core'
+import { invalidInput } from '@keyhsm/core'
 import { editSettings, openLog, writeFileAtomically } from '@keyhsm/service'
 import { bootstrapCluster, clusterStatus, startCluster, stopCluster } from '../cluster/index.js'
 import { type Paths, pathsIn } from '../paths.js'
 import { openDatabase } from '../service/database.js'
-import { readSettings } from '../settings.js'
 import { databaseGiven, urlOptions } from './database-options.js'
 import { dbMigrateCommand } from './db-migrate.js'
+import { dbUpgradeCommand } from './db-upgrade.js'
+import { privateDirectory } from './private-directory.js'
 
 type Verb = 'bootstrap' | 'start' | 'stop' | 'status'
 
@@ -49,9 +50,10 @@ export const dbCommands: readonly Command[] = [
     }),
   ),
   dbMigrateCommand,
+  dbUpgradeCommand,
   {
     name: 'db',
-    summary: 'the database: bootstrap, start, stop, status, migrate',
+    summary: 'the database: bootstrap, start, stop, status, migrate, upgrade',
     // The old product's spelling.
     options: [
       { flag: 'bootstrap', describe: 'as: db bootstrap' },
@@ -78,7 +80,7 @@ export const dbCommands: readonly Command[] = [
 async function runOldSpelling(input: Input, io: Io): Promise<unknown> {
   const asked = (['bootstrap', 'stop', 'start'] as const).filter((verb) => optionGiven(input, verb))
   if (asked.length === 0)
-    throw invalidInput('db', 'needs one of bootstrap, start, stop, status, migrate')
+    throw invalidInput('db', 'needs one of bootstrap, start, stop, status, migrate, upgrade')
   let result: unknown
   for (const verb of asked) result = await verbs[verb].run(input, io)
   return result
@@ -89,16 +91,6 @@ async function bootstrap(input: Input, io: Io): Promise<unknown> {
   const { pid, adopted } = await bootstrapCluster({ directory })
   io.words(adopted ? 'the private database was running already' : 'the private database is running')
   return { state: 'running', pid }
-}
-
-/** @throws ERR_SETTINGS when the settings name an external database: that is somebody else's to start. */
-async function privateDirectory(input: Input): Promise<string> {
-  const paths = pathsIn(input.home.keytrustee)
-  const { databaseUrl } = await readSettings(paths)
-  if (databaseUrl === undefined) return paths.database
-  throw new DomainError('ERR_SETTINGS', 'the settings name an external database', {
-    hints: ['remove keytrustee.database.url to use the private one'],
-  })
 }
 
 /** Tries the database, installs the schema there, and only then writes the settings. */

@@ -4,6 +4,7 @@ import { chownSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ClusterStatus } from '../../src/cluster/cluster-status.js'
+import type { UpgradePlan } from '../../src/cluster/plan-upgrade.js'
 import type { RunningCluster } from '../../src/cluster/start-cluster.js'
 
 export interface OsUser {
@@ -76,6 +77,8 @@ export interface ClusterAnswers {
   readonly startCluster: RunningCluster
   readonly stopCluster: 'stopped' | 'not-running'
   readonly clusterStatus: ClusterStatus
+  readonly planUpgrade: UpgradePlan
+  readonly upgradeCluster: UpgradePlan
 }
 
 /** What a verb of the built `cluster/` answered, or its error's code and words. */

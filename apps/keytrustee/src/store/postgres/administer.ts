@@ -48,6 +48,18 @@ export async function makeDatabase(
   }
 }
 
+/** After rows came without statistics, as by pg_upgrade: the first requests would be planned badly. */
+export async function gatherStatistics(administrator: PostgresAddress): Promise<void> {
+  const { answerMs: _, ...timeouts } = defaultTimeouts
+  try {
+    await withAdministrator(administrator, { ...timeouts, answerMs: 3_600_000 }, (client) =>
+      client.query('analyze'),
+    )
+  } catch (error) {
+    throw translate(error)
+  }
+}
+
 async function withAdministrator<Result>(
   address: PostgresAddress,
   timeouts: typeof defaultTimeouts,
