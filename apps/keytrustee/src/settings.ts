@@ -127,6 +127,12 @@ export const trusteeSchema = settingsSchema({
     describe:
       'age at which what is sealed gets new keys by itself, e.g. 90d, at least 1d; 0: only by ktadmin reseal',
   },
+  resealEveryMs: {
+    name: 'keytrustee.reseal.every',
+    default: '10m',
+    parse: duration(1000, 86400e3),
+    describe: 'time between two looks for what is that old',
+  },
   approvalMs: {
     name: 'keytrustee.approval.window',
     default: '24h',

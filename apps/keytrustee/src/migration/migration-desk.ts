@@ -33,6 +33,8 @@ export interface MigrationDeskOptions {
 
 const firstPauseMs = 500
 const longestPauseMs = 30_000
+/** After so long without a sign the server that began a migration is gone; signs of those that rest come each minute. */
+const deadAfterMs = 15 * 60_000
 
 export class MigrationDesk {
   readonly trustee: Trustee
@@ -88,6 +90,14 @@ export class MigrationDesk {
     }
   }
 
+  /** Shows the other servers of the installation that what is open here, and rests, is not given up. */
+  showOpen(): Promise<void> {
+    return this.inTurn(async () => {
+      if (!this.#order || this.#running || !this.#progress) return
+      await this.#save({ ...this.#progress, updatedAt: this.trustee.clock.now() })
+    })
+  }
+
   /** Ends the work of this process; what is under way goes on with the next. */
   async close(): Promise<void> {
     this.#running?.stop.abort()
@@ -101,10 +111,13 @@ export class MigrationDesk {
     return done
   }
 
-  /** Writes an order down, directs new deposits and begins. @throws ERR_CONFLICT when one is under way */
+  /** Writes an order down, directs new deposits and begins. @throws ERR_CONFLICT when one is under way, here or on another server */
   async begin(order: MigrationOrder, progress: MigrationProgress): Promise<MigrationProgress> {
     this.requireNone()
-    await this.trustee.store.withTransaction((transaction) => transaction.saveMigration(progress))
+    const aliveSince = new Date(this.trustee.clock.now().getTime() - deadAfterMs)
+    await this.trustee.store.withTransaction((transaction) =>
+      transaction.saveMigration(progress, { aliveSince }),
+    )
     await writeMigrationOrder(this.paths, order)
     this.#order = order
     this.#progress = progress

@@ -45,8 +45,8 @@ export class ResealSchedule {
     const joined = desk.link.current()?.joined
     if (olderThanMs === 0 || !joined || joined.passThrough) return
     await this.#lookFor(toDays(olderThanMs)).catch((error: unknown) => {
-      // Somebody began a migration between the look and the start.
-      if (desk.order && hasCode(error, 'ERR_CONFLICT')) return
+      // Somebody began a migration between the look and the start, here or on another server of the installation.
+      if (hasCode(error, 'ERR_CONFLICT')) return log.info({}, 'a migration is under way already')
       log.warn({ error: toDomainError(error) }, 'the scheduled reseal could not begin')
     })
   }

@@ -15,8 +15,7 @@ const healthEveryMs = 5_000
 const sweepEveryMs = 60_000
 const purgeEveryMs = 5_000
 const exchangeHeadsEveryMs = 60_000
-/** Ages are days. */
-const resealEveryMs = 10 * 60_000
+const showMigrationEveryMs = 60_000
 
 export interface HousekeepingOptions {
   readonly trustee: Trustee
@@ -26,6 +25,10 @@ export interface HousekeepingOptions {
   exchangeHeads(): Promise<void>
   /** Begins a rotation that is due. */
   reseal(): Promise<void>
+  /** Shows other servers that a migration which rests is not given up. */
+  showMigration(): Promise<void>
+  /** Time between two looks for a rotation that is due. */
+  readonly resealEveryMs: number
 }
 
 /** Starts both rounds. @returns stops them and waits for one under way. */
@@ -43,7 +46,8 @@ export function startHousekeeping(o: HousekeepingOptions): () => Promise<void> {
     every(sweepEveryMs, () => sweepOnce(o), o.log),
     every(purgeEveryMs, purgeRounds(o), o.log),
     every(exchangeHeadsEveryMs, () => o.exchangeHeads(), o.log),
-    every(resealEveryMs, () => o.reseal(), o.log),
+    every(o.resealEveryMs, () => o.reseal(), o.log),
+    every(showMigrationEveryMs, () => o.showMigration(), o.log),
   ]
   return async () => {
     await Promise.all(stops.map((stop) => stop()))

@@ -67,6 +67,7 @@ export function findRestartNeeds(before: Settings, after: Settings): readonly st
     standbyMaxStalenessMs: 'keytrustee.standby.max-staleness',
     monitoringAddress: 'keytrustee.monitoring.address',
     monitoringPort: 'keytrustee.monitoring.port',
+    resealEveryMs: 'keytrustee.reseal.every',
   } as const
   return Object.entries(names)
     .filter(([key]) => before[key as keyof typeof names] !== after[key as keyof typeof names])

@@ -109,15 +109,7 @@ async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeS
   closers.add(() => monitoring?.close())
   opened.migration.resume()
   const heads = new HeadExchange(trustee.audit, () => link.current())
-  closers.add(
-    startHousekeeping({
-      trustee,
-      log: o.log,
-      readParts: () => readParts(health),
-      exchangeHeads: () => heads.run(),
-      reseal: () => schedule.look(),
-    }),
-  )
+  closers.add(keepHouse(running, heads))
   return {
     address,
     async stop(timeoutMs) {
@@ -134,6 +126,21 @@ async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeS
       live = next
     },
   }
+}
+
+function keepHouse(
+  { o: { log }, opened: { trustee, migration }, live, health, schedule }: Running,
+  heads: HeadExchange,
+): () => Promise<void> {
+  return startHousekeeping({
+    trustee,
+    log,
+    readParts: () => readParts(health),
+    exchangeHeads: () => heads.run(),
+    reseal: () => schedule.look(),
+    showMigration: () => migration.showOpen(),
+    resealEveryMs: live().settings.resealEveryMs,
+  })
 }
 
 function toHealthSources(

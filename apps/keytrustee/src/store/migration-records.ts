@@ -58,6 +58,11 @@ export interface MigrationProgress {
   readonly note: string | undefined
 }
 
+/** A migration that begins only where no other is open: one whose row was written later than this. */
+export interface MigrationBegins {
+  readonly aliveSince: Date
+}
+
 /**
  * `moved`: everything is, old forms are kept until `finishing` or `rolling-back` has ended. The last two are for ever.
  */

@@ -13,6 +13,7 @@ import type {
   FormerRevision,
   FormExchange,
   MigrationFault,
+  MigrationBegins,
   MigrationProgress,
   MoveCounts,
   Selection,
@@ -247,8 +248,8 @@ export interface Transaction extends Reader {
   deleteRequestsBefore(instant: Date): Promise<number>
   saveJoin(join: Join): Promise<void>
   deleteJoin(): Promise<void>
-  /** Inserts, or changes all but who began it and when. */
-  saveMigration(progress: MigrationProgress): Promise<void>
+  /** Inserts, or changes all but who began it and when. @throws ERR_CONFLICT when it `begins` while another is open */
+  saveMigration(progress: MigrationProgress, begins?: MigrationBegins): Promise<void>
   /**
    * Gives a revision another form and keeps the one before as its former form. Compare-and-swap.
    * @returns false, with nothing changed, when the revision has another form than `before` meanwhile, or its deposit is

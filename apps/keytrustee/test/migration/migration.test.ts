@@ -55,9 +55,9 @@ interface Site {
 }
 
 /** A pass-through server with one client; every site has the same pair for Key HSM, and so the same realm. */
-async function openSite(): Promise<Site> {
+async function openSite(more: readonly string[] = []): Promise<Site> {
   const store = openMemoryStore()
-  const paths = await makeHome(settings)
+  const paths = await makeHome([...settings, ...more])
   for (const name of ['keyHsmClientCertificate', 'keyHsmClientKey'] as const)
     await copyFile(trusted[name], paths[name])
   const at = await startIn(paths, { store })
@@ -184,67 +184,6 @@ describe('moving deposits', { timeout: patienceMs }, () => {
       expect(done).toContain(expected)
   })
 
-  test('names that break the rules stop it before anything moves; a map gives them others', async () => {
-    const site = await openSite()
-    const { at, store, client } = site
-    await fill(site, ['a', 'b', 'good'])
-    const grants = parseGrantKey(await readFile(site.paths.grantKey, 'utf8'))
-    const audit = { append: () => Promise.resolve({ sequence: 1, hash: '' }) }
-    const by = { requestId: newUuid(), actor: 'test' }
-    const rename = async (from: string, to: string) => {
-      const [deposit] = await store.listByHandle(from as Handle, 1)
-      if (!deposit) return expect.fail(`no ${from}`)
-      const one = [{ deposit, handle: to as Handle }]
-      await renameDeposits({ store, grants, audit, clock: systemClock }, by, one)
-      return deposit.uuid
-    }
-    // As a store may hold them that was filled under another rule.
-    const first = await rename('a', 'a key')
-    const second = await rename('b', 'a?key')
-    const planned = await at.admin(planJoinRoute, { body: joinBody() })
-    expect(planned.plan).toMatchObject({ offending: 2, renamed: 0 })
-    expect(planned.plan?.offenders).toMatchObject([
-      { deposit: first, handle: 'a key', suggestion: 'a_key' },
-      { deposit: second, handle: 'a?key', suggestion: `a_key-${second.slice(0, 8)}` },
-    ])
-    const join = (names: readonly { deposit: string; handle: string }[]) =>
-      at.admin(joinRoute, { body: joinBody({ migrate: true, names }) })
-    await expect(join([])).rejects.toMatchObject(refusal('ERR_CONFLICT'))
-    const one = { deposit: 'a key', handle: 'a-key' }
-    await expect(join([one])).rejects.toMatchObject(refusal('ERR_CONFLICT'))
-    for (const wrong of [
-      [one, one],
-      [one, { deposit: 'nobody', handle: 'somebody' }],
-      [one, { deposit: 'good', handle: 'better' }],
-    ])
-      await expect(join(wrong)).rejects.toMatchObject({
-        code: 'ERR_INVALID_INPUT',
-        message: expect.stringContaining('names') as string,
-      })
-    const taken = [one, { deposit: second, handle: 'good' }]
-    const refused = await at.admin(planJoinRoute, { body: joinBody({ names: taken }) })
-    expect(refused.plan?.offenders).toMatchObject([
-      { deposit: second, reason: expect.stringContaining('has a deposit good already') as string },
-    ])
-    expect(await store.findJoin()).toBeUndefined()
-    expect((await store.listByHandle('a key' as Handle, 1)).length).toBe(1)
-
-    const names = [one, { deposit: second, handle: 'b-key' }]
-    const mapped = await at.admin(planJoinRoute, { body: joinBody({ names }) })
-    expect(mapped.plan).toMatchObject({ offending: 0, renamed: 2 })
-    await join(names)
-    expect(await reaches(at, 'finished')).toMatchObject({ moved: 3, failed: 0 })
-    expect((await client.get('a-key')).content.toString()).toBe('of a')
-    expect((await client.get('b-key')).content.toString()).toBe('of b')
-    await expectContent(site, ['good'])
-    await client.put({ handle: 'a-key', content: Buffer.from('again') })
-    const renames = (await at.auditLines()).filter(({ operation }) => operation === 'rename')
-    expect(renames.filter(({ event }) => event === 'outcome')).toHaveLength(2)
-    await expect(at.admin(planJoinRoute, { body: joinBody({ names }) })).rejects.toMatchObject(
-      refusal('ERR_INVALID_INPUT'),
-    )
-  })
-
   test('goes on after a restart, waits for a Key HSM that is away, and serves meanwhile', async () => {
     const site = await openSite()
     const handles = Array.from({ length: 12 }, (_, index) => `handle-${index}`)
@@ -330,5 +269,89 @@ describe('moving deposits', { timeout: patienceMs }, () => {
       refusal('ERR_INVALID_INPUT'),
     )
     await expect(readFile(paths.migration)).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+})
+
+describe('moving deposits by rules', { timeout: patienceMs }, () => {
+  test('names that break the rules stop it before anything moves; a map gives them others', async () => {
+    const site = await openSite()
+    const { at, store, client } = site
+    await fill(site, ['a', 'b', 'good'])
+    const grants = parseGrantKey(await readFile(site.paths.grantKey, 'utf8'))
+    const audit = { append: () => Promise.resolve({ sequence: 1, hash: '' }) }
+    const by = { requestId: newUuid(), actor: 'test' }
+    const rename = async (from: string, to: string) => {
+      const [deposit] = await store.listByHandle(from as Handle, 1)
+      if (!deposit) return expect.fail(`no ${from}`)
+      const one = [{ deposit, handle: to as Handle }]
+      await renameDeposits({ store, grants, audit, clock: systemClock }, by, one)
+      return deposit.uuid
+    }
+    // As a store may hold them that was filled under another rule.
+    const first = await rename('a', 'a key')
+    const second = await rename('b', 'a?key')
+    const planned = await at.admin(planJoinRoute, { body: joinBody() })
+    expect(planned.plan).toMatchObject({ offending: 2, renamed: 0 })
+    expect(planned.plan?.offenders).toMatchObject([
+      { deposit: first, handle: 'a key', suggestion: 'a_key' },
+      { deposit: second, handle: 'a?key', suggestion: `a_key-${second.slice(0, 8)}` },
+    ])
+    const join = (names: readonly { deposit: string; handle: string }[]) =>
+      at.admin(joinRoute, { body: joinBody({ migrate: true, names }) })
+    await expect(join([])).rejects.toMatchObject(refusal('ERR_CONFLICT'))
+    const one = { deposit: 'a key', handle: 'a-key' }
+    await expect(join([one])).rejects.toMatchObject(refusal('ERR_CONFLICT'))
+    for (const wrong of [
+      [one, one],
+      [one, { deposit: 'nobody', handle: 'somebody' }],
+      [one, { deposit: 'good', handle: 'better' }],
+    ])
+      await expect(join(wrong)).rejects.toMatchObject({
+        code: 'ERR_INVALID_INPUT',
+        message: expect.stringContaining('names') as string,
+      })
+    const taken = [one, { deposit: second, handle: 'good' }]
+    const refused = await at.admin(planJoinRoute, { body: joinBody({ names: taken }) })
+    expect(refused.plan?.offenders).toMatchObject([
+      { deposit: second, reason: expect.stringContaining('has a deposit good already') as string },
+    ])
+    expect(await store.findJoin()).toBeUndefined()
+    expect((await store.listByHandle('a key' as Handle, 1)).length).toBe(1)
+
+    const names = [one, { deposit: second, handle: 'b-key' }]
+    const mapped = await at.admin(planJoinRoute, { body: joinBody({ names }) })
+    expect(mapped.plan).toMatchObject({ offending: 0, renamed: 2 })
+    await join(names)
+    expect(await reaches(at, 'finished')).toMatchObject({ moved: 3, failed: 0 })
+    expect((await client.get('a-key')).content.toString()).toBe('of a')
+    expect((await client.get('b-key')).content.toString()).toBe('of b')
+    await expectContent(site, ['good'])
+    await client.put({ handle: 'a-key', content: Buffer.from('again') })
+    const renames = (await at.auditLines()).filter(({ operation }) => operation === 'rename')
+    expect(renames.filter(({ event }) => event === 'outcome')).toHaveLength(2)
+    await expect(at.admin(planJoinRoute, { body: joinBody({ names }) })).rejects.toMatchObject(
+      refusal('ERR_INVALID_INPUT'),
+    )
+  })
+
+  test('what is older than a setting gets new keys by itself', async () => {
+    const site = await openSite(['keytrustee.reseal.older-than=90d', 'keytrustee.reseal.every=1s'])
+    const { at, store } = site
+    await at.admin(joinRoute, { body: joinBody() })
+    await fill(site, ['old', 'young'])
+    const before = await keysOf(site)
+    const [deposit] = await store.listByHandle('old' as Handle, 1)
+    const revision = deposit && (await store.findRevision(deposit.uuid, 1))
+    if (!revision) throw new Error('not stored')
+    const sealedAt = new Date(Date.now() - 91 * 86400_000)
+    await store.withTransaction(async (t) => {
+      const exchange = { before: '', next: '', swappable: false }
+      await t.swapForm(revision, { ...revision, sealedAt }, exchange)
+      await t.deleteFormer([revision.uuid])
+    })
+    expect(await reaches(at, 'finished')).toMatchObject({ moved: 1, startedBy: 'service' })
+    const after = await keysOf(site)
+    expect(after.filter((key) => before.includes(key))).toHaveLength(1)
+    await expectContent(site, ['old', 'young'])
   })
 })

@@ -60,6 +60,10 @@ describe('the schedule of reseals', () => {
     flags.fails = new DomainError('ERR_HSM_FULL', 'no room')
     await schedule.look()
     expect(warnings).toEqual(['the scheduled reseal could not begin'])
+    // As where another server of the installation was faster.
+    flags.fails = new DomainError('ERR_CONFLICT', 'a migration is under way')
+    await schedule.look()
+    expect(warnings).toHaveLength(1)
   })
 
   test('does nothing where nothing is scheduled, or the server is not joined', async () => {

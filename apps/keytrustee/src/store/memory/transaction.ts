@@ -5,6 +5,7 @@ import type {
   FormExchange,
   Group,
   Join,
+  MigrationBegins,
   MigrationFault,
   MigrationProgress,
   Organisation,
@@ -19,6 +20,7 @@ import type {
   Verdict,
 } from '../store.js'
 import { swapForm, swapFormBack } from './moves.js'
+import { migratingElsewhere } from '../migrating-elsewhere.js'
 import { MemoryReader } from './reader.js'
 import { toMinute } from './usage.js'
 import { detached, pendingPutKey, removeOrganisation, requestKey, type Tables } from './tables.js'
@@ -210,7 +212,15 @@ export class MemoryTransaction extends MemoryReader implements Transaction {
     this.tables.join.length = 0
   }
 
-  async saveMigration(progress: MigrationProgress): Promise<void> {
+  async saveMigration(progress: MigrationProgress, begins?: MigrationBegins): Promise<void> {
+    const other = [...this.tables.migrations.values()].find(
+      ({ uuid, state, updatedAt }) =>
+        uuid !== progress.uuid &&
+        begins &&
+        updatedAt > begins.aliveSince &&
+        !['finished', 'rolled-back'].includes(state),
+    )
+    if (other) throw migratingElsewhere(other.uuid)
     const { startedBy, startedAt } = this.tables.migrations.get(progress.uuid) ?? progress
     this.tables.migrations.set(progress.uuid, { ...progress, startedBy, startedAt })
   }

@@ -1,6 +1,7 @@
 /** Progress of migrations and what they could not move. */
 import type { Handle, Uuid } from '@keyhsm/core'
-import type { MigrationFault, MigrationProgress } from '../store.js'
+import { migratingElsewhere } from '../migrating-elsewhere.js'
+import type { MigrationBegins, MigrationFault, MigrationProgress } from '../store.js'
 import { change, type Columns, findAll, findOne, type Queries } from './queries.js'
 
 const columns = `uuid, state, source, target, started_by, started_at, updated_at, ended_at,
@@ -22,6 +23,13 @@ const save = {
       ended_at = excluded.ended_at, total = excluded.total, moved = excluded.moved,
       overtaken = excluded.overtaken, cursor_deposit = excluded.cursor_deposit,
       cursor_revision = excluded.cursor_revision, note = excluded.note`,
+}
+/** Those that begin meanwhile wait for each other. */
+const lock = { name: 'migrations_lock', text: 'lock table migrations in share row exclusive mode' }
+const findOther = {
+  name: 'migrations_find_other',
+  text: `select uuid from migrations
+    where uuid <> $1 and updated_at > $2 and state not in ('finished', 'rolled-back') limit 1`,
 }
 const countFaults = {
   name: 'migration_faults_count',
@@ -85,6 +93,18 @@ export function listMigrations(
   limit: number,
 ): Promise<readonly MigrationProgress[]> {
   return findAll(queries, list, [limit], toProgress)
+}
+
+/** @throws ERR_CONFLICT when another is open, and its row was written after `aliveSince` */
+export async function requireAlone(
+  queries: Queries,
+  { uuid }: MigrationProgress,
+  { aliveSince }: MigrationBegins,
+): Promise<void> {
+  await change(queries, lock, [])
+  const toUuid = (row: Columns) => row.uuid('uuid')
+  const other = await findOne(queries, findOther, [uuid, aliveSince], toUuid)
+  if (other !== undefined) throw migratingElsewhere(other)
 }
 
 export async function saveMigration(queries: Queries, row: MigrationProgress): Promise<void> {

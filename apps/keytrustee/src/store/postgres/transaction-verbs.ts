@@ -5,6 +5,7 @@ import type {
   FormExchange,
   Group,
   Join,
+  MigrationBegins,
   MigrationFault,
   MigrationProgress,
   Organisation,
@@ -31,7 +32,12 @@ import { saveReaders } from './deposit-readers.js'
 import { GatheredInserts } from './gathered-inserts.js'
 import { deleteGroup, saveGroup } from './groups.js'
 import { deleteJoin, saveJoin } from './joins.js'
-import { deleteMigrationFaults, saveMigration, saveMigrationFault } from './migration-progress.js'
+import {
+  deleteMigrationFaults,
+  requireAlone,
+  saveMigration,
+  saveMigrationFault,
+} from './migration-progress.js'
 import { deleteFormer, swapForm, swapFormBack } from './moves.js'
 import {
   deleteOrganisation,
@@ -229,7 +235,8 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
     this.sendUnchecked(deleteJoin(this.queries))
   }
 
-  async saveMigration(progress: MigrationProgress): Promise<void> {
+  async saveMigration(progress: MigrationProgress, begins?: MigrationBegins): Promise<void> {
+    if (begins) await requireAlone(this.queries, progress, begins)
     this.sendUnchecked(saveMigration(this.queries, progress))
   }
 

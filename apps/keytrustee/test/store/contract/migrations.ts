@@ -79,6 +79,30 @@ export function describeMigrations(current: () => Store): void {
       ...o,
     })
 
+    it('begin only where no other is open; one that gave no sign for long is none', async () => {
+      const open = progressRow({ state: 'paused', updatedAt: minutesAfter(noon, 9_000_000) })
+      const aliveSince = minutesAfter(open.updatedAt, -1)
+      const begin = (row: MigrationProgress, since = aliveSince) =>
+        write((t) => t.saveMigration(row, { aliveSince: since }))
+      await begin(open)
+      await expect(begin(progressRow())).rejects.toMatchObject({
+        code: 'ERR_CONFLICT',
+        message: expect.stringContaining(open.uuid) as string,
+      })
+      await begin(open)
+      const next = progressRow({ updatedAt: open.updatedAt })
+      await begin(next, open.updatedAt)
+      const both = [progressRow(), progressRow()].map((row) => ({
+        ...row,
+        updatedAt: open.updatedAt,
+      }))
+      for (const row of [open, next])
+        await write((t) => t.saveMigration({ ...row, state: 'finished' }))
+      const results = await Promise.allSettled(both.map((row) => begin(row)))
+      expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+      for (const row of both) await write((t) => t.saveMigration({ ...row, state: 'finished' }))
+    })
+
     it('choose what is in one form and not in another, page by page in the order of keys', async () => {
       const rows = [await put(), await put(), await put()].map(({ second }) => second)
       const inOrder = [...rows].sort((a, b) => (a.deposit < b.deposit ? -1 : 1))
