@@ -3,13 +3,14 @@
  * writing such files and for nothing else.
  * @see docs/formats/hadoop-keystore.md#entries
  */
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hash, randomBytes } from 'node:crypto'
 import { invalidInput } from '@keyhsm/core'
 import { broken } from './broken.js'
 
 const cipher = 'des-ede3-cbc'
 const keyBytes = 24
 const ivBytes = 8
+const digestBytes = 16
 export const saltBytes = 8
 /** Java refuses more. observed: JDK 17 writes 200000. */
 const maxIterations = 5_000_000
@@ -103,10 +104,15 @@ function withDerived<Result>(
 }
 
 function digestRounds(half: Buffer, secret: Buffer, count: number): Buffer {
-  let digest = half
-  for (let round = 0; round < count; round += 1)
-    digest = createHash('md5').update(digest).update(secret).digest()
-  return digest
+  const input = Buffer.concat([Buffer.alloc(digestBytes), secret])
+  const begun = Buffer.concat([half, secret])
+  // Two hundred thousand rounds: a text of Latin-1 ('binary') costs a quarter of a hash object and a buffer.
+  for (let round = 0; round < count - 1; round += 1)
+    input.write(hash('md5', round === 0 ? begun : input, 'binary'), 0, 'binary')
+  const derived = hash('md5', count === 1 ? begun : input, 'buffer')
+  input.fill(0)
+  begun.fill(0)
+  return derived
 }
 
 /**
