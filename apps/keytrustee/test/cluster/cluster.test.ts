@@ -157,6 +157,23 @@ describe('stopping and starting', () => {
     await call('startCluster')
   }, 20_000)
 
+  it('is left as it is by an older program than its schema: refused, and nothing stays running', async () => {
+    const versions = (sql: string) =>
+      withClient(cluster.administrator, (client) => client.query(sql))
+    await versions(`insert into keytrustee.schema_migrations (version, name) values (9999, 'x')`)
+    const { directory } = cluster
+    const adopted = await callCluster('startCluster', { directory })
+    expect(adopted).toMatchObject({ error: { code: 'ERR_SETTINGS' } })
+    expect((await status()).state).toBe('running')
+    await cluster.stop()
+    expect(await callCluster('startCluster', { directory })).toMatchObject({
+      error: { code: 'ERR_SETTINGS', message: expect.stringContaining('version 9999') },
+    })
+    expect((await status()).state).toBe('stopped')
+    valueOf(await callCluster('startCluster', { directory, schema: 'as it is' }))
+    await versions('delete from keytrustee.schema_migrations where version = 9999')
+  })
+
   it('says so in time when it cannot start', async () => {
     await call('stopCluster')
     const file = join(cluster.data, 'conf.d', '99-broken.conf')
