@@ -22,7 +22,7 @@ const maxCorpus = 2_000
 
 await runMain(async () => {
   const { seconds, seed, chosen } = readOptions()
-  const coverage = new Coverage('/apps/kms/dist/')
+  const coverage = new Coverage(['/apps/kms/dist/', '/packages/client/dist/sealing/'])
   const totals = { executions: 0, ranges: 0, corpus: 0, crashes: 0 }
   for (const target of chosen) {
     const result = fuzz(target, { coverage, seed, forMs: (seconds * 1000) / chosen.length })

@@ -3,12 +3,12 @@ import { Session } from 'node:inspector'
 
 export class Coverage {
   #session = new Session()
-  #folder
+  #folders
   #seen = new Set()
 
   /** @param {string} folder part of the URLs of the scripts that count */
-  constructor(folder) {
-    this.#folder = folder
+  constructor(folders) {
+    this.#folders = folders
     this.#session.connect()
     this.#post('Profiler.enable')
     this.#post('Profiler.startPreciseCoverage', { callCount: true, detailed: true })
@@ -34,7 +34,7 @@ export class Coverage {
     const fresh = new Set()
     const { result } = this.#post('Profiler.takePreciseCoverage')
     for (const { url, functions } of result) {
-      if (!url.includes(this.#folder)) continue
+      if (!this.#folders.some((folder) => url.includes(folder))) continue
       for (const { ranges } of functions)
         for (const { count, startOffset, endOffset } of ranges) {
           const range = `${url}:${startOffset}:${endOffset}`

@@ -1,5 +1,5 @@
 /**
- * The parsers of `keytrustee-kms` and inputs that they know. Where a signature or digest stands before a parser it is made anew for each
+ * The parsers of `keytrustee-kms`, that of client-sealed content among them, and inputs that they know. Where a signature or digest stands before a parser it is made anew for each
  * input: what lies behind it must hold, too.
  */
 import { createHmac } from 'node:crypto'
@@ -33,6 +33,10 @@ const { writeKeyMetadata, writeSealed, writeSecretKey } = await load(
 const { parseDescription } = await load('migration/source-key.js')
 const { applyEek } = await load('zone-keys/eek.js')
 const { formatNamedKey, parseNamedKey } = await load('zone-keys/zone-key.js')
+const loadSealing = (path) => import(join(root, 'packages/client/dist/sealing', path))
+const { parseAgeHeader } = await loadSealing('age-header.js')
+const { openHybrid, readHybridIdentity, sealHybrid } = await loadSealing('hybrid-content.js')
+const { unwrapAsOwner } = await loadSealing('own-stanza.js')
 
 const text = (value) => Buffer.from(value)
 const json = (value) => text(JSON.stringify(value))
@@ -57,6 +61,11 @@ const token = formatToken({ identifierBytes: identifier, password: Buffer.alloc(
 const secret = Buffer.alloc(32, 7)
 const keystore = readFileSync(join(root, 'apps/kms/test/keystore/vectors/hadoop-3.4.jceks'))
 const password = 'not a secret'
+/** Of the vectors of client-sealed content: everybody knows it. */
+const ageIdentity = JSON.parse(
+  readFileSync(join(root, 'packages/client/test/vectors/client-sealed-v1.json'), 'utf8'),
+).reader
+const ageReader = readHybridIdentity(ageIdentity)
 const metadataClass = 'org.apache.hadoop.crypto.key.JavaKeyStoreProvider$KeyMetadata'
 const property = (name, value) =>
   `<property><name>${name}</name><value>${value}</value><final>true</final></property>`
@@ -177,6 +186,15 @@ const all = {
   parameters: {
     seeds: [hex('300f04080102030405060708020303 0d40'.replace(' ', ''))],
     run: parseParameters,
+  },
+  sealed: {
+    seeds: [sealHybrid(Buffer.alloc(40), [], ageIdentity)],
+    words: ['-> ', '--- ', 'keytrustee-own ', 'mlkem768x25519 ', '\n\n'],
+    run(bytes) {
+      unwrapAsOwner(ageReader, parseAgeHeader(bytes)?.stanzas ?? [])
+      return openHybrid(bytes, [ageReader])
+    },
+    isRefusal: (error) => error.message === 'malformed stanza mlkem768x25519',
   },
   description: {
     seeds: [

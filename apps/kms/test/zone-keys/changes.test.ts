@@ -132,6 +132,34 @@ describe('what an instance remembers', () => {
     expect(eeks.json[0].versionName).toBe('k@1')
   })
 
+  it('is forgotten for a name that there is not, too', async () => {
+    const [one] = await pair()
+    const told = await invalidate(one)
+    expect([told.status, told.text]).toEqual([200, ''])
+    expect(one.lines.at(-1)).toBe('OK[op=INVALIDATE_CACHE, key=k, user=alice] ')
+  })
+
+  it('opens nothing longer than the setting after the HSM key was revoked, and nothing once told so', async () => {
+    const [one, two] = await pair({ describeMs: 0 })
+    await create(one)
+    const ask = (kms: TestKms) => kms.ask('/v1/key/k/_eek?eek_op=generate', { user: 'alice' })
+    expect([(await ask(one)).status, (await ask(two)).status]).toEqual([200, 200])
+    const read = one.vault.read.bind(one.vault)
+    one.vault.read = (handle) =>
+      handle.startsWith('kms.v.')
+        ? Promise.reject(new DomainError('ERR_IRRETRIEVABLE', 'the deposit is irretrievable'))
+        : read(handle)
+    await invalidate(two)
+    expect((await ask(two)).json.RemoteException).toMatchObject({
+      message: 'the deposit is irretrievable',
+      javaClassName: 'java.io.IOException',
+    })
+    one.clock.advance(599_999)
+    expect((await ask(one)).status).toBe(200)
+    one.clock.advance(1)
+    expect((await ask(one)).status).toBe(500)
+  })
+
   it('is asked for by a listing, and read only when it changed', async () => {
     const [one] = await pair({ describeMs: 0 })
     await create(one)
