@@ -21,7 +21,7 @@ export interface Starter {
   here(): Promise<number>
 }
 
-export interface ServiceVerbs<Reloaded> {
+export interface ServiceVerbs {
   readonly summaries: Readonly<Record<'start' | 'stop' | 'restart' | 'reload', string>>
   readonly startArguments?: readonly Argument[]
   /** Of `start` and `restart`. */
@@ -34,8 +34,12 @@ export interface ServiceVerbs<Reloaded> {
   stop(input: Input): Promise<StopOutcome>
   /** The old state stays when it fails. */
   reload(input: Input): Promise<Reloaded>
-  /** Default: what {@link reload} returns, as every command's value. */
-  printReloaded?(value: Reloaded, io: Io): void
+}
+
+/** What a reload has taken over, and what waits for a restart. */
+interface Reloaded {
+  readonly applied: readonly string[]
+  readonly needsRestart: readonly string[]
 }
 
 interface StartResult extends Partial<Started> {
@@ -59,8 +63,8 @@ const stopWords: Readonly<Record<StopOutcome, string>> = {
 }
 
 /** The commands of one program. */
-export function serviceCommands<Reloaded>(
-  verbs: ServiceVerbs<Reloaded>,
+export function serviceCommands(
+  verbs: ServiceVerbs,
 ): Readonly<Record<'start' | 'stop' | 'restart' | 'reload', Command>> {
   const { summaries, startOptions = [], stopOptions = [] } = verbs
   return {
@@ -98,9 +102,7 @@ export function serviceCommands<Reloaded>(
       name: 'reload',
       summary: summaries.reload,
       run: (input) => verbs.reload(input),
-      ...(verbs.printReloaded
-        ? { print: (value: Reloaded, io: Io) => verbs.printReloaded?.(value, io) }
-        : {}),
+      print: printReloaded,
     },
   }
 }
@@ -129,4 +131,10 @@ export function homeArguments({ home }: Pick<Input, 'home'>, user: ServiceUser):
 
 function printStarted({ ready, pid }: Started, io: Io): void {
   io.words(`${ready} (pid ${pid})`)
+}
+
+function printReloaded({ applied, needsRestart }: Reloaded, io: Io): void {
+  for (const line of applied) io.words(line)
+  if (applied.length === 0) io.words('nothing has changed')
+  if (needsRestart.length > 0) io.words(`needs a restart: ${needsRestart.join(', ')}`)
 }

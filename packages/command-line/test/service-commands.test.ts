@@ -20,7 +20,7 @@ function make(more: { check?: () => Promise<void>; outcome?: 'stopped' | 'not-ru
         here: () => note('serve', 70),
       }),
     stop: () => note('stop', more.outcome ?? 'stopped'),
-    reload: () => note('reload', { state: 'reloading' }),
+    reload: () => note('reload', { applied: ['another TLS certificate'], needsRestart: ['port'] }),
   })
   return { done, commands }
 }

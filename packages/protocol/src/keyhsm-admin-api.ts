@@ -5,6 +5,7 @@
  */
 import Type from 'typebox'
 import { LogLevelField, logLevelRoute } from './log-level-api.js'
+import { reloadRoute } from './reload-api.js'
 import { defineRoute } from './route.js'
 import {
   FingerprintField,
@@ -187,25 +188,6 @@ export const revokeAdministeredKeyRoute = defineRoute({
   summary: 'make an HSM key of any realm unusable for ever',
 })
 
-export const reloadKeyHsmRoute = defineRoute({
-  method: 'POST',
-  path: '/v1/reload',
-  access: 'administrator',
-  params: NoFields,
-  query: NoFields,
-  body: NoFields,
-  reply: Type.Object({
-    /** What took effect, one line each. */
-    applied: Type.Array(Type.String()),
-    /** Settings that changed in the file and need a restart. */
-    needsRestart: Type.Array(Type.String()),
-  }),
-  success: 200,
-  maxBodyBytes: 4096,
-  deadlineMs: 30_000,
-  summary: 'take over changed settings and trusted certificates; on failure the old ones stay',
-})
-
 const TrustedField = Type.Object({
   subject: Type.String(),
   realm: Type.String(),
@@ -280,7 +262,7 @@ export const keyHsmAdminRoutes = [
   keyHsmStatusRoute,
   administeredKeysRoute,
   revokeAdministeredKeyRoute,
-  reloadKeyHsmRoute,
+  reloadRoute,
   stopKeyHsmRoute,
   keyHsmCertificatesRoute,
   checkpointRoute,

@@ -5,6 +5,7 @@
  */
 import Type, { type Static } from 'typebox'
 import { LogLevelField, logLevelRoute } from './log-level-api.js'
+import { localReloadRoute } from './reload-api.js'
 import { defineRoute, type RouteSpec } from './route.js'
 import {
   FingerprintField,
@@ -240,4 +241,5 @@ export const trusteeAdminRoutes: readonly RouteSpec[] = [
   ...trusteeNodeRoutes,
   statusRoute,
   logLevelRoute,
+  localReloadRoute,
 ]

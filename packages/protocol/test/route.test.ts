@@ -17,6 +17,8 @@ const open: Readonly<Record<string, string>> = {
     'the routes are the same everywhere and public; says nothing of this server',
   'GET /v1/certificate-successions':
     'who asks cannot trust the server yet; each statement proves itself',
+  'POST /v1/reload':
+    'of control sockets alone: who reaches one may send the service a signal as well',
   'GET /test_hsm': 'as in the old product; the handler lets only the same host in',
   'GET /health': 'asked by monitors without a certificate; says states only',
   'GET /health/live': 'asked by monitors without a certificate; says that it answers',

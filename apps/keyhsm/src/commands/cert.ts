@@ -12,7 +12,7 @@ import {
   printTable,
 } from '@keyhsm/command-line'
 import { DomainError, invalidInput, parseDuration, systemClock } from '@keyhsm/core'
-import { keyHsmCertificatesRoute, type ReplyOf, reloadKeyHsmRoute } from '@keyhsm/protocol'
+import { keyHsmCertificatesRoute, type ReplyOf, reloadRoute } from '@keyhsm/protocol'
 import { certificatesAtRest } from '../certificates/describe-certificate.js'
 import {
   activateNext,
@@ -114,12 +114,12 @@ async function roll(
     return { fingerprint, outcome: 'in use at the next start' }
   }
   return await withService(paths, async (service) => {
-    await service.call(reloadKeyHsmRoute, {})
+    await service.call(reloadRoute, {})
     const look = () => service.call(keyHsmCertificatesRoute, {})
     if (!now) await waitUntilKnown(look, waitOf(input), io)
     const { certificates } = await look()
     await activateNext(paths, env)
-    await service.call(reloadKeyHsmRoute, {})
+    await service.call(reloadRoute, {})
     const next = certificates.find(({ role }) => role === 'next')
     return { fingerprint: next?.fingerprint ?? '', outcome: 'in use' as const }
   })

@@ -1,7 +1,7 @@
 /** A change of the settings file by a command: checked before it is written, taken back when the service refuses it. */
 import { basename } from 'node:path'
 import { type SecretBytes, withSecret } from '@keyhsm/core'
-import { reloadKeyHsmRoute } from '@keyhsm/protocol'
+import { reloadRoute } from '@keyhsm/protocol'
 import { readSettingsKey, writeFileAtomically } from '@keyhsm/service'
 import {
   parseConfiguration,
@@ -30,7 +30,7 @@ export async function changeSettings(paths: Paths, edit: Edit): Promise<boolean>
   await writeFileAtomically(paths.settings, text, 0o600)
   if (!isRunning(paths)) return false
   try {
-    await withService(paths, (service) => service.call(reloadKeyHsmRoute, {}))
+    await withService(paths, (service) => service.call(reloadRoute, {}))
     return true
   } catch (error) {
     await writeFileAtomically(paths.settings, before, 0o600)

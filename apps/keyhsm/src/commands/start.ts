@@ -13,7 +13,7 @@ import {
   type Starter,
 } from '@keyhsm/command-line'
 import { DomainError, invalidInput, systemClock } from '@keyhsm/core'
-import { reloadKeyHsmRoute } from '@keyhsm/protocol'
+import { reloadRoute } from '@keyhsm/protocol'
 import { serve, type ServiceProcess, startInBackground } from '@keyhsm/service'
 import { readShownConfiguration } from '../configuration.js'
 import { passwordVariable } from '../keystore-password.js'
@@ -23,7 +23,6 @@ import { readLiveState } from '../service/live-state.js'
 import type { Environment } from '../keystore-password.js'
 import { startKeyHsm } from '../service/start-key-hsm.js'
 import { keystorePasswordOption, withKeystorePassword } from './keystore-access.js'
-import { printReloaded } from './print-reloaded.js'
 import { drainOption, readDrain, stopService } from './stop-service.js'
 import { isRunning, withService } from './with-service.js'
 
@@ -62,9 +61,8 @@ const commands = serviceCommands({
   async reload({ home }) {
     const paths = pathsIn(home.keyhsm)
     if (!isRunning(paths)) throw new DomainError('ERR_UNAVAILABLE', 'keyhsm is not running')
-    return await withService(paths, (service) => service.call(reloadKeyHsmRoute, {}))
+    return await withService(paths, (service) => service.call(reloadRoute, {}))
   },
-  printReloaded,
 })
 
 export const {
@@ -139,7 +137,7 @@ function processOf({ paths, env, debug }: Serving): ServiceProcess {
       const { settings } = await readShownConfiguration(paths)
       return readLogging(paths, settings)
     },
-    open(log, requestStop) {
+    open(log, { stop: requestStop }) {
       if (debug) log.setLevel('debug')
       return startKeyHsm({ paths, env, log, clock: systemClock, debug, requestStop })
     },

@@ -8,7 +8,7 @@ import {
   printTable,
 } from '@keyhsm/command-line'
 import { invalidInput, parseFingerprint, parseRealm, systemClock } from '@keyhsm/core'
-import { reloadKeyHsmRoute } from '@keyhsm/protocol'
+import { reloadRoute } from '@keyhsm/protocol'
 import { type Paths, pathsIn } from '../paths.js'
 import { exportTruststore } from '../trust/export-truststore.js'
 import { addTrusted, readTrustList, removeTrusted } from '../trust/trust-list.js'
@@ -121,7 +121,7 @@ async function exportForOthers(paths: Paths, io: Io): Promise<void> {
 
 async function takeOver(paths: Paths): Promise<boolean> {
   if (!isRunning(paths)) return false
-  await withService(paths, (service) => service.call(reloadKeyHsmRoute, {}))
+  await withService(paths, (service) => service.call(reloadRoute, {}))
   return true
 }
 

@@ -1,23 +1,24 @@
 /** What administrators ask over the management listener, and the two pages of the service port. */
 import type { HsmKeyId, Uuid } from '@keyhsm/core'
-import { DomainError, hasCode } from '@keyhsm/core'
+import { DomainError } from '@keyhsm/core'
 import {
   administeredKeysRoute,
   checkpointRoute,
   keyHsmCertificatesRoute,
   keyHsmStatusRoute,
   type ReplyOf,
-  reloadKeyHsmRoute,
   revokeAdministeredKeyRoute,
   stopKeyHsmRoute,
 } from '@keyhsm/protocol'
 import {
   type AuditSigner,
   bindLogLevel,
+  bindReload,
   type BoundRoute,
   bindRoute,
   type Identity,
   type OpenLog,
+  type Reloaded,
 } from '@keyhsm/service'
 import type { Workshop } from '../operations/caller.js'
 import { listAllKeys } from '../operations/list-keys.js'
@@ -26,7 +27,6 @@ import type { LiveState } from './live-state.js'
 import { toPage } from './routes.js'
 
 type Status = ReplyOf<typeof keyHsmStatusRoute>
-export type Reloaded = ReplyOf<typeof reloadKeyHsmRoute>
 
 /** What the routes reach of the running service. */
 export interface Administered {
@@ -58,7 +58,7 @@ export function makeAdminRoutes(service: Administered): BoundRoute[] {
       })
       return { outcome }
     }),
-    bindRoute(reloadKeyHsmRoute, () => service.reload().catch(showSettingsFault)),
+    bindReload(service.reload),
     bindRoute(stopKeyHsmRoute, ({ body }) => {
       return Promise.resolve({ pid: process.pid, inFlight: service.stop(body.drainMs) })
     }),
@@ -71,13 +71,6 @@ export function makeAdminRoutes(service: Administered): BoundRoute[] {
       return { ...audit.head(), ...(signer ? { publicKey: signer.publicKey } : {}) }
     }),
   ]
-}
-
-/** Faults of settings are not shown over HTTP otherwise; whoever asks here wrote them. */
-function showSettingsFault(error: unknown): never {
-  if (!hasCode(error, 'ERR_SETTINGS')) throw error
-  const { faults, message } = error
-  throw new DomainError('ERR_INVALID_INPUT', `${message}; the old state stays in use`, { faults })
 }
 
 /** The actor as the audit names it. */

@@ -113,7 +113,7 @@ export async function startKeyHsm(o: KeyHsmOptions): Promise<RunningKeyHsm> {
       ready: `keyhsm is ready on ${formatAddress(address)}`,
       address,
       partitions: () => running.backends.partitions,
-      reload: async () => void (await reload(running)),
+      reload: () => reload(running),
       stop: (timeoutMs) => stop(running, closers, timeoutMs),
     }
   } catch (error) {

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { KeyHsmClient, Transport } from '@keyhsm/client'
 import { parseRealm, systemClock } from '@keyhsm/core'
-import { keyHsmCertificatesRoute, keyHsmStatusRoute, reloadKeyHsmRoute } from '@keyhsm/protocol'
+import { keyHsmCertificatesRoute, keyHsmStatusRoute, reloadRoute } from '@keyhsm/protocol'
 import {
   certificateFingerprint,
   expiryWarnings,
@@ -53,7 +53,7 @@ describe('a new certificate', () => {
     const trustee = await connectClient(home, service, client)
     const before = await current(home)
     const ask = () => withService(home.paths, (admin) => admin.call(keyHsmCertificatesRoute, {}))
-    const reload = () => withService(home.paths, (admin) => admin.call(reloadKeyHsmRoute, {}))
+    const reload = () => withService(home.paths, (admin) => admin.call(reloadRoute, {}))
     const old = await trustee.describe()
     expect(old).toMatchObject({ certificateFingerprint: before })
     expect(old.nextCertificate).toBeUndefined()

@@ -1,6 +1,6 @@
 /** A KeySecure that shows another certificate while the service runs: setup trusts it, and a reload is enough. */
 import { X509Certificate } from 'node:crypto'
-import { reloadKeyHsmRoute } from '@keyhsm/protocol'
+import { reloadRoute } from '@keyhsm/protocol'
 import { makeCertificate, NaeTestServer } from '@keyhsm/hsm-nae/test-server'
 import { certificateFingerprint } from '@keyhsm/service'
 import { expect, it, onTestFinished, vi } from 'vitest'
@@ -40,7 +40,7 @@ it('another certificate of the appliance is taken over by a reload', async () =>
   expect(await state()).toBe('unavailable')
   const trusted = { 'keysecure.certificate': pinOf(after) }
   await setUp({ ...options, changes: trusted, pin: undefined })
-  const reload = () => withService(home.paths, (admin) => admin.call(reloadKeyHsmRoute, {}))
+  const reload = () => withService(home.paths, (admin) => admin.call(reloadRoute, {}))
   expect(await reload()).toEqual({
     applied: ['another trusted certificate of the HSM'],
     needsRestart: [],

@@ -5,7 +5,7 @@ import {
   administeredKeysRoute,
   checkpointRoute,
   keyHsmStatusRoute,
-  reloadKeyHsmRoute,
+  reloadRoute,
 } from '@keyhsm/protocol'
 import { editSettings, makeAuthority, verifyAudit, writeFileAtomically } from '@keyhsm/service'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -96,7 +96,7 @@ describe('the service', () => {
     await trust(home, two.certificate, 'other')
     await removeTrusted(home.paths.truststore, first as never)
     const admin = await administer(home)
-    expect(await admin.call(reloadKeyHsmRoute, {})).toEqual({
+    expect(await admin.call(reloadRoute, {})).toEqual({
       applied: ['1 certificate(s) are trusted now', '1 certificate(s) are no longer trusted'],
       needsRestart: [],
     })
@@ -114,7 +114,7 @@ describe('the service', () => {
     const change = async (changes: Record<string, string>) => {
       const text = editSettings(await readFile(home.paths.settings, 'utf8'), changes)
       await writeFileAtomically(home.paths.settings, text)
-      return await admin.call(reloadKeyHsmRoute, {})
+      return await admin.call(reloadRoute, {})
     }
     expect(await change({ 'keyhsm.key.scope': 'service', 'keyhsm.key.kind': 'aes-256' })).toEqual({
       applied: ['settings: scope, kind'],

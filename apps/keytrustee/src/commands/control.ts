@@ -31,7 +31,23 @@ export async function callServer<Spec extends RouteSpec>(
 ): Promise<ReplyOf<Spec>> {
   const paths = pathsIn(input.home.keytrustee)
   const signer = await readAdministratorKey(paths, optionText(input, 'as'))
-  const transport = new Transport({ socketPath: paths.controlSocket, signer })
+  return await callOver({ socketPath: paths.controlSocket, signer }, spec, call)
+}
+
+/** The same without an administrator, for the routes that are for everybody who reaches the socket. */
+export function askServer<Spec extends RouteSpec>(
+  input: Input,
+  spec: Spec,
+): Promise<ReplyOf<Spec>> {
+  return callOver({ socketPath: pathsIn(input.home.keytrustee).controlSocket }, spec, {})
+}
+
+async function callOver<Spec extends RouteSpec>(
+  o: ConstructorParameters<typeof Transport>[0],
+  spec: Spec,
+  call: Call<Spec>,
+): Promise<ReplyOf<Spec>> {
+  const transport = new Transport(o)
   try {
     return await transport.call(spec, call)
   } catch (error) {

@@ -2,8 +2,10 @@
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Command, homeArguments, serviceCommands } from '@keyhsm/command-line'
+import { localReloadRoute } from '@keyhsm/protocol'
 import {
   type OpenLog,
+  type ProcessRequests,
   requestReload,
   type RunningService,
   serve,
@@ -16,6 +18,7 @@ import { type Paths, pathsIn } from '../paths.js'
 import { openDatabase } from '../service/database.js'
 import { startServer } from '../service/start-server.js'
 import { readSettings } from '../settings.js'
+import { askServer } from './control.js'
 import { logLevelCommand } from './log-level.js'
 import { statusCommand } from './status.js'
 
@@ -50,7 +53,10 @@ const { start, stop, restart, reload } = serviceCommands({
     const { pidFile } = pathsIn(input.home.keytrustee)
     return await stopDaemon({ name, pidFile, timeoutMs: 2 * stopTimeoutMs })
   },
-  reload: (input) => requestReload(processOf(pathsIn(input.home.keytrustee))),
+  reload: (input) =>
+    requestReload(processOf(pathsIn(input.home.keytrustee)), () =>
+      askServer(input, localReloadRoute),
+    ),
 })
 
 export const serverCommands: readonly Command[] = [
@@ -71,14 +77,19 @@ function processOf(paths: Paths): ServiceProcess {
     readyTimeoutMs,
     stopTimeoutMs,
     readLogging: async () => readLogging(paths, await readSettings(paths)),
-    open: (log) => open(paths, log),
+    open: (log, requests) => open(paths, log, requests),
   }
 }
 
-async function open(paths: Paths, log: OpenLog): Promise<RunningService> {
+async function open(
+  paths: Paths,
+  log: OpenLog,
+  requests: ProcessRequests,
+): Promise<RunningService> {
   const server = await startServer({
     paths,
     log,
+    requestReload: () => requests.reload(),
     openDatabase: (settings) => openDatabase(paths, settings, log),
   })
   const { host, port } = server.address

@@ -6,6 +6,7 @@ import {
   listAllDepositsRoute,
   listHsmKeyUsesRoute,
   listRevocationsRoute,
+  localReloadRoute,
   planJoinRoute,
   pruneConfirmRoute,
   pruneReportRoute,
@@ -15,7 +16,14 @@ import {
   statusRoute,
   undeleteAnyDepositRoute,
 } from '@keyhsm/protocol'
-import { bindLogLevel, type BoundRoute, bindRoute, type OpenLog } from '@keyhsm/service'
+import {
+  bindLogLevel,
+  bindReload,
+  type BoundRoute,
+  bindRoute,
+  type OpenLog,
+  type Reloaded,
+} from '@keyhsm/service'
 import { findAny } from '../deposits/find-any.js'
 import { believedPage, defaultPageSize } from '../deposits/list-deposits.js'
 import { purgeDeposit } from '../deposits/purge-deposit.js'
@@ -49,6 +57,7 @@ export interface AdminRoutesOptions {
   /** The certificate now in use. */
   certificate(): X509Certificate
   readonly log: OpenLog
+  readonly requestReload: () => Promise<Reloaded>
 }
 
 export function adminRoutes(o: AdminRoutesOptions): readonly BoundRoute[] {
@@ -64,6 +73,7 @@ export function adminRoutes(o: AdminRoutesOptions): readonly BoundRoute[] {
     ...joinTokenRoutes({ ...o, paths: o.join.paths }),
     bindRoute(statusRoute, () => o.status()),
     bindLogLevel(o.log),
+    bindReload(o.requestReload, localReloadRoute),
   ]
 }
 

@@ -2,7 +2,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { DomainError } from '@keyhsm/core'
 import type { Succession } from '@keyhsm/protocol'
-import type { TlsServing } from '@keyhsm/service'
+import { changedSettings, type Reloaded, type TlsServing } from '@keyhsm/service'
 import { readAdministrators } from '../administrators.js'
 import { readAuthorities, trustedAuthorities } from '../certificates/authorities.js'
 import { readPassphrase } from '../certificates/roll-server.js'
@@ -10,7 +10,7 @@ import { readSuccessions } from '../certificates/successions.js'
 import { type ClientAuthority, openClientAuthority } from '../clients/client-authority.js'
 import { readPrivateText, readText } from '../files.js'
 import type { Paths } from '../paths.js'
-import { readSettings, type Settings, settingPath, toLimits } from '../settings.js'
+import { readSettings, type Settings, settingPath, toLimits, trusteeSchema } from '../settings.js'
 import type { Limits } from '../trustee.js'
 
 export interface LiveState {
@@ -58,7 +58,7 @@ export async function readLiveState(paths: Paths, now: Date): Promise<LiveState>
 }
 
 /** Settings that changed but take effect only at the next start. */
-export function findRestartNeeds(before: Settings, after: Settings): readonly string[] {
+function findRestartNeeds(before: Settings, after: Settings): readonly string[] {
   const names = {
     host: 'keytrustee.server.host',
     port: 'keytrustee.server.port',
@@ -72,6 +72,26 @@ export function findRestartNeeds(before: Settings, after: Settings): readonly st
   return Object.entries(names)
     .filter(([key]) => before[key as keyof typeof names] !== after[key as keyof typeof names])
     .map(([, name]) => name)
+}
+
+/** What of the new state counts from now on, and what at the next start. */
+export function describeReload(before: LiveState, next: LiveState): Reloaded {
+  const needsRestart = findRestartNeeds(before.settings, next.settings)
+  const changed = changedSettings(trusteeSchema, before.settings, next.settings).filter(
+    (name) => !needsRestart.includes(name),
+  )
+  const names = ({ administrators }: LiveState) => [...administrators.keys()].sort().join(', ')
+  const rules: readonly (readonly [boolean, string])[] = [
+    [
+      before.certificate.fingerprint256 !== next.certificate.fingerprint256,
+      'another TLS certificate',
+    ],
+    [before.authorities.join() !== next.authorities.join(), 'other authorities of clients'],
+    [names(before) !== names(next), `administrators: ${names(next)}`],
+    [changed.length > 0, `settings: ${changed.join(', ')}`],
+  ]
+  const applied = rules.filter(([holds]) => holds).map(([, line]) => line)
+  return { applied, needsRestart: [...needsRestart] }
 }
 
 function requirePair(cert: string, key: string, passphrase: string | undefined): X509Certificate {

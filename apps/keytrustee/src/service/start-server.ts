@@ -10,6 +10,7 @@ import {
   type HttpServer,
   type Log,
   type Metrics,
+  type Reloaded,
   startHttpServer,
   watchWarnings,
 } from '@keyhsm/service'
@@ -35,13 +36,15 @@ import type { TrusteeOptions } from './open-trustee.js'
 import { type HealthSources, readParts } from './health.js'
 import { startHousekeeping } from './housekeeping.js'
 import { identifyPeer } from './identify.js'
-import { findRestartNeeds, type LiveState, readLiveState } from './live-state.js'
+import { describeReload, type LiveState, readLiveState } from './live-state.js'
 import { type OpenTrustee, openTrustee } from './open-trustee.js'
 import { readStatus } from './status.js'
 import type { Paths } from '../paths.js'
 import { readSettings } from '../settings.js'
 
 export interface ServerOptions extends Omit<TrusteeOptions, 'clock'> {
+  /** Reloads as SIGHUP does. */
+  readonly requestReload: () => Promise<Reloaded>
   readonly clock?: Clock
 }
 
@@ -51,7 +54,7 @@ export interface TrusteeServer {
   /** Lets requests under way finish for at most `timeoutMs`, then closes everything. */
   stop(timeoutMs: number): Promise<void>
   /** Reads settings, TLS pair and administrators anew. @throws ERR_SETTINGS; the old ones stay in use. */
-  reload(): Promise<void>
+  reload(): Promise<Reloaded>
 }
 
 /** @throws ERR_SETTINGS, ERR_UNAVAILABLE (port taken), ERR_STORE_UNAVAILABLE, ERR_AUDIT_UNAVAILABLE; nothing stays open. */
@@ -65,8 +68,10 @@ export async function startServer(o: ServerOptions): Promise<TrusteeServer> {
   }
 }
 
+type Opening = TrusteeOptions & Pick<ServerOptions, 'requestReload'>
+
 interface Running {
-  readonly o: TrusteeOptions
+  readonly o: Opening
   readonly opened: OpenTrustee
   readonly live: () => LiveState
   readonly health: HealthSources
@@ -75,7 +80,7 @@ interface Running {
   readonly schedule: ResealSchedule
 }
 
-async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeServer> {
+async function openServer(o: Opening, closers: Closers): Promise<TrusteeServer> {
   await finishChanges(o.paths)
   let live = await readLiveState(o.paths, o.clock.now())
   const startedAt = o.clock.now()
@@ -121,9 +126,11 @@ async function openServer(o: TrusteeOptions, closers: Closers): Promise<TrusteeS
     async reload() {
       const next = await readLiveState(o.paths, o.clock.now())
       clients.reloadTls(next.tls)
-      for (const name of findRestartNeeds(live.settings, next.settings))
+      const reloaded = describeReload(live, next)
+      for (const name of reloaded.needsRestart)
         o.log.warn({ setting: name }, 'changed, takes effect at the next start')
       live = next
+      return reloaded
     },
   }
 }
@@ -143,11 +150,7 @@ function keepHouse(
   })
 }
 
-function toHealthSources(
-  o: TrusteeOptions,
-  opened: OpenTrustee,
-  { settings }: LiveState,
-): HealthSources {
+function toHealthSources(o: Opening, opened: OpenTrustee, { settings }: LiveState): HealthSources {
   const { trustee, link } = opened
   return {
     store: trustee.store,
@@ -246,7 +249,7 @@ function openControlSocket(
   status: Parameters<typeof adminRoutes>[0]['status'],
 ): Promise<HttpServer> {
   const { trustee, link, migration } = opened
-  const { paths, clock, log } = o
+  const { paths, clock, log, requestReload } = o
   const check = new AdministratorCheck(clock)
   const join = {
     trustee,
@@ -265,6 +268,7 @@ function openControlSocket(
     status,
     certificate: () => live().certificate,
     log,
+    requestReload,
   })
   return startHttpServer({
     listen: { socketPath: paths.controlSocket },

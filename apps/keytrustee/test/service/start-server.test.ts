@@ -47,9 +47,18 @@ describe('startServer', () => {
     const log = openLog({ name: 'test', file: paths.logFile })
     const openDatabase = () =>
       Promise.reject(new DomainError('ERR_STORE_UNAVAILABLE', 'no database'))
-    expect((await failure(startServer({ paths, log, openDatabase }))).code).toBe(
-      'ERR_STORE_UNAVAILABLE',
-    )
+    expect(
+      (
+        await failure(
+          startServer({
+            paths,
+            log,
+            openDatabase,
+            requestReload: () => Promise.reject(new Error('never comes here')),
+          }),
+        )
+      ).code,
+    ).toBe('ERR_STORE_UNAVAILABLE')
     expect((await startIn(paths)).server.address.port).toBeGreaterThan(0)
   })
 

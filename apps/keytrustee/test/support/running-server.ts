@@ -64,7 +64,12 @@ export async function startIn(paths: Paths, o: ServerOptions = {}): Promise<Runn
   const store = o.store ?? openMemoryStore()
   const database: Database = { store, close: () => Promise.resolve() }
   const log = o.log ?? openLog({ name: 'test', file: paths.logFile, level: 'debug' })
-  const server = await startServer({ paths, log, openDatabase: () => Promise.resolve(database) })
+  const server: TrusteeServer = await startServer({
+    paths,
+    log,
+    openDatabase: () => Promise.resolve(database),
+    requestReload: () => server.reload(),
+  })
   onTestFinished(() => server.stop(1_000))
   const control = new Transport({
     socketPath: paths.controlSocket,

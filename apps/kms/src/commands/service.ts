@@ -2,8 +2,10 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Command, homeArguments, serviceCommands } from '@keyhsm/command-line'
+import { localReloadRoute } from '@keyhsm/protocol'
 import {
   type OpenLog,
+  type ProcessRequests,
   requestReload,
   RollingFile,
   type RunningService,
@@ -17,6 +19,7 @@ import type { Paths } from '../paths.js'
 import { readLiveSettings } from '../service/live-settings.js'
 import { startKms } from '../service/start-kms.js'
 import { readSettings, type Settings } from '../settings.js'
+import { callKms } from './control.js'
 import { pathsOf } from './folder.js'
 import { logLevelCommand } from './log-level.js'
 
@@ -49,7 +52,8 @@ const { start, stop, restart, reload } = serviceCommands({
   },
   stop: (input) =>
     stopDaemon({ name, pidFile: pathsOf(input).pidFile, timeoutMs: 2 * stopTimeoutMs }),
-  reload: (input) => requestReload(processOf(pathsOf(input))),
+  reload: (input) =>
+    requestReload(processOf(pathsOf(input)), () => callKms(input, localReloadRoute)),
 })
 
 export const startAndStop: readonly Command[] = [start, stop, restart, reload, logLevelCommand]
@@ -73,27 +77,35 @@ function processOf(paths: Paths): ServiceProcess {
       const { settings } = await readLiveSettings(paths)
       return readLogging(paths, settings)
     },
-    open: (log) => open(paths, log),
+    open: (log, requests) => open(paths, log, requests),
   }
 }
 
-async function open(paths: Paths, log: OpenLog): Promise<RunningService> {
+async function open(
+  paths: Paths,
+  log: OpenLog,
+  requests: ProcessRequests,
+): Promise<RunningService> {
   const auditLog = openAuditLog(paths, await readSettings(paths))
   const closeOnFailure = (error: unknown): never => {
     auditLog.close()
     throw error
   }
-  const kms = await startKms({ paths, log, writeAuditLine: (line) => auditLog.write(line) }).catch(
-    closeOnFailure,
-  )
+  const kms = await startKms({
+    paths,
+    log,
+    requestReload: () => requests.reload(),
+    writeAuditLine: (line) => auditLog.write(line),
+  }).catch(closeOnFailure)
   const { host, port } = kms.address
   const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`
   return {
     ready: `${name} is ready on ${kms.scheme}://${authority}/kms`,
     stop: (timeoutMs) => kms.stop(timeoutMs).finally(() => auditLog.close()),
     async reload() {
-      await kms.reload()
+      const reloaded = await kms.reload()
       auditLog.reopen()
+      return reloaded
     },
   }
 }

@@ -3,9 +3,10 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { DomainError } from '@keyhsm/core'
-import { readSettings, type Settings, settingPath } from '../settings.js'
-import type { TlsServing } from '@keyhsm/service'
+import { kmsSchema, readSettings, type Settings, settingPath } from '../settings.js'
+import { changedSettings, type Reloaded, type TlsServing } from '@keyhsm/service'
 import type { ApiSettings } from '../api/call.js'
 import { type Configuration, readConfiguration } from '../configuration/configuration.js'
 import { type KmsSite, readKmsSite } from '../configuration/kms-site.js'
@@ -133,7 +134,7 @@ export function descriptionAgeMs({ settings, site }: LiveSettings): number {
 }
 
 /** Settings that changed but take effect only at the next start. */
-export function findRestartNeeds(before: LiveSettings, after: LiveSettings): readonly string[] {
+function findRestartNeeds(before: LiveSettings, after: LiveSettings): readonly string[] {
   const changed = (name: string, isChanged: boolean) => (isChanged ? [name] : [])
   return [
     ...changed('keytrustee-kms.host', before.listen.host !== after.listen.host),
@@ -142,4 +143,19 @@ export function findRestartNeeds(before: LiveSettings, after: LiveSettings): rea
     ...changed('keytrustee-kms.conf', before.aclFile !== after.aclFile),
     ...changed('keytrustee-kms.log.size', before.settings.logBytes !== after.settings.logBytes),
   ]
+}
+
+/** What of the new settings counts from now on, and what at the next start. */
+export function describeReload(before: LiveSettings, after: LiveSettings): Reloaded {
+  const needsRestart = findRestartNeeds(before, after)
+  const changed = changedSettings(kmsSchema, before.settings, after.settings).filter(
+    (name) => !needsRestart.includes(name),
+  )
+  const rules: readonly (readonly [boolean, string])[] = [
+    [before.tls?.cert !== after.tls?.cert, 'another TLS certificate'],
+    [!isDeepStrictEqual(before.site, after.site), 'another configuration (kms-site.xml)'],
+    [changed.length > 0, `settings: ${changed.join(', ')}`],
+  ]
+  const applied = rules.filter(([holds]) => holds).map(([, line]) => line)
+  return { applied, needsRestart: [...needsRestart] }
 }

@@ -2,16 +2,19 @@
 import { type Clock, DomainError, systemClock, toDomainError } from '@keyhsm/core'
 import {
   bindLogLevel,
+  bindReload,
   bindRoute,
   Closers,
   meterService,
   openMetrics,
+  type Reloaded,
   type HttpServer,
   type Metrics,
   startForeignServer,
   startHttpServer,
   watchWarnings,
 } from '@keyhsm/service'
+import { localReloadRoute } from '@keyhsm/protocol'
 import { readProxyUsers } from '../access/proxy-users.js'
 import { toErrorReply, toRemoteError } from '../api/remote-error.js'
 import { parseNameRules } from '../authentication/auth-to-local.js'
@@ -24,7 +27,7 @@ import { kmsMeters } from '../metrics/gauges.js'
 import { handleRequest, type RequestContext } from './handle-request.js'
 import { startHousekeeping } from './housekeeping.js'
 import {
-  findRestartNeeds,
+  describeReload,
   type LiveSettings,
   readLiveSettings,
   toApiSettings,
@@ -35,6 +38,8 @@ import { readStatus } from './status.js'
 
 export interface StartOptions extends Omit<KmsOptions, 'clock' | 'metrics'> {
   readonly clock?: Clock
+  /** Reloads as SIGHUP does. */
+  readonly requestReload: () => Promise<Reloaded>
 }
 
 export interface RunningKms {
@@ -42,7 +47,7 @@ export interface RunningKms {
   readonly scheme: 'http' | 'https'
   stop(timeoutMs: number): Promise<void>
   /** Reads settings, configuration, ACLs and TLS pair anew. @throws ERR_SETTINGS; the old ones stay in use. */
-  reload(): Promise<void>
+  reload(): Promise<Reloaded>
 }
 
 const maxBodyBytes = 16 * 1024 * 1024
@@ -62,7 +67,10 @@ export async function startKms(o: StartOptions): Promise<RunningKms> {
   }
 }
 
-async function open(o: Omit<KmsOptions, 'metrics'>, closers: Closers): Promise<RunningKms> {
+async function open(
+  o: Omit<KmsOptions, 'metrics'> & Pick<StartOptions, 'requestReload'>,
+  closers: Closers,
+): Promise<RunningKms> {
   let live = await readLiveSettings(o.paths)
   for (const remark of live.remarks) o.log.warn({}, remark)
   const metrics = await openMetrics('keytrustee_kms')
@@ -84,7 +92,11 @@ async function open(o: Omit<KmsOptions, 'metrics'>, closers: Closers): Promise<R
   const status = () => readStatus({ opened, live, startedAt, address, care, log: o.log })
   const control = await startHttpServer({
     listen: { socketPath: o.paths.controlSocket },
-    routes: [bindRoute(kmsStatusRoute, status), bindLogLevel(o.log, kmsLogLevelRoute)],
+    routes: [
+      bindRoute(kmsStatusRoute, status),
+      bindLogLevel(o.log, kmsLogLevelRoute),
+      bindReload(o.requestReload, localReloadRoute),
+    ],
     identify: () => undefined,
     onError: (error) => o.log.debug({ error }, 'a command was refused'),
   })
@@ -108,11 +120,13 @@ async function open(o: Omit<KmsOptions, 'metrics'>, closers: Closers): Promise<R
       if (next.tls && live.tls) server.reloadTls(next.tls)
       await opened.aclFile.reload()
       for (const remark of next.remarks) o.log.warn({}, remark)
-      for (const name of findRestartNeeds(live, next))
+      const reloaded = describeReload(live, next)
+      for (const name of reloaded.needsRestart)
         o.log.warn({ setting: name }, 'changed, takes effect at the next start')
       live = next
       negotiator = nextNegotiator
       authenticator = nextAuthenticator
+      return reloaded
     },
   }
 }

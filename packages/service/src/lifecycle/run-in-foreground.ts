@@ -4,6 +4,7 @@
  */
 import { DomainError, errorTraits, toDomainError } from '@keyhsm/core'
 import type { Log } from '../log.js'
+import type { Reloaded } from '../reload-route.js'
 import { notifySystemd, startWatchdog } from './notify-systemd.js'
 import { type HeldPidFile, holdPidFile } from './pid-file.js'
 import { sendToParent, toErrorText } from './ready-message.js'
@@ -14,14 +15,21 @@ export interface RunningService {
   /** Drains and stops within `timeoutMs`. */
   stop(timeoutMs: number): Promise<void>
   /** Builds the whole new state and swaps; rejects and keeps the old state when that fails. */
-  reload(): Promise<void>
+  reload(): Promise<Reloaded>
+}
+
+/** What the inside of a service may ask of the process around it. */
+export interface ProcessRequests {
+  /** Ends the service as SIGTERM does, with another limit for draining. */
+  stop(timeoutMs: number): void
+  /** Reloads as SIGHUP does, and says what came of it. @throws what the reload failed with; ERR_BUSY before it is ready */
+  reload(): Promise<Reloaded>
 }
 
 export interface ForegroundOptions {
   readonly name: string
   readonly pidFile: string
-  /** `requestStop` ends the service as SIGTERM does, with another limit for draining. */
-  start(requestStop: (timeoutMs: number) => void): Promise<RunningService>
+  start(requests: ProcessRequests): Promise<RunningService>
   readonly log: Log
   /** What a stop may take, drain included. Default 10,000. */
   readonly stopTimeoutMs?: number
@@ -77,28 +85,31 @@ class Signals {
   }
 }
 
-/** One reload at a time; a signal during one asks for exactly one more. */
-function makeReload(o: ForegroundOptions, service: RunningService): () => void {
-  let running = false
-  let again = false
-  const run = async (): Promise<void> => {
-    running = true
-    do {
-      again = false
-      await notifySystemd('RELOADING=1')
-      try {
-        await service.reload()
-        o.log.info({}, 'reloaded')
-      } catch (error) {
-        o.log.error({ error }, 'reload failed, the old state stays in use')
-      }
+/** One reload at a time; whoever asks during one, however many, gets exactly one more. */
+function makeReload(o: ForegroundOptions, service: RunningService): () => Promise<Reloaded> {
+  let current: Promise<unknown> = Promise.resolve()
+  let next: Promise<Reloaded> | undefined
+  const run = async (): Promise<Reloaded> => {
+    await notifySystemd('RELOADING=1')
+    try {
+      const reloaded = await service.reload()
+      o.log.info({}, 'reloaded')
+      return reloaded
+    } catch (error) {
+      o.log.error({ error }, 'reload failed, the old state stays in use')
+      throw error
+    } finally {
       await notifySystemd('READY=1')
-    } while (again)
-    running = false
+    }
   }
   return () => {
-    if (running) again = true
-    else void run()
+    next ??= current.then(() => {
+      next = undefined
+      const turn = run()
+      current = turn.catch(() => undefined)
+      return turn
+    })
+    return next
   }
 }
 
@@ -127,8 +138,15 @@ async function stopWithin(
 
 /** Started and then stopped by a signal; a signal that comes during the start is obeyed right after it. */
 async function serve(o: ForegroundOptions, signals: Signals): Promise<number> {
-  const service = await o.start((timeoutMs) => signals.stop(timeoutMs))
-  signals.onReload(makeReload(o, service))
+  let reload: () => Promise<Reloaded> = () =>
+    Promise.reject(new DomainError('ERR_BUSY', 'the service is not ready yet'))
+  const service = await o.start({
+    stop: (timeoutMs) => signals.stop(timeoutMs),
+    reload: () => reload(),
+  })
+  reload = makeReload(o, service)
+  // What came of it is in the log.
+  signals.onReload(() => void reload().catch(() => undefined))
   o.log.info({ pid: process.pid }, service.ready)
   await sendToParent({ ready: true, text: service.ready })
   // The parent has what it waited for: from now on the two processes have nothing to do with each other.

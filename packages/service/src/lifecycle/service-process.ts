@@ -8,10 +8,10 @@ import { toFileError } from '../file-errors.js'
 import { simpleConfiguration } from '../log/configuration.js'
 import type { Logging } from '../log/logback-file.js'
 import { openLog, type OpenLog } from '../log.js'
+import type { Reloaded } from '../reload-route.js'
 import { alreadyRunning, daemonState } from './pid-file.js'
-import { type RunningService, runInForeground } from './run-in-foreground.js'
+import { type ProcessRequests, type RunningService, runInForeground } from './run-in-foreground.js'
 import { startDaemon } from './start-daemon.js'
-import { reloadDaemon } from './stop-daemon.js'
 
 export interface ServiceProcess {
   /** The program, e.g. `keyhsm`. */
@@ -30,8 +30,8 @@ export interface ServiceProcess {
   readonly folders: readonly string[]
   /** Reads everything that can be refused without opening anything. @throws ERR_SETTINGS with every fault. */
   readLogging(): Promise<Logging>
-  /** Opens it all, or nothing stays open. `requestStop` ends the service as SIGTERM does. */
-  open(log: OpenLog, requestStop: (drainMs: number) => void): Promise<RunningService>
+  /** Opens it all, or nothing stays open. */
+  open(log: OpenLog, requests: ProcessRequests): Promise<RunningService>
 }
 
 export interface InBackground {
@@ -94,11 +94,11 @@ async function runLogged(
 ): Promise<number> {
   const { name, pidFile, stopTimeoutMs } = service
   let failure: unknown
-  const start = async (requestStop: (drainMs: number) => void): Promise<RunningService> => {
+  const start = async (requests: ProcessRequests): Promise<RunningService> => {
     try {
-      const running = await service.open(log, requestStop)
+      const running = await service.open(log, requests)
       say(withoutName(service, running.ready))
-      return service.takesLoggingOver ? running : reloadingLog(service, running, log)
+      return service.takesLoggingOver ? running : await reloadingLog(service, running, log)
     } catch (error) {
       failure = error
       throw error
@@ -111,15 +111,16 @@ async function runLogged(
 }
 
 /**
- * Has the running service reload, once its files are found to be good; what comes of it is in its log.
- * @throws ERR_SETTINGS as {@link startInBackground}; ERR_UNAVAILABLE when it does not run.
+ * Has the running service reload, once its files are found to be good. `ask` orders it.
+ * @throws ERR_SETTINGS as {@link startInBackground}; ERR_UNAVAILABLE when it does not run; what the reload failed with.
  */
 export async function requestReload(
   service: ServiceProcess,
-): Promise<{ readonly state: 'reloading' }> {
+  ask: () => Promise<Reloaded>,
+): Promise<Reloaded> {
   const { name, pidFile } = service
   await service.readLogging()
-  if (reloadDaemon({ name, pidFile })) return { state: 'reloading' }
+  if (daemonState(pidFile).running) return await ask()
   const hints = [`start it with: ${name} start`]
   throw new DomainError('ERR_UNAVAILABLE', `${name} is not running`, { hints })
 }
@@ -130,19 +131,24 @@ function withoutName({ name }: Pick<ServiceProcess, 'name'>, ready: string): str
 }
 
 /** Logging is taken over last: whatever else is refused leaves it as it was. */
-function reloadingLog(
+async function reloadingLog(
   service: ServiceProcess,
   running: RunningService,
   log: OpenLog,
-): RunningService {
+): Promise<RunningService> {
+  let before = JSON.stringify((await service.readLogging()).configuration)
   return {
     ready: running.ready,
     stop: (timeoutMs) => running.stop(timeoutMs),
     async reload() {
       const { configuration, warnings } = await service.readLogging()
-      await running.reload()
+      const { applied, needsRestart } = await running.reload()
       log.configure(configuration)
       for (const warning of warnings) log.warn({}, warning)
+      const now = JSON.stringify(configuration)
+      const lines = now === before ? [] : ['another configuration of the log']
+      before = now
+      return { applied: [...applied, ...lines], needsRestart }
     },
   }
 }

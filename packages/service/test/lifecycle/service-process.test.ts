@@ -54,7 +54,21 @@ describe('serve', () => {
   })
 })
 
+describe('a reload that is asked for', () => {
+  it('is told what it was refused for, then what came of it; those who ask during one share the next', () => {
+    const { status, stdout } = run('asked')
+    expect(status).toBe(0)
+    expect(stdout.split('\n').slice(1, -1)).toEqual([
+      'ERR_BUSY the service is not ready yet',
+      'ERR_SETTINGS not this time',
+      '{"applied":["one","another configuration of the log"],"needsRestart":["port"]}',
+      'the same answer for both, reloaded 3 times',
+    ])
+  })
+})
+
 describe('what is refused', () => {
+  const neverAsked = () => Promise.reject(new Error('never comes here'))
   const make = (readLogging: ServiceProcess['readLogging']): ServiceProcess => ({
     name: 'x',
     pidFile: join(home, 'run', 'x.pid'),
@@ -69,14 +83,16 @@ describe('what is refused', () => {
     const away = { entry: '/nonexistent', args: [], logFile: join(home, 'out') }
     await expect(startInBackground(service, away)).rejects.toMatchObject({ code: 'ERR_SETTINGS' })
     await expect(serve(service, () => undefined)).rejects.toMatchObject({ code: 'ERR_SETTINGS' })
-    await expect(requestReload(service)).rejects.toMatchObject({ code: 'ERR_SETTINGS' })
+    await expect(requestReload(service, neverAsked)).rejects.toMatchObject({
+      code: 'ERR_SETTINGS',
+    })
     expect([existsSync(join(home, 'run')), existsSync(join(home, 'out'))]).toEqual([false, false])
   })
 
   it('a reload of what does not run, with the command that starts it', async () => {
     const configuration = simpleConfiguration({ level: 'info' })
     const service = make(() => Promise.resolve({ configuration, warnings: [] }))
-    await expect(requestReload(service)).rejects.toMatchObject({
+    await expect(requestReload(service, neverAsked)).rejects.toMatchObject({
       code: 'ERR_UNAVAILABLE',
       message: 'x is not running',
       hints: ['start it with: x start'],
