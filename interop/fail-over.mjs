@@ -7,7 +7,8 @@
  * 2. cut off from the primary, the standby's server serves nothing once max-staleness is over;
  * 3. the primary is killed, the standby promoted: both servers follow within 5 s, without a restart;
  * 4. every put that was acknowledged meanwhile is there, and nobody read what cannot have been;
- * 5. without a standby that confirms, the status is red and promises nothing.
+ * 5. a server that is removed serves nothing, and does not come back by itself;
+ * 6. without a standby that confirms, the status is red and promises nothing.
  *
  * The alerts of docs/operations/alerts.md about the database's copies are fired by it. `npm run ha` does the same at random,
  * with three servers and for longer.
@@ -87,6 +88,7 @@ async function run(installation) {
   await watch.end(alerts)
   await workers.stop()
   await judge(installation, workers)
+  await removeNode(installation)
   await loseThePromise(installation, watch)
   say(`alerts fired: ${alerts.join(', ')}`)
 }
@@ -167,6 +169,19 @@ async function judge(installation, { operations }) {
   )
   for (const { key, why } of violations) say(`violation: ${key}: ${why}`)
   if (done === 0 || lost.length + violations.length > 0) throw new Error('deposits are not as told')
+}
+
+/** The second server is taken for lost. */
+async function removeNode({ servers: [first, second] }) {
+  const { stdout } = await first.run('ktadmin nodes list --json', { quiet: true })
+  const { node } = JSON.parse(stdout).find(({ url }) => url === second.url)
+  await first.run(`ktadmin nodes remove --as $(id -un) ${node}`)
+  await until('the removed server serves nothing', followMs, async () => {
+    return (await modeOf(second)) === 'none'
+  })
+  const left = await first.run('ktadmin nodes list --as $(id -un)')
+  if (left.stdout.includes(node)) throw new Error('the removed server is listed')
+  say('a server that is removed serves nothing')
 }
 
 /** Two copies and nobody who confirms: decision 0102. */

@@ -55,6 +55,21 @@ export const joinTokenRoute = defineRoute({
   summary: 'make a one-time token with which a further server joins this installation',
 })
 
+export const removeNodeRoute = defineRoute({
+  ...adminDefaults,
+  method: 'POST',
+  path: '/v1/admin/nodes/:node/removal',
+  params: Type.Object({ node: UuidField }, exact),
+  body: Type.Object({ requestId: UuidField }, exact),
+  reply: Type.Object({
+    node: UuidField,
+    name: Type.String(),
+    url: Type.String(),
+    serverFingerprint: FingerprintField,
+  }),
+  summary: 'take a server that is lost out of the installation: it serves nothing any more',
+})
+
 export const admitNodeRoute = defineRoute({
   ...adminDefaults,
   method: 'POST',
@@ -78,4 +93,4 @@ export const admitNodeRoute = defineRoute({
   summary: 'admit a further server of the installation with its one-time token',
 })
 
-export const trusteeNodeRoutes: readonly RouteSpec[] = [joinTokenRoute]
+export const trusteeNodeRoutes: readonly RouteSpec[] = [joinTokenRoute, removeNodeRoute]

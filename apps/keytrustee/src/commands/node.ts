@@ -1,4 +1,4 @@
-/** `ktadmin join-token` and `ktadmin join`: a further server of an installation. */
+/** `ktadmin join-token`, `join` and `nodes`: the servers of an installation. */
 import { originOf } from '@keyhsm/client'
 import {
   type Command,
@@ -7,10 +7,11 @@ import {
   optionText,
   optionTexts,
   printFields,
+  printTable,
   requiredText,
 } from '@keyhsm/command-line'
-import { invalidInput, newUuid, parseDuration } from '@keyhsm/core'
-import { joinTokenRoute, type ReplyOf } from '@keyhsm/protocol'
+import { invalidInput, newUuid, parseDuration, parseUuid } from '@keyhsm/core'
+import { joinTokenRoute, removeNodeRoute, type ReplyOf, statusRoute } from '@keyhsm/protocol'
 import type { Initialised } from '../initialise.js'
 import { joinInstallation } from '../nodes/join-installation.js'
 import { parseJoinToken } from '../nodes/join-tokens.js'
@@ -19,6 +20,8 @@ import { asOption, callServer } from './control.js'
 import { listenOptions } from './init.js'
 
 type Token = ReplyOf<typeof joinTokenRoute>
+type Removed = ReplyOf<typeof removeNodeRoute>
+type Node = NonNullable<ReplyOf<typeof statusRoute>['installation']>['nodes'][number]
 
 export const nodeCommands: readonly Command[] = [
   {
@@ -72,6 +75,45 @@ export const nodeCommands: readonly Command[] = [
         'let its own Key HSM, on the same partition, know it: keyhsm trust CERTIFICATE --realm R',
       )
       io.hint('then: keytrustee-server start; ktadmin keyhsm --server URL --trust')
+    },
+  },
+  {
+    name: 'nodes list',
+    summary: 'show every server of the installation, and when it last wrote to the database',
+    options: [asOption],
+    async run(input): Promise<readonly Node[]> {
+      const { installation } = await callServer(input, statusRoute)
+      return installation?.nodes ?? []
+    },
+    print(nodes: readonly Node[], io: Io) {
+      const rows = nodes.map(({ node, name, url, ageMs, self }) => {
+        const wrote = `${(ageMs / 1000).toFixed(1)} s ago`
+        return { node, name, url, wrote, note: self ? 'this one' : '' }
+      })
+      printTable(rows, ['node', 'name', 'url', 'wrote', 'note'], io)
+    },
+  },
+  {
+    name: 'nodes remove',
+    summary: 'take a server that is lost out of the installation; it serves nothing any more',
+    arguments: [
+      {
+        name: 'NODE',
+        describe: 'its uuid, as nodes list shows it',
+        check: (text) => parseUuid(text, 'NODE'),
+      },
+    ],
+    options: [asOption],
+    run: (input): Promise<Removed> =>
+      callServer(input, removeNodeRoute, {
+        params: { node: parseUuid(input.args['NODE'] ?? '', 'NODE') },
+        body: { requestId: newUuid() },
+      }),
+    print({ name, url, serverFingerprint }: Removed, io: Io) {
+      io.words(`${name} (${url}) is out of the installation`)
+      io.hint(`clients that know it go on to the others; its certificate was ${serverFingerprint}`)
+      io.hint('where its machine may be in other hands: take its certificate off each Key HSM that')
+      io.hint('trusts it (keyhsm trust --list, --remove F) and change the password of the database')
     },
   },
 ]

@@ -41,7 +41,7 @@ import { backupRoutes } from './backup-routes.js'
 import { orderOf } from './identify.js'
 import { enrolledRoutes, organisationRoutes } from './organisation-routes.js'
 import { migrationRoutes, toMigrationReply } from './migration-routes.js'
-import { joinTokenRoutes } from './node-routes.js'
+import { nodeRoutes } from './node-routes.js'
 import { policyRoutes } from './policy-routes.js'
 import { toPurgeReply } from './purge-reply.js'
 
@@ -70,7 +70,7 @@ export function adminRoutes(o: AdminRoutesOptions): readonly BoundRoute[] {
     ...policyRoutes(o.trustee),
     ...backupRoutes({ ...o, link: () => requireLink(o.join) }),
     ...migrationRoutes(o.join.migration),
-    ...joinTokenRoutes({ ...o, paths: o.join.paths }),
+    ...nodeRoutes({ ...o, paths: o.join.paths }),
     bindRoute(statusRoute, () => o.status()),
     bindLogLevel(o.log),
     bindReload(o.requestReload, localReloadRoute),

@@ -1,11 +1,12 @@
 /** Routes about the further servers of the installation. */
 import type { X509Certificate } from 'node:crypto'
 import type { Uuid } from '@keyhsm/core'
-import { admitNodeRoute, joinTokenRoute } from '@keyhsm/protocol'
+import { admitNodeRoute, joinTokenRoute, removeNodeRoute } from '@keyhsm/protocol'
 import { type BoundRoute, bindRoute, certificateFingerprint } from '@keyhsm/service'
 import { audited } from '../audited.js'
 import { type AdmissionDesk, admitNode } from '../nodes/admit-node.js'
 import { makeJoinToken } from '../nodes/join-tokens.js'
+import { removeNode } from '../nodes/remove-node.js'
 import type { Paths } from '../paths.js'
 import type { Trustee } from '../trustee.js'
 import { orderOf } from './identify.js'
@@ -18,7 +19,7 @@ export interface NodeRoutesOptions {
 }
 
 /** Of the control socket. */
-export function joinTokenRoutes(o: NodeRoutesOptions): BoundRoute[] {
+export function nodeRoutes(o: NodeRoutesOptions): BoundRoute[] {
   const { trustee, paths } = o
   return [
     bindRoute(joinTokenRoute, async ({ body: { validMs }, ...by }) => {
@@ -30,6 +31,11 @@ export function joinTokenRoutes(o: NodeRoutesOptions): BoundRoute[] {
         makeJoinToken(paths.joinTokens, { now, validMs, madeBy: actor }, shown),
       )
       return { token: made.text, expiresAt: made.expiresAt.toISOString() }
+    }),
+    bindRoute(removeNodeRoute, async ({ params, ...by }) => {
+      const removed = await removeNode(trustee, orderOf(by), params.node as Uuid)
+      const { node, name, url, serverFingerprint } = removed
+      return { node, name, url, serverFingerprint }
     }),
   ]
 }

@@ -344,6 +344,11 @@ export interface Store extends Reader {
   reach(): Reach
   /** Undefined where there is one copy by definition. */
   installation?(): Installation
+  /**
+   * Takes a server out of the installation for ever: it serves nothing from its next look on. False when it is out already.
+   * @throws ERR_STORE_UNAVAILABLE naming the servers that take writes
+   */
+  forgetNode?(node: Uuid): Promise<boolean>
   /** Never throws. */
   probe(): Promise<StoreHealth>
   close(): Promise<void>

@@ -14,7 +14,8 @@ const look = `select pg_catalog.pg_is_in_recovery() as standby,
     (select system_identifier::text from pg_catalog.pg_control_system()) as system,
     case when pg_catalog.pg_is_in_recovery() then null
       else pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) end as wal_file,
-    pg_catalog.current_setting('synchronous_standby_names') as standbys`
+    pg_catalog.current_setting('synchronous_standby_names') as standbys,
+    exists (select from keytrustee.nodes where node = $1 and beat_at = '-infinity') as removed`
 /** A server that has not written for a week was taken away. */
 const findNodes = `select node::text, name, url, server_fingerprint::text as fingerprint, version, timeline,
     (extract(epoch from clock_timestamp() - beat_at) * 1000)::float8 as age_ms
@@ -25,10 +26,11 @@ const write = `with known as (
     insert into keytrustee.timelines (timeline, since)
     select $1, case when exists (select from keytrustee.timelines) then now() else '-infinity' end
     on conflict do nothing)
-  insert into keytrustee.nodes (timeline, node, name, url, server_fingerprint, version, beat_at)
+  insert into keytrustee.nodes as before (timeline, node, name, url, server_fingerprint, version, beat_at)
   values ($1, $2, $3, $4, $5, $6, now())
   on conflict (node) do update set timeline = excluded.timeline, name = excluded.name, url = excluded.url,
     server_fingerprint = excluded.server_fingerprint, version = excluded.version, beat_at = excluded.beat_at
+  where before.beat_at > '-infinity'
   returning (extract(epoch from clock_timestamp() - coalesce(
     (select greatest(since, '2000-01-01') from keytrustee.timelines where timeline = $1),
     case when exists (select from keytrustee.timelines) then now() else '2000-01-01' end)) * 1000)::float8
@@ -39,6 +41,7 @@ interface Looked {
   readonly system: string
   readonly wal_file: string | null
   readonly standbys: string
+  readonly removed: boolean
 }
 
 interface NodeRow {
@@ -51,9 +54,9 @@ interface NodeRow {
   readonly age_ms: number
 }
 
-/** What a copy is now. `seenAt`: when asking began. @throws what the driver throws */
-export async function lookAt(client: pg.Client, seenAt: number): Promise<Sighting> {
-  const { rows } = await client.query<Looked>(bounded(look, answerMs))
+/** What a copy is now, for the server `own`. `seenAt`: when asking began. @throws what the driver throws */
+export async function lookAt(client: pg.Client, own: Uuid, seenAt: number): Promise<Sighting> {
+  const { rows } = await client.query<Looked>({ ...bounded(look, answerMs), values: [own] })
   const [looked] = rows
   if (!looked) throw new Error('no answer')
   const nodes = await client.query<NodeRow>(bounded(findNodes, answerMs))
@@ -64,13 +67,15 @@ export async function lookAt(client: pg.Client, seenAt: number): Promise<Sightin
     system: looked.system,
     timeline: primary ? timelineOfFile(looked.wal_file) : nodes.rows[0]?.timeline,
     synchronous: looked.standbys.trim() !== '',
+    removed: looked.removed,
     nodes: nodes.rows.map(toNode),
   }
 }
 
 /**
  * Writes this server's row on a primary.
- * @returns until when nothing may be acknowledged, in ms from now; undefined when the commit was not confirmed
+ * @returns until when nothing may be acknowledged, in ms from now; undefined when the commit was not confirmed, or the
+ *   server was removed meanwhile
  * @throws what the driver throws
  */
 export async function beat(
@@ -89,7 +94,7 @@ export async function beat(
     const config = { ...bounded(write, beatMs), values }
     const { rows } = await client.query<{ since_ms: number }>(config)
     const holdMs = Math.max(0, leaseMs - (rows[0]?.since_ms ?? 0))
-    return confirmed ? { holdMs } : undefined
+    return confirmed && rows.length > 0 ? { holdMs } : undefined
   } finally {
     client.off('notice', notice)
   }

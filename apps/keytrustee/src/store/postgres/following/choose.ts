@@ -53,6 +53,8 @@ export function choose(views: readonly HostView[], o: ChooseOptions): Choice {
 
 /** Why a copy may not be used at all; undefined when it may. */
 export function refusalOf(seen: Sighting, floor: SeenTimeline | undefined): string | undefined {
+  if (seen.removed)
+    return 'this server was removed from the installation (to come back it joins anew: ktadmin join)'
   if (!floor) return undefined
   if (seen.system !== floor.system)
     return 'it is another database than before (if that is right: ktadmin db bootstrap --url URL)'

@@ -1,5 +1,7 @@
 /** A store over several copies of one database, of which one takes writes: it follows that one without a restart. */
 import type { Installation, Reach, Store, StoreHealth, Transaction } from '../../store.js'
+import type { Uuid } from '@keyhsm/core'
+import type { Statement } from '../queries.js'
 import { defaultTimeouts, type Timeouts } from '../pool.js'
 import { PostgresReader } from '../reader.js'
 import { readHealth } from '../read-health.js'
@@ -22,6 +24,12 @@ export async function openFollowingStore(o: FollowingOptions): Promise<Store> {
   })
   await follower.start()
   return new FollowingStore(follower, o)
+}
+
+/** The row stays and says that it was: else the server would make itself a new one with its next beat. */
+const forget: Statement = {
+  name: 'forget_node',
+  text: `update keytrustee.nodes set beat_at = '-infinity' where node = $1 and beat_at > '-infinity'`,
 }
 
 class FollowingStore extends PostgresReader implements Store {
@@ -73,6 +81,11 @@ class FollowingStore extends PostgresReader implements Store {
       hosts: views.map((view) => this.#describe(view)),
       nodes: this.#follower.nodes(),
     }
+  }
+
+  async forgetNode(node: Uuid): Promise<boolean> {
+    const { rowCount } = await this.#follower.writing().queries.run(forget, [node])
+    return rowCount > 0
   }
 
   async probe(): Promise<StoreHealth> {

@@ -87,7 +87,7 @@ export class HostWatch {
   async #round(): Promise<void> {
     const client = this.#client ?? (await this.#connect())
     const seenAt = performance.now()
-    const seen = await lookAt(client, seenAt)
+    const seen = await lookAt(client, this.#o.own.node, seenAt)
     this.#see(client, keepConfirmed(this.#sighting, seen))
     const accepted = await this.#o.accept(seen)
     if (accepted && seen.primary && seen.timeline !== undefined) this.#beat(client, seen.timeline)

@@ -27,6 +27,8 @@ export interface Sighting {
   readonly timeline: number | undefined
   /** Whether a commit waits for a standby. */
   readonly synchronous: boolean
+  /** Whether this server was taken out of the installation: nothing may be served, nor written. */
+  readonly removed?: boolean
   readonly nodes: readonly NodeSeen[]
   /** Of a primary: when the last beat began that was committed as surely as a deposit is. */
   readonly confirmedAt?: number

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { newUuid } from '@keyhsm/core'
-import type { Fingerprint } from '@keyhsm/core'
-import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import type { Fingerprint, Uuid } from '@keyhsm/core'
+import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest'
 import { openFollowingStore } from '../../../../src/store/postgres/following/following-store.js'
 import { openPostgresStore } from '../../../../src/store/postgres/postgres-store.js'
 import { CommitUnknown, type Organisation, type Store } from '../../../../src/store/store.js'
@@ -138,4 +138,20 @@ it('a commit that no standby confirms is unknown, never acknowledged; then nothi
   ).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
   expect((await store.probe()).detail).toContain('no standby confirms')
   expect(await store.countDeposits()).toBe(0)
+}, 20_000)
+
+it('serves nothing once another server removed it, and does not write itself back', async () => {
+  const [remover, removed] = [await follow('remover.json'), await follow('removed.json')]
+  const node = removed.installation?.().own as Uuid
+  expect(await remover.forgetNode?.(node)).toBe(true)
+  expect(await remover.forgetNode?.(node)).toBe(false)
+  await vi.waitFor(() => expect(removed.reach().mode).toBe('none'), { timeout: 5_000 })
+  expect(removed.installation?.().detail).toContain('was removed from the installation')
+  await expect(removed.forgetNode?.(newUuid())).rejects.toMatchObject({
+    code: 'ERR_STORE_UNAVAILABLE',
+  })
+  // Two of its beats later.
+  await pause(2_500)
+  expect(remover.installation?.().nodes.map((one) => one.node)).not.toContain(node)
+  expect(remover.reach().mode).toBe('writer')
 }, 20_000)
