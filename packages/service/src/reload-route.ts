@@ -2,6 +2,7 @@
 import { DomainError, hasCode } from '@keyhsm/core'
 import { type ReplyOf, reloadRoute } from '@keyhsm/protocol'
 import { type BoundRoute, bindRoute } from './http-server.js'
+import type { Log } from './log.js'
 
 /** What a reload has taken over, one line each, and the settings that wait for a restart. */
 export type Reloaded = ReplyOf<typeof reloadRoute>
@@ -17,6 +18,13 @@ function showSettingsFault(error: unknown): never {
   const { faults, hints, message } = error
   const text = `${message}; the old state stays in use`
   throw new DomainError('ERR_INVALID_INPUT', text, { faults, hints })
+}
+
+/** The same, with what needs a restart in the log, where a signal asked for it. */
+export function logReloaded(log: Pick<Log, 'warn'>, reloaded: Reloaded): Reloaded {
+  for (const setting of reloaded.needsRestart)
+    log.warn({ setting }, 'changed, takes effect at the next start')
+  return reloaded
 }
 
 /** Names of the settings whose values differ. */

@@ -137,8 +137,9 @@ function processOf({ paths, env, debug }: Serving): ServiceProcess {
       const { settings } = await readShownConfiguration(paths)
       return readLogging(paths, settings)
     },
-    open(log, { stop: requestStop }) {
+    open(log, requests) {
       if (debug) log.setLevel('debug')
+      const requestStop = (drainMs: number) => requests.stop(drainMs)
       return startKeyHsm({ paths, env, log, clock: systemClock, debug, requestStop })
     },
   }

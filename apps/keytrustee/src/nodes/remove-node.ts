@@ -1,6 +1,6 @@
 import { DomainError, invalidInput, type Uuid } from '@keyhsm/core'
 import { audited } from '../audited.js'
-import type { Installation } from '../store/store.js'
+import type { Installation } from '../store/installation.js'
 import type { Trustee } from '../trustee.js'
 
 type Node = Installation['nodes'][number]

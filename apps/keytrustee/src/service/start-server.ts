@@ -9,6 +9,7 @@ import {
   openMetrics,
   type HttpServer,
   type Log,
+  logReloaded,
   type Metrics,
   type Reloaded,
   startHttpServer,
@@ -126,9 +127,7 @@ async function openServer(o: Opening, closers: Closers): Promise<TrusteeServer> 
     async reload() {
       const next = await readLiveState(o.paths, o.clock.now())
       clients.reloadTls(next.tls)
-      const reloaded = describeReload(live, next)
-      for (const name of reloaded.needsRestart)
-        o.log.warn({ setting: name }, 'changed, takes effect at the next start')
+      const reloaded = logReloaded(o.log, describeReload(live, next))
       live = next
       return reloaded
     },

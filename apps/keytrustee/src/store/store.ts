@@ -8,6 +8,7 @@
 import { DomainError, type Fingerprint, type Handle, type HsmKeyId, type Uuid } from '@keyhsm/core'
 import type { Backlog, BacklogLook } from './backlog-records.js'
 import type { Client, Group, Organisation } from './identity-records.js'
+import type { Installation } from './installation.js'
 import type {
   Cursor,
   FormerRevision,
@@ -295,36 +296,6 @@ export function refuseReader(store: { reach(): Reach }): undefined {
 
 /** Of a database that is the only one, and this server's alone. */
 export const onlyCopy: Reach = { mode: 'writer', generation: 'only', shared: false, elsewhere: [] }
-
-/** Every copy of the database and every server of the installation, as seen from here. */
-export interface Installation {
-  readonly mode: Reach['mode']
-  readonly detail: string
-  /** A commit is on two machines before it is acknowledged. */
-  readonly noLoss: boolean
-  /** There are several copies or servers: then losing one must lose nothing. */
-  readonly asksForNoLoss: boolean
-  /** The highest seen. */
-  readonly timeline: number | undefined
-  /** This server's own node. */
-  readonly own: Uuid
-  readonly hosts: readonly {
-    readonly place: string
-    readonly role: 'primary' | 'standby' | 'unreachable'
-    readonly timeline?: number
-    readonly ageMs?: number
-    readonly synchronous?: boolean
-    readonly fault?: string
-  }[]
-  readonly nodes: readonly {
-    readonly node: Uuid
-    readonly name: string
-    readonly url: string
-    readonly serverFingerprint: Fingerprint
-    readonly version: string
-    readonly ageMs: number
-  }[]
-}
 
 export interface StoreHealth {
   readonly state: 'ready' | 'unavailable'

@@ -6,6 +6,7 @@ import {
   bindRoute,
   Closers,
   meterService,
+  logReloaded,
   openMetrics,
   type Reloaded,
   type HttpServer,
@@ -90,16 +91,7 @@ async function open(
   const care = careOfKms({ clock: o.clock, paths: o.paths, clientCertificate, live: () => live })
   meterService(metrics, { log: o.log, care })
   const status = () => readStatus({ opened, live, startedAt, address, care, log: o.log })
-  const control = await startHttpServer({
-    listen: { socketPath: o.paths.controlSocket },
-    routes: [
-      bindRoute(kmsStatusRoute, status),
-      bindLogLevel(o.log, kmsLogLevelRoute),
-      bindReload(o.requestReload, localReloadRoute),
-    ],
-    identify: () => undefined,
-    onError: (error) => o.log.debug({ error }, 'a command was refused'),
-  })
+  const control = await openControlSocket(o, status)
   closers.add(() => control.close())
   closers.add(startHousekeeping(opened, o.log, () => live))
   closers.add(watchWarnings(care, o.log))
@@ -120,15 +112,29 @@ async function open(
       if (next.tls && live.tls) server.reloadTls(next.tls)
       await opened.aclFile.reload()
       for (const remark of next.remarks) o.log.warn({}, remark)
-      const reloaded = describeReload(live, next)
-      for (const name of reloaded.needsRestart)
-        o.log.warn({ setting: name }, 'changed, takes effect at the next start')
+      const reloaded = logReloaded(o.log, describeReload(live, next))
       live = next
       negotiator = nextNegotiator
       authenticator = nextAuthenticator
       return reloaded
     },
   }
+}
+
+function openControlSocket(
+  o: Pick<StartOptions, 'paths' | 'log' | 'requestReload'>,
+  status: () => ReturnType<typeof readStatus>,
+): Promise<HttpServer> {
+  return startHttpServer({
+    listen: { socketPath: o.paths.controlSocket },
+    routes: [
+      bindRoute(kmsStatusRoute, status),
+      bindLogLevel(o.log, kmsLogLevelRoute),
+      bindReload(o.requestReload, localReloadRoute),
+    ],
+    identify: () => undefined,
+    onError: (error) => o.log.debug({ error }, 'a command was refused'),
+  })
 }
 
 function openPort(

@@ -1,5 +1,6 @@
 /** A store over several copies of one database, of which one takes writes: it follows that one without a restart. */
-import type { Installation, Reach, Store, StoreHealth, Transaction } from '../../store.js'
+import type { Installation } from '../../installation.js'
+import type { Reach, Store, StoreHealth, Transaction } from '../../store.js'
 import type { Uuid } from '@keyhsm/core'
 import type { Statement } from '../queries.js'
 import { defaultTimeouts, type Timeouts } from '../pool.js'
