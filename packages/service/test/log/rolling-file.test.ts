@@ -1,6 +1,7 @@
 import { execFileSync, fork, spawnSync } from 'node:child_process'
 import {
   appendFileSync,
+  chmodSync,
   copyFileSync,
   existsSync,
   mkdtempSync,
@@ -10,6 +11,7 @@ import {
   rmSync,
   symlinkSync,
   truncateSync,
+  writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -193,6 +195,41 @@ describe('RollingFile', () => {
     file.close()
     expect([read('x.log.1'), read('x.log')]).toEqual(['one\n', 'two\n'])
   })
+
+  it('has every line of a service that writes while the real logrotate moves its file', async ({
+    skip,
+  }) => {
+    if (spawnSync('logrotate', ['--version']).error) skip('logrotate is not installed')
+    const rules = join(directory, 'rules')
+    const state = join(directory, 'state')
+    writeFileSync(rules, `${path} {\nrotate 9\ncreate\n}\n`, { mode: 0o644 })
+    chmodSync(directory, 0o755)
+    const program = fileURLToPath(new URL('../fixtures/patient-writer.mjs', import.meta.url))
+    const child = fork(program, [path], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    const told = (least: number) =>
+      new Promise<number>((resolve) => {
+        const hear = (n: unknown) => {
+          if ((n as number) < least) return
+          child.off('message', hear)
+          resolve(n as number)
+        }
+        child.on('message', hear)
+      })
+    let last = await told(20)
+    for (let round = 0; round < 2; round += 1) {
+      execFileSync('logrotate', ['--force', '--state', state, rules])
+      // It looks once a second, and writes on into the moved file until then.
+      last = await told(last + 130)
+    }
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    child.kill('SIGKILL')
+    await ended
+    rmSync(rules)
+    rmSync(state)
+    expect(names()).toEqual(['x.log', 'x.log.1', 'x.log.2'])
+    expect(numbers().slice(0, last)).toEqual(upTo(last))
+    expect(read('x.log')).not.toBe('')
+  }, 20_000)
 
   it('goes on in the same file where the directory may not be changed, and says so', () => {
     // Root may change any directory: an unprivileged user does it, in a process of its own.
