@@ -1,13 +1,13 @@
-import { chmod, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { chmod, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { DomainError } from '@keyhsm/core'
 import { findBinaries } from './binaries.js'
 import { exists } from './cluster-status.js'
 import { syncDirectory } from './files.js'
+import { makeDraft, removeUnfinished } from './drafts.js'
 import { initialiseData } from './initialise-data.js'
 import { type ClusterLayout, clusterLayout, readMarker, writeMarker } from './layout.js'
 import { clusterOwner } from './owner.js'
-import { isTaken } from './postmaster.js'
 import { type RunningCluster, startCluster } from './start-cluster.js'
 import { undoHalfExchange } from './exchange-data.js'
 
@@ -67,20 +67,9 @@ function refuseDirectory(layout: ClusterLayout, error: NodeJS.ErrnoException): n
   })
 }
 
-const unfinishedPrefix = 'unfinished-'
-
-/** Only what a dead process of ours left: the name carries its pid, and a live one may be at it now. */
-async function removeUnfinished(layout: ClusterLayout): Promise<void> {
-  for (const name of await readdir(layout.directory)) {
-    const pid = /^unfinished-(\d+)-/.exec(name)?.[1]
-    if (pid === undefined || isTaken(Number(pid))) continue
-    await rm(join(layout.directory, name), { recursive: true })
-  }
-}
-
 async function makeData(layout: ClusterLayout, binaries: string, owner: string): Promise<void> {
   await mkdir(layout.log, { recursive: true, mode: 0o700 })
-  const draft = await mkdtemp(join(layout.directory, `${unfinishedPrefix}${process.pid}-`))
+  const draft = await makeDraft(layout)
   try {
     await initialiseData(draft, { binaries, owner, log: layout.log })
     await rename(draft, layout.data).catch(unlessDone(layout))

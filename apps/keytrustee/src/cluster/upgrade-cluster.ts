@@ -3,11 +3,12 @@
  * fails, it is still there and runs with the old version.
  */
 import { execFile } from 'node:child_process'
-import { cp, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { cp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { DomainError } from '@keyhsm/core'
 import { gatherStatistics } from '../store/postgres/administer.js'
+import { makeDraft, removeUnfinished } from './drafts.js'
 import { cleanEnvironment } from './environment.js'
 import { exchangeData, undoHalfExchange } from './exchange-data.js'
 import { initialiseData, lastLine } from './initialise-data.js'
@@ -32,12 +33,12 @@ export async function upgradeCluster(
   const { directory, onStep = () => undefined } = options
   const layout = clusterLayout(directory)
   await undoHalfExchange(layout)
+  await removeUnfinished(layout)
   const plan = await planUpgrade(options)
   const [stop, make, check, copy, exchange, prove] = plan.steps
   onStep(stop ?? '')
   await stopCleanly(directory)
-  // Its name is that of an unfinished cluster: one that a crash leaves is removed by the next bootstrap.
-  const draft = await mkdtemp(join(directory, `unfinished-${process.pid}-`))
+  const draft = await makeDraft(layout)
   try {
     onStep(make ?? '')
     await initialiseData(draft, { binaries: plan.newBinaries, owner, log: layout.log })

@@ -83,7 +83,10 @@ describe('db upgrade', () => {
     expect(plan.steps).toHaveLength(6)
     expect(await ask('select word from public.kept')).toBe('kept')
 
+    const left = join(cluster.directory, 'unfinished-999999999-x')
+    mkdirSync(left)
     expect(valueOf(await upgrade()).former).toBe(plan.former)
+    expect(existsSync(left)).toBe(false)
     expect(valueOf(await callCluster('clusterStatus', options())).state).toBe('stopped')
     await restart()
     expect(await ask('select word from public.kept')).toBe('kept')
