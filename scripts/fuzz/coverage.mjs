@@ -6,7 +6,7 @@ export class Coverage {
   #folders
   #seen = new Set()
 
-  /** @param {string} folder part of the URLs of the scripts that count */
+  /** @param {readonly string[]} folders parts of the URLs of the scripts that count */
   constructor(folders) {
     this.#folders = folders
     this.#session.connect()

@@ -6,6 +6,7 @@ import { deleteKey } from '../zone-keys/delete-key.js'
 import { bitsOf } from '../zone-keys/eek.js'
 import type { Changed } from '../zone-keys/key-store.js'
 import { type Purged, purgeKey } from '../zone-keys/purge-key.js'
+import type { DeletedKey } from '../zone-keys/zone-key.js'
 import { undeleteKey } from '../zone-keys/undelete-key.js'
 import { requireBits, rollKey } from '../zone-keys/roll-key.js'
 import { mayGetMaterial, requireCreation, requireKeyAccess, requireOperation } from './authorize.js'
@@ -123,6 +124,9 @@ export async function trusteeKeyEndpoint(call: Call): Promise<Answer> {
   const by = call.caller.user.full
   if (operation === 'undelete') {
     await requireOperation(call, ['UNDELETE'], 'UNDELETE_KEY', name)
+    await requireDeletedAccess(call, (deleted) =>
+      deleted.filter(({ purging }) => !purging).slice(0, 1),
+    )
     await changeAudited(call, { op: 'UNDELETE_KEY', key: name }, async () => ({
       changed: await undeleteKey(kms.keys, { name, by }),
       message: '',
@@ -131,11 +135,23 @@ export async function trusteeKeyEndpoint(call: Call): Promise<Answer> {
   }
   if (operation !== 'purge') throw badRequest("Parameter 'trusteeOp' must be undelete or purge")
   await requireOperation(call, ['PURGE'], 'PURGE_KEY', name)
+  await requireDeletedAccess(call, (deleted) => deleted)
   await changeAudited(call, { op: 'PURGE_KEY', key: name }, async () => {
     const purged = await purgeKey(kms.keys, { name, by })
     return { changed: purged, message: tellPurged(purged) }
   })
   return {}
+}
+
+/** Whoever may not delete a key may not decide either what becomes of it then. @throws RemoteError 403 */
+async function requireDeletedAccess(
+  call: Call,
+  choose: (deleted: readonly DeletedKey[]) => readonly DeletedKey[],
+): Promise<void> {
+  const { name, kms } = call
+  const found = await kms.keys.directory.look(name)
+  for (const { key } of choose(found?.named.deleted ?? []))
+    await requireKeyAccess(call, 'MANAGEMENT', { name, key })
 }
 
 function tellPurged({ keys, versions, pending }: Purged): string {

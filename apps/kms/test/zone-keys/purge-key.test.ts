@@ -82,6 +82,21 @@ describe('purge', () => {
     expect(eeks.json[0].versionName).toBe('k@0')
   })
 
+  it('and undelete need MANAGEMENT of the key that was deleted', async () => {
+    const kms = await start({ acls: xml({ 'key.acl.k.ALL': 'alice' }) })
+    await kms.ask('/v1/keys', { method: 'POST', user: 'alice', body: { name: 'k' } })
+    await kms.ask('/v1/key/k', { method: 'DELETE', user: 'alice' })
+    for (const operation of ['undelete', 'purge']) {
+      const refused = await trusteeOp(kms, operation, 'bob')
+      expect([refused.status, refused.json.RemoteException.message]).toEqual([
+        403,
+        'User [bob] is not authorized to perform [MANAGEMENT] on key with ACL name [k]!!',
+      ])
+    }
+    expect(versionsLeft(kms)).toHaveLength(1)
+    expect((await trusteeOp(kms, 'undelete')).status).toBe(200)
+  })
+
   it('and undelete are refused to whom their ACLs do not name, and change nothing', async () => {
     const rest = { 'default.key.acl.MANAGEMENT': '*', 'keytrustee.kms.acl.UNDELETE': 'bob' }
     const kms = await start({ acls: xml({ ...rest, 'keytrustee.kms.acl.PURGE': 'carol' }) })
