@@ -252,7 +252,7 @@ export interface Transaction extends Reader {
   /** Inserts, or changes all but who began it and when. @throws ERR_CONFLICT when it `begins` while another is open */
   saveMigration(progress: MigrationProgress, begins?: MigrationBegins): Promise<void>
   /**
-   * Gives a revision another form and keeps the one before as its former form. Compare-and-swap.
+   * Gives a revision another form and keeps the one before as its former form, unless one is kept. Compare-and-swap.
    * @returns false, with nothing changed, when the revision has another form than `before` meanwhile, or its deposit is
    * purged or about to be
    */

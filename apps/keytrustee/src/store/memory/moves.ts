@@ -95,7 +95,11 @@ export function swapForm(
     present.hsmKeyId === before.hsmKeyId &&
     present.stored.equals(before.stored)
   if (!present || !same || !nobodyPurges(tables, present.deposit)) return false
-  tables.former.set(present.uuid, { ...present, grants, swappedBack: !swappable })
+  const kept = tables.former.get(present.uuid)
+  const former = kept
+    ? { ...kept, grants: { ...kept.grants, next: grants.next } }
+    : { ...present, grants, swappedBack: !swappable }
+  tables.former.set(present.uuid, former)
   tables.revisions.set(present.uuid, detached({ ...present, ...formOf(next) }))
   return true
 }

@@ -74,6 +74,7 @@ const swap = {
     ), kept as (
       insert into former_revisions (uuid, deposit, revision, grant_mac, other_grant_mac, swapped_back, ${formColumns})
       select uuid, deposit, revision, $13, $14, $15, ${formColumns} from present
+      on conflict (uuid) do update set other_grant_mac = excluded.other_grant_mac
     )
     update revisions set sealing = $5, hsm_key_id = $6, hsm_key_label = $7, scope = $8, kind = $9,
       canary = $10, sealed_at = $11, stored = $12

@@ -159,6 +159,23 @@ export function describeMigrations(current: () => Store): void {
       expect(await current().listFormer({ deposit })).toEqual([])
     })
 
+    it('keep the oldest former form where a migration was given up and another goes over it', async () => {
+      const { second: before } = await put()
+      const given = moved()
+      await write((t) => t.swapForm(before, given, macs))
+      const present = { ...before, ...given }
+      const again = { ...macs, before: 'of given up', next: 'of last' }
+      expect(
+        await write((t) => t.swapForm(present, moved({ stored: Buffer.from('3') }), again)),
+      ).toBe(true)
+      const [former] = await current().listFormer({ deposit: before.deposit })
+      expect(former).toMatchObject({ grant: 'of before', hsmKeyId: before.hsmKeyId })
+      await write((t) => t.swapBack(before.uuid))
+      expect(await current().findRevision(before.deposit, 2)).toEqual(before)
+      const [after] = await current().listFormer({ deposit: before.deposit })
+      expect(after).toMatchObject({ grant: 'of last', swappedBack: true })
+    })
+
     it('exchange nothing that has changed, or that is about to be purged', async () => {
       const { deposit, second: before } = await put()
       const swap = (row: Revision) => write((t) => t.swapForm(row, moved(), macs))
