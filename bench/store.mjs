@@ -9,12 +9,13 @@ import { StoreLoad } from './lib/store-process.mjs'
 export const storeVariant = { scope: 'service', kind: 'aes-256' }
 const few = 1000
 const rounds = 3
+const perBatch = 32
 const policyRounds = 20_000
 
 export const storeLayer = {
   name: 'store',
   plannedMs: ({ lengths, storeConcurrencies, deposits }) =>
-    2 * rounds * storeConcurrencies.length * 5 * lengths.store + deposits / 5,
+    2 * rounds * storeConcurrencies.length * 6 * lengths.store + deposits / 5,
 
   /** @param {import('./lib/bench.mjs').Bench} bench @param {import('./lib/services.mjs').Services} services */
   async run(bench, services) {
@@ -50,6 +51,8 @@ async function measureAt(bench, services, { load, handles, concurrency, deposits
   const how = { concurrency, forMs, warmMs: forMs / 4, signal: bench.signal }
   const operations = {
     put: () => measure(how, (worker) => put(connections[worker])),
+    [`put, ${perBatch} in a batch`]: async () =>
+      perDeposit(await measure(how, (worker) => putBatch(connections[worker]))),
     get: () => measure(how, (worker) => get(connections[worker], handles)),
     list: () => measure(how, (worker) => list(connections[worker])),
     'put, in the store': () => load.ask({ store: { concurrency, forMs } }),
@@ -94,6 +97,18 @@ async function put(connection) {
   const handle = `put-${requestId}`
   await connection.call('PUT', `/v1/deposits/${handle}`, { requestId, content, scope: 'service' })
   return handle
+}
+
+async function putBatch(connection) {
+  const puts = Array.from({ length: perBatch }, () => {
+    return { handle: `put-${randomUUID()}`, content, scope: 'service' }
+  })
+  await connection.call('POST', '/v1/deposit-batches', { requestId: randomUUID(), puts })
+}
+
+/** The rate of deposits; times are those of a whole batch. */
+function perDeposit(result) {
+  return { ...result, rate: result.rate * perBatch }
 }
 
 async function get(connection, handles) {
