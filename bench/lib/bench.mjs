@@ -53,6 +53,7 @@ export class Bench {
   readiness = []
   memory = []
   notes = []
+  homes = 0
   #undo = []
   #abort = new AbortController()
   #began = Date.now()

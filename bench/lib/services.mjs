@@ -33,7 +33,10 @@ export class Services {
     const env = { KEYHSM_BENCH_PROBE: bench.probeFolder, NODE_OPTIONS: `--import ${probe}` }
     // Never the default ports: somebody may be about to start the product on them.
     const ports = { keyhsm: await freePort(0), trustee: await freePort(0) }
-    const stack = await Stack.create({ home: join(bench.folder, 'home'), env, ports })
+    // Layers that need a database of their own bring up a stack each.
+    bench.homes += 1
+    const home = join(bench.folder, `home${bench.homes}`)
+    const stack = await Stack.create({ home, env, ports })
     const services = new Services(bench, stack)
     bench.onEnd(() => services.#killLeft())
     bench.onEnd(() => stack.remove())
