@@ -24,7 +24,7 @@ export interface SchemaPlan {
   readonly migrations: readonly PlannedMigration[]
 }
 
-/** Bytes a second that PostgreSQL certainly gets through: measured on one slow core, halved. */
+/** Bytes a second that PostgreSQL gets through on a slow machine: assumed, low on purpose, and said to be an estimate. */
 const bytesPerSecond = { scan: 100_000_000, rewrite: 15_000_000 } as const
 /** A change of the catalogue alone, with its commit. */
 const catalogueMs = 20
