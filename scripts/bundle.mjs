@@ -12,8 +12,10 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
 } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { root } from './lib/sources.mjs'
 
 const { build } = await import('esbuild')
@@ -32,6 +34,9 @@ const entries = [
 
 const target = join(root, 'build')
 const fresh = join(root, 'build.new')
+
+// Programs that run from it load parts of it late: a bundle that is up to date stays where it is.
+if (isFresh()) process.exit(0)
 
 rmSync(fresh, { recursive: true, force: true })
 await build({
@@ -58,8 +63,26 @@ await build({
   logLevel: 'warning',
 })
 copyManifests()
-rmSync(target, { recursive: true, force: true })
+const former = join(root, 'build.old')
+rmSync(former, { recursive: true, force: true })
+if (existsSync(target)) renameSync(target, former)
 renameSync(fresh, target)
+rmSync(former, { recursive: true, force: true })
+
+/** Newer than all it is made of. */
+function isFresh() {
+  const madeAt = madeWhen(join(target, 'package.json'))
+  const stamps = ['packages', 'apps'].flatMap((group) =>
+    readdirSync(join(root, group)).map((name) => join(root, group, name, 'dist', '.tsbuildinfo')),
+  )
+  const parts = [...stamps, join(root, 'package-lock.json'), fileURLToPath(import.meta.url)]
+  return madeAt > 0 && parts.every((part) => madeWhen(part) < madeAt)
+}
+
+/** Milliseconds since 1970; 0 for what is not there. */
+function madeWhen(path) {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0
+}
 
 /** `import.meta.url` of a module of ours becomes its mirrored place below `build/`, wherever the bundle put its code. */
 function mirroredUrls() {
