@@ -117,12 +117,14 @@ await runMain(async () => {
       for (const key of Object.keys(total)) total[key] += result[key]
     }
   }
+  const began = Date.now()
   const stagesOf = (time) => chosen.filter(({ when }) => when === time)
   await runAll(stagesOf(undefined))
   const beside = stagesOf('beside')
   await Promise.all(Array.from({ length: runners }, () => runAll(beside)))
   await runAll(stagesOf('last'))
   rmSync(preparedStack, { recursive: true, force: true })
+  say(`\n== all stages: ${((Date.now() - began) / 60_000).toFixed(1)} minutes`)
   console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)
   return total.failed === 0 && total.passed > 0 ? 0 : 1
 })

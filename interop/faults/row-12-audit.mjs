@@ -6,8 +6,8 @@ import { facts } from './lib/case.mjs'
 import { openClient } from './lib/clients.mjs'
 
 const services = [
-  { name: 'Key HSM', program: 'keyhsm', folder: 'keyhsm' },
-  { name: 'Trustee Server', program: 'ktadmin', folder: 'keytrustee' },
+  { name: 'Key HSM', program: 'keyhsm', folder: 'keyhsm', other: 'keytrustee' },
+  { name: 'Trustee Server', program: 'ktadmin', folder: 'keytrustee', other: 'keyhsm' },
 ]
 
 /**
@@ -109,11 +109,11 @@ cases.push(
   ...services.flatMap((service) =>
     [false, true].map((seen) => ({
       row: 12,
-      name: `${service.name}: the last checkpoint cut with all that follows it, ${seen ? 'the other audit is asked' : 'nobody else is asked'}`,
+      name: `${service.name}: cut behind a checkpoint, with all checkpoints that follow, ${seen ? 'the other audit is asked' : 'nobody else is asked'}`,
       expected: seen ? 'exit 1, says that others saw more' : 'exit 0',
       run: async (context) => {
-        const { lines, places } = context.audits[service.folder]
-        const rest = lines.slice(0, places.checkpoints.at(-2))
+        const { lines } = context.audits[service.folder]
+        const rest = cutBeforeSeen(lines, context.audits[service.other].lines)
         const witness = seen ? ` --seen-by ${join(context.copy, `seen-by-${service.folder}`)}` : ''
         const { exit, stdout, stderr } = await verify(context, service, rest, witness)
         if (!seen) return `exit ${exit}`
@@ -123,6 +123,18 @@ cases.push(
     })),
   ),
 )
+
+/** The lines up to the last checkpoint before what the other audit saw of this one, or without one up to the entry before it. */
+function cutBeforeSeen(lines, others) {
+  const anchored = others
+    .map((text) => JSON.parse(text))
+    .filter((line) => line.operation === 'anchor')
+  const seen = Math.max(...anchored.map(({ subject }) => subject.sequence))
+  if (anchored.length === 0) throw new Error('the other audit holds no head of this one')
+  const earlier = lines.map((text) => JSON.parse(text)).filter(({ sequence }) => sequence < seen)
+  const end = earlier.findLastIndex(({ type }) => type === 'checkpoint')
+  return lines.slice(0, end < 0 ? earlier.length : end + 1)
+}
 
 /** Runs `audit verify` in a copy of the home that has these lines, with the public key that an auditor keeps. */
 async function verify({ stack, copy, keys }, { program, folder }, lines, more = '') {

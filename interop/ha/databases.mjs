@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isAlive, kill } from '../faults/lib/processes.mjs'
 import { idsOf, makeCertificates } from './identities.mjs'
 
@@ -109,7 +110,13 @@ export class Databases {
   }
 
   async kill(name) {
-    await kill(this.pid(name))
+    const pid = this.pid(name)
+    await kill(pid)
+    if (pid === undefined || (await isReaped(pid, 3_000))) return
+    // PostgreSQL takes a dead process that nobody has reaped for a living one. Its children are gone by now.
+    const socket = join(this.home, `${name}.run`, '.s.PGSQL.5432.lock')
+    for (const lock of [socket, join(this.#data(name), 'postmaster.pid')])
+      rmSync(lock, { force: true })
   }
 
   /** The standby becomes the primary; the other one is not asked and may still believe it is. */
@@ -309,4 +316,10 @@ export function findBinaries() {
 
 function secret() {
   return randomBytes(18).toString('base64url')
+}
+
+async function isReaped(pid, withinMs) {
+  const until = Date.now() + withinMs
+  while (existsSync(`/proc/${pid}`) && Date.now() < until) await sleep(50)
+  return !existsSync(`/proc/${pid}`)
 }

@@ -1,5 +1,5 @@
 /** Watches every copy of the database and says, at each use, which one serves and for what. */
-import { DomainError } from '@keyhsm/core'
+import { DomainError, type Uuid } from '@keyhsm/core'
 import { readOnlyHere } from '../../store.js'
 import type { PostgresAddress } from '../address.js'
 import type { Timeouts } from '../pool.js'
@@ -29,6 +29,7 @@ export class Follower {
   #floor: SeenTimeline | undefined
   #saving: Promise<void> = Promise.resolve()
   #said: string | undefined
+  readonly #forgotten = new Set<Uuid>()
   #readsElsewhere = 0
   #settled: () => void = () => undefined
 
@@ -125,6 +126,11 @@ export class Follower {
     )
   }
 
+  /** A server that was taken out now; copies were read a moment before. */
+  forget(node: Uuid): void {
+    this.#forgotten.add(node)
+  }
+
   /** All that ever wrote, as the copy in use shows them, or the one seen last. */
   nodes(): readonly NodeSeen[] {
     const { host } = this.choice()
@@ -134,7 +140,9 @@ export class Follower {
         : this.#hosts[host]?.view.sighting
     if (!seen) return []
     const sinceMs = performance.now() - seen.seenAt
-    return seen.nodes.map((row) => ({ ...row, ageMs: Math.max(0, row.ageMs) + sinceMs }))
+    return seen.nodes
+      .filter(({ node }) => !this.#forgotten.has(node))
+      .map((row) => ({ ...row, ageMs: Math.max(0, row.ageMs) + sinceMs }))
   }
 
   #linesOf({ host }: Choice): Lines | undefined {

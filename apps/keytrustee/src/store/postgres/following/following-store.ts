@@ -86,6 +86,7 @@ class FollowingStore extends PostgresReader implements Store {
 
   async forgetNode(node: Uuid): Promise<boolean> {
     const { rowCount } = await this.#follower.writing().queries.run(forget, [node])
+    if (rowCount > 0) this.#follower.forget(node)
     return rowCount > 0
   }
 

@@ -144,6 +144,8 @@ it('serves nothing once another server removed it, and does not write itself bac
   const [remover, removed] = [await follow('remover.json'), await follow('removed.json')]
   const node = removed.installation?.().own as Uuid
   expect(await remover.forgetNode?.(node)).toBe(true)
+  // At once, not at the next look at the copy.
+  expect(remover.installation?.().nodes.map((one) => one.node)).not.toContain(node)
   expect(await remover.forgetNode?.(node)).toBe(false)
   await vi.waitFor(() => expect(removed.reach().mode).toBe('none'), { timeout: 5_000 })
   expect(removed.installation?.().detail).toContain('was removed from the installation')
