@@ -1,6 +1,9 @@
 /** Runs commands as a user would type them, and prints them the same way. */
 import { spawn } from 'node:child_process'
 
+/** After a command's exit: how long its pipes must say nothing until what it said is taken as whole. */
+const silenceMs = 100
+
 export class CommandFailed extends Error {
   constructor(command, result) {
     super(`${command}\nended with ${result.exit}\n${result.stdout}${result.stderr}`)
@@ -47,8 +50,8 @@ export class Shell {
       child.on('error', reject)
       child.on('exit', (code, signal) => {
         clearTimeout(timer)
-        // A daemon may keep the pipes open: what the command itself wrote is there when it exits.
-        setImmediate(() => {
+        const settle = () => {
+          clearTimeout(silence)
           const stdoutBytes = Buffer.concat(output.stdout)
           resolve({
             exit: code ?? signal,
@@ -58,7 +61,12 @@ export class Shell {
           })
           child.stdout.destroy()
           child.stderr.destroy()
-        })
+        }
+        // What is still in the pipes is read to their end; a daemon may keep them open, but says nothing more.
+        const silence = setTimeout(settle, silenceMs)
+        for (const stream of [child.stdout, child.stderr])
+          stream.on('data', () => silence.refresh())
+        child.on('close', settle)
       })
       child.stdin.on('error', () => {})
       child.stdin.end(input)
