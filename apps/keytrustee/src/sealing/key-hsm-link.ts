@@ -21,11 +21,8 @@ export type KeyHsmAddress = Pick<
   | 'passphrase'
 >
 
-/**
- * Opens are repeated: harmless there, and a Key HSM that restarts or takes over another trust list closes its kept connections,
- * of which the second try may meet another.
- */
-const reads: RetryPolicy = { attempts: 4, pauseMs: 50, maxPauseMs: 400 }
+/** Opens are repeated once: harmless there, and a Key HSM that restarts closes its kept connections. */
+const reads: RetryPolicy = { attempts: 2, pauseMs: 50, maxPauseMs: 100 }
 
 /** Connects on its first call. @throws ERR_INVALID_INPUT for a URL or a certificate that cannot be used. */
 export function connectKeyHsm(
