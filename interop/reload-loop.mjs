@@ -38,9 +38,9 @@ async function reloadLoop(stack) {
   const load = await startLoad(stack, certificates)
   const before = await readStatus(stack)
   const changes = [
+    nextCertificate(stack, certificates),
     ...(await prepareChanges(stack)),
     brokenLogging(stack),
-    nextCertificate(stack, certificates),
   ]
   const progress = new Progress('reload-loop', rounds)
   const wrong = []

@@ -64,6 +64,11 @@ export class KeyHsmClient {
     this.#reads = reads
   }
 
+  /** What Key HSM may show from the next connection on; PEM. @throws ERR_INVALID_INPUT for what is no certificate */
+  pin(certificates: readonly string[]): void {
+    this.#transport.pin(certificates)
+  }
+
   /** Seals content under a key in the HSM. After a fault that {@link mayHaveBeenProcessed}, a key may be left behind. */
   async seal(request: SealRequest, signal?: AbortSignal): Promise<SealedDeposit> {
     const body: SealBody = { ...request, content: encodeBase64(request.content) }

@@ -1,6 +1,6 @@
 /** Where new deposits go while others are moved, and afterwards: the join file says it, so that a restart changes nothing. */
 import { writeJoinFile, type Joined } from '../sealing/join-file.js'
-import { openLink } from '../sealing/key-hsm-link.js'
+import { continueLink } from '../sealing/key-hsm-link.js'
 import type { SealTarget } from '../sealing/key-hsm-sealer.js'
 import type { SealingState } from '../sealing/sealing-state.js'
 import type { LinkInUse } from '../service/link-in-use.js'
@@ -44,8 +44,8 @@ export async function direct(
       transaction.saveJoin({ url, realm, canary, domain, joinedAt }),
     )
     await writeJoinFile(desk.paths, joined)
-    const next = openLink(joined)
-    desk.link.exchange(next)
+    const next = continueLink(link, joined)
+    desk.link.use(next)
     desk.sealing.join(next.sealer)
   }
   const puts = direction.passThrough === true

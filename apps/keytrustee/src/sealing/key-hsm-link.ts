@@ -43,6 +43,18 @@ export function connectKeyHsm(
 }
 
 export function openLink(joined: Joined): KeyHsmLink {
-  const calls = connectKeyHsm(joined, { retry: true })
+  return linkOver(connectKeyHsm(joined, { retry: true }), joined)
+}
+
+/**
+ * The link to the same Key HSM, of which something else is recorded now. Both use the same connections, so that a request that
+ * took the link before accepts the certificate that Key HSM shows by then.
+ */
+export function continueLink(before: KeyHsmLink, joined: Joined): KeyHsmLink {
+  before.calls.pin(acceptedCertificates(joined))
+  return linkOver(before.calls, joined)
+}
+
+function linkOver(calls: KeyHsmClient, joined: Joined): KeyHsmLink {
   return { joined, calls, sealer: createKeyHsmSealer(calls, joined, joined.scope) }
 }

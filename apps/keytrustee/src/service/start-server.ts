@@ -28,7 +28,7 @@ import { createAttemptLimit } from '../organisations/attempt-limit.js'
 import { followCertificate, pinsOf } from '../sealing/follow-certificate.js'
 import { HeadExchange } from '../sealing/exchange-heads.js'
 import { writeJoinFile } from '../sealing/join-file.js'
-import { type KeyHsmLink, openLink } from '../sealing/key-hsm-link.js'
+import { type KeyHsmLink, continueLink } from '../sealing/key-hsm-link.js'
 import { createHsmTest } from '../sealing/test-hsm.js'
 import { openMonitoring } from '../monitoring/open-monitoring.js'
 import { adminRoutes } from './admin-routes.js'
@@ -204,7 +204,7 @@ function openMonitors(
   })
 }
 
-/** Takes over what Key HSM says of its certificate, while requests under way go on over the link before. */
+/** Takes over what Key HSM says of its certificate, also for requests that are under way. */
 async function followKeyHsm(
   { o, opened }: Pick<Running, 'o' | 'opened'>,
   before: KeyHsmLink,
@@ -214,8 +214,8 @@ async function followKeyHsm(
   // A link that is no longer in use has nothing to say.
   if (!joined || opened.link.current() !== before) return
   await writeJoinFile(o.paths, joined)
-  const link = openLink(joined)
-  opened.link.exchange(link)
+  const link = continueLink(before, joined)
+  opened.link.use(link)
   opened.trustee.sealing.join(link.sealer)
   o.log.info({ accepted: pinsOf(joined) }, 'Key HSM changes its certificate')
 }

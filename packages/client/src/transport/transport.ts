@@ -62,17 +62,19 @@ export class Transport {
   readonly peer: string
   readonly #pool: Pool
   readonly #options: TransportOptions
+  readonly #connections: PinnedConnections
 
   /** Connects on the first call. @throws ERR_INVALID_INPUT for a URL that is not https, or certificates that cannot be read. */
   constructor(options: TransportOptions) {
     this.#options = options
     const { peer, origin } = endpointOf(options)
     this.peer = peer
+    this.#connections = pinnedConnections(options)
     this.#pool = new Pool(origin, {
       connections: options.connections ?? 16,
       pipelining: 1,
       allowH2: false,
-      connect: connectorOf(options),
+      connect: this.#connections.connect,
       maxResponseSize: maxReplyBytes,
       // The deadline of the call is the only limit.
       headersTimeout: 0,
@@ -136,6 +138,11 @@ export class Transport {
     }
   }
 
+  /** Accepts these certificates (PEM) in place of those before; connections that exist stay. @throws ERR_INVALID_INPUT */
+  pin(ca: readonly string[]): void {
+    this.#connections.pin(ca)
+  }
+
   /** Waits for running calls, then closes every connection. */
   async close(): Promise<void> {
     await this.#pool.close()
@@ -166,38 +173,54 @@ export function originOf(text: string | undefined, field = 'server'): string {
   return url.origin
 }
 
+interface PinnedConnections {
+  readonly connect: buildConnector.connector
+  pin(ca: readonly string[]): void
+}
+
 /**
- * Connects, then checks the server before undici may write a byte. TLS sessions are never resumed. A server whose certificate was
- * followed by another one is asked for the proof, once for all connections that wait, and connected to again: nothing was sent.
+ * Connects, then checks the server before undici may write a byte. TLS sessions are never resumed. A server that shows another
+ * certificate is connected to again, for nothing was sent, when other pins came in the meantime, or when its certificate was
+ * followed by the one it shows: it is asked for the proof, once for all connections that wait.
  */
-function connectorOf(o: TransportOptions): buildConnector.connector {
-  const { follower, tls } = o
+function pinnedConnections(o: TransportOptions): PinnedConnections {
+  const { follower } = o
+  let tls = o.tls
   let connect = checkedConnector(o, tls)
-  if (!follower || !tls) return connect
-  let ca = tls.ca
+  const pin = (ca: readonly string[]): void => {
+    const pins = { ...tls, ca }
+    connect = checkedConnector(o, pins)
+    tls = pins
+  }
   let following: Promise<boolean> | undefined
   const follow = async (): Promise<boolean> => {
-    const found = await findSuccessors(originOf(o.url), ca)
+    if (!follower || !tls) return false
+    const found = await findSuccessors(originOf(o.url), tls.ca)
     if (found === undefined) return false
-    ca = [...ca, ...found]
-    connect = checkedConnector(o, { ...tls, ca })
+    pin([...tls.ca, ...found])
     // Not remembered is asked again next time: no reason to fail.
     await follower.remember(found).catch(() => undefined)
     return true
   }
-  return (options, callback) => {
-    const attempt = (left: number): void => {
-      connect(options, (...result) => {
-        if (left === 0 || !showsOtherCertificate(result[0])) return callback(...result)
-        following ??= follow().finally(() => {
-          following = undefined
-        })
-        void following.then((found) => (found ? attempt(left - 1) : callback(...result)))
-        return undefined
+  const attempt = (
+    options: buildConnector.Options,
+    callback: buildConnector.Callback,
+    left: number,
+  ): void => {
+    const used = connect
+    used(options, (...result) => {
+      if (left === 0 || !showsOtherCertificate(result[0])) return callback(...result)
+      if (used !== connect) return attempt(options, callback, left - 1)
+      following ??= follow().finally(() => {
+        following = undefined
       })
-    }
-    attempt(mostChanges)
+      void following.then((found) =>
+        found ? attempt(options, callback, left - 1) : callback(...result),
+      )
+      return undefined
+    })
   }
+  return { pin, connect: (options, callback) => attempt(options, callback, mostChanges) }
 }
 
 function checkedConnector(

@@ -1,5 +1,6 @@
 import { generateKeyPairSync, verify } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DomainError, Fingerprint } from '@keyhsm/core'
@@ -223,6 +224,26 @@ describe('the server of a Transport', () => {
     expect(outcome).toMatchObject({ code: 'ERR_NOT_AUTHENTICATED', maybe: false })
     expect(outcome.text).toContain('is not trusted')
     expect(server.seen).toEqual([])
+  })
+
+  it('may be another one from when its pin is taken, also for connections that are being made', async () => {
+    const server = await serve(ok, pairs.other)
+    const door = createServer((socket) => {
+      transport.pin([pairs.other.cert])
+      socket
+        .pipe(connect(server.port, '127.0.0.1').on('error', () => socket.destroy()))
+        .pipe(socket)
+      socket.on('error', () => undefined)
+    })
+    await new Promise<void>((resolve) => door.listen(0, '127.0.0.1', resolve))
+    opened.push({ close: async () => void door.close() })
+    const { port } = door.address() as AddressInfo
+    const transport = pinned(server, { url: `https://127.0.0.1:${port}` })
+    const call = { params: { name: 'a' } }
+    expect((await failure(pinned(server))).code).toBe('ERR_NOT_AUTHENTICATED')
+    expect(await transport.call(route, call)).toEqual({ ok: true })
+    transport.pin([pairs.lone.cert])
+    expect(await transport.call(route, call), 'a connection that exists').toEqual({ ok: true })
   })
 
   it('passes with the right fingerprint', async () => {
