@@ -5,7 +5,7 @@
 import type http from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { DomainError, newUuid, toDomainError } from '@keyhsm/core'
-import { withinDeadline } from './http/deadline.js'
+import { type SignalSource, withinDeadline } from './http/deadline.js'
 import type { ForeignReply, ForeignRequest } from './http/foreign-request.js'
 import type { HttpServer, HttpServerOptions } from './http/options.js'
 import { readBody } from './http/read-body.js'
@@ -64,21 +64,43 @@ async function ask(
 ): Promise<ForeignReply> {
   const body = await readBody(request, options.maxBodyBytes)
   return withinDeadline(options.deadlineMs, response, (signal) =>
-    options.handle({
-      method: request.method ?? 'GET',
-      target: request.url ?? '/',
-      headers: request.headers,
-      body,
-      peerAddress: plainAddress(request.socket.remoteAddress),
-      secure: (request.socket as Partial<TLSSocket>).encrypted === true,
-      get signal() {
-        return signal()
-      },
-      get delivered() {
-        return deliveryOf(response)
-      },
-    }),
+    options.handle(new ReadRequest({ request, response }, body, signal)),
   )
+}
+
+/** A class for the reason that `http/asked-request.ts` gives. */
+class ReadRequest implements ForeignRequest {
+  readonly method: string
+  readonly target: string
+  readonly headers: http.IncomingHttpHeaders
+  readonly body: Buffer
+  readonly peerAddress: string
+  readonly secure: boolean
+  readonly #response: http.ServerResponse
+  readonly #signal: SignalSource
+
+  constructor(
+    { request, response }: Pick<Exchange, 'request' | 'response'>,
+    body: Buffer,
+    signal: SignalSource,
+  ) {
+    this.method = request.method ?? 'GET'
+    this.target = request.url ?? '/'
+    this.headers = request.headers
+    this.body = body
+    this.peerAddress = plainAddress(request.socket.remoteAddress)
+    this.secure = (request.socket as Partial<TLSSocket>).encrypted === true
+    this.#response = response
+    this.#signal = signal
+  }
+
+  get signal(): AbortSignal {
+    return this.#signal()
+  }
+
+  get delivered(): Promise<boolean> {
+    return deliveryOf(this.#response)
+  }
 }
 
 /** Call it before the reply is sent: `close` always comes, after `finish` when all was handed over. */
@@ -108,11 +130,16 @@ function report(
 }
 
 function send(response: http.ServerResponse, reply: ForeignReply, ending: boolean): void {
-  const body =
-    typeof reply.body === 'string' ? Buffer.from(reply.body) : (reply.body ?? Buffer.alloc(0))
-  const headers: Record<string, string | string[] | number> = { 'content-length': body.length }
-  for (const [name, value] of Object.entries(reply.headers ?? {}))
-    headers[name] = typeof value === 'string' ? value : [...value]
+  // Text is left to node:http, which writes it in one piece with the headers.
+  const { body = '' } = reply
+  const headers: Record<string, string | string[] | number> = {
+    'content-length': typeof body === 'string' ? Buffer.byteLength(body) : body.length,
+  }
+  const given = reply.headers ?? {}
+  for (const name in given) {
+    const value = given[name]
+    if (value !== undefined) headers[name] = typeof value === 'string' ? value : [...value]
+  }
   if (ending) headers['connection'] = 'close'
   const reason = reply.reason === undefined ? undefined : toReasonPhrase(reply.reason)
   if (reason === undefined) response.writeHead(reply.status, headers)

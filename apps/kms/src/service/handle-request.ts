@@ -9,6 +9,7 @@ import type { Authenticator } from '../authentication/authenticator.js'
 import type { Caller } from '../authentication/caller.js'
 import { type RequestParts, takeApart } from '../authentication/request-parts.js'
 import { readJmx } from '../metrics/jmx.js'
+import { RequestCall } from './request-call.js'
 
 export interface RequestContext {
   readonly kms: Kms
@@ -92,24 +93,8 @@ async function dispatch(context: RequestContext, d: Dispatched): Promise<Foreign
 }
 
 async function toCall({ kms }: RequestContext, d: Dispatched, name: string): Promise<Call> {
-  const { request, parts, caller, requestId } = d
-  const groups = kms.acls().namesGroups ? await kms.groups.of(caller.user.short) : []
-  return {
-    kms,
-    caller,
-    groups,
-    query: parts.query,
-    body: request.body,
-    name,
-    peerAddress: parts.peerAddress,
-    get origin() {
-      return `${parts.secure ? 'https' : 'http'}://${request.headers.host ?? 'localhost'}`
-    },
-    get delivered() {
-      return request.delivered
-    },
-    requestId,
-  }
+  const groups = kms.acls().namesGroups ? await kms.groups.of(d.caller.user.short) : []
+  return new RequestCall({ kms, groups, name, ...d })
 }
 
 /** No body is an empty one of text, as the original sends it. */

@@ -4,10 +4,11 @@ import type http from 'node:http'
 import { DomainError, invalidInput, newUuid, parseUuid, type Uuid } from '@keyhsm/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { admit } from './access.js'
+import { AskedRequest } from './asked-request.js'
 import { withinDeadline } from './deadline.js'
 import type { HttpServerOptions, Peer } from './options.js'
 import { tooLarge } from './reply-problem.js'
-import { type BoundRoute, type Identity, type RouteRequest, TextReply } from './route-request.js'
+import { type BoundRoute, type Identity, TextReply } from './route-request.js'
 import { withIntegers } from './validation.js'
 
 /** What the steps need to know of the server. */
@@ -73,21 +74,18 @@ export async function answer(route: BoundRoute, { request, reply }: Exchanging):
   const { requestId, identity } = exchangeOf(request)
   // Asked again at the last door: whatever happened in between, no handler meets a caller it does not expect.
   if (spec.access !== 'anyone') admit(spec.access, identity)
-  const result = await withinDeadline(spec.deadlineMs, reply.raw, (signal) => {
-    const asked: RouteRequest<typeof spec> = {
-      params: request.params,
-      query: request.query,
-      body: request.body,
-      headers: request.headers as Peer['headers'],
-      requestId,
-      identity,
-      peerAddress: request.raw.socket.remoteAddress ?? 'local',
-      get signal() {
-        return signal()
-      },
-    }
-    return route.handle(asked)
-  })
+  const known = {
+    params: request.params as object,
+    query: request.query as object,
+    body: request.body as object,
+    headers: request.headers as Peer['headers'],
+    requestId,
+    identity,
+    peerAddress: request.raw.socket.remoteAddress ?? 'local',
+  }
+  const result = await withinDeadline(spec.deadlineMs, reply.raw, (signal) =>
+    route.handle(new AskedRequest(known, signal)),
+  )
   if (result instanceof TextReply) {
     sendText(reply, result)
     return
