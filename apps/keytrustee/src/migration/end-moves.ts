@@ -1,5 +1,5 @@
 /** The two ends of a migration: former forms are dropped for ever, or made the present ones again. */
-import { newUuid, reached } from '@keyhsm/core'
+import { newUuid, reached, type Uuid } from '@keyhsm/core'
 import { audited } from '../audited.js'
 import { formerKey } from '../deposits/sealed-keys.js'
 import type { FormerRevision } from '../store/store.js'
@@ -38,10 +38,14 @@ export async function dropFormer(
 
 /** @returns false when it was stopped before the end */
 export async function swapAllBack({ trustee: { store }, signal }: MovingDesk): Promise<boolean> {
+  let after: Uuid | undefined
   for (;;) {
     if (signal.aborted) return false
-    const former = await store.listFormer({ swappable: true, limit: batchSize })
-    if (former.length === 0) return true
+    const from = after === undefined ? {} : { after }
+    const former = await store.listFormer({ swappable: true, ...from, limit: batchSize })
+    if (former.length === 0 && after === undefined) return true
+    // At the end it looks once more from the beginning.
+    after = former.at(-1)?.uuid
     await store.withTransaction((transaction) =>
       Promise.all(former.map(({ uuid }) => transaction.swapBack(uuid))),
     )

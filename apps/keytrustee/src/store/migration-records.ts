@@ -1,6 +1,6 @@
 /** Rows about moving deposits from one way of being kept to another. */
-import type { Fingerprint, Handle, HsmKeyId, Uuid } from '@keyhsm/core'
-import type { Deposit, Revision, StoredForm } from './records.js'
+import type { Fingerprint, Handle, Uuid } from '@keyhsm/core'
+import type { Deposit, Revision } from './records.js'
 
 /** Which forms are meant; what is absent may be anything. */
 export interface FormPattern {
@@ -84,31 +84,4 @@ export interface MigrationFault {
   readonly revision: number
   /** An error code. */
   readonly code: string
-}
-
-/** MACs of the two forms that are exchanged. @see FormerRevision.grant */
-export interface FormGrants {
-  readonly before: string
-  readonly next: string
-}
-
-/** What is written down when a form takes the place of another. */
-export interface FormExchange extends FormGrants {
-  /** Whether a rollback makes the former form the present one again: not where a rollback itself made the new one. */
-  readonly swappable: boolean
-}
-
-/** What is left of a revision's former form, without its bytes. */
-export interface FormerRevision {
-  readonly uuid: Uuid
-  readonly deposit: Uuid
-  readonly revision: number
-  readonly hsmKeyId: HsmKeyId | undefined
-  readonly hsmKeyLabel: string | undefined
-  readonly scope: StoredForm['scope']
-  readonly canary: Fingerprint | undefined
-  /** A MAC over uuid, key, scope and canary: whose key the row may have revoked. */
-  readonly grant: string
-  /** True when a rollback exchanged it with the present form, or made that one itself. */
-  readonly swappedBack: boolean
 }

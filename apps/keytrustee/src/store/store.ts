@@ -7,12 +7,11 @@
  */
 import { DomainError, type Fingerprint, type Handle, type HsmKeyId, type Uuid } from '@keyhsm/core'
 import type { Backlog, BacklogLook } from './backlog-records.js'
+import type { FormerFilter, FormerRevision, FormExchange } from './former-records.js'
 import type { Client, Group, Organisation } from './identity-records.js'
 import type { Installation } from './installation.js'
 import type {
   Cursor,
-  FormerRevision,
-  FormExchange,
   MigrationFault,
   MigrationBegins,
   MigrationProgress,
@@ -36,6 +35,7 @@ import type {
 import type { RetrievalCount, RetrievalRequest, Verdict } from './retrieval-records.js'
 
 export type * from './backlog-records.js'
+export type * from './former-records.js'
 export type * from './identity-records.js'
 export type * from './migration-records.js'
 export type * from './records.js'
@@ -165,10 +165,8 @@ export interface Reader {
   ): Promise<readonly ToMove[]>
   countMigrationFaults(migration: Uuid): Promise<number>
   listMigrationFaults(migration: Uuid, limit: number): Promise<readonly MigrationFault[]>
-  /** Former forms: of one deposit, or those not yet swapped back that can be, or any. */
-  listFormer(
-    filter: { readonly deposit: Uuid } | { readonly swappable: boolean; readonly limit: number },
-  ): Promise<readonly FormerRevision[]>
+  /** In the order of their uuids; those of one deposit in that of its revisions. */
+  listFormer(filter: FormerFilter): Promise<readonly FormerRevision[]>
   /** Quota figures of a client or an organisation; `since` opens the window for HSM keys, which are counted by minute. */
   readUsage(
     of: { readonly client: Uuid } | { readonly organisation: Uuid },

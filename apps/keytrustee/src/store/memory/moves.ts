@@ -2,6 +2,7 @@
 import type { HsmKeyId, Uuid } from '@keyhsm/core'
 import type {
   Cursor,
+  FormerFilter,
   FormerRevision,
   FormExchange,
   FormPattern,
@@ -115,10 +116,7 @@ export function swapFormBack(tables: Tables, uuid: Uuid): boolean {
   return true
 }
 
-export function listFormer(
-  tables: Tables,
-  filter: { readonly deposit: Uuid } | { readonly swappable: boolean; readonly limit: number },
-): readonly FormerRevision[] {
+export function listFormer(tables: Tables, filter: FormerFilter): readonly FormerRevision[] {
   const rows = [...tables.former.values()]
   if ('deposit' in filter)
     return rows
@@ -130,6 +128,7 @@ export function listFormer(
       ({ swappedBack, deposit }) =>
         !filter.swappable || (!swappedBack && nobodyPurges(tables, deposit)),
     )
+    .filter(({ uuid }) => !filter.swappable || !filter.after || uuid > filter.after)
     .sort((a, b) => compare(a.uuid, b.uuid))
     .slice(0, filter.limit)
     .map(toFormer)

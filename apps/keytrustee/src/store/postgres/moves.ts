@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type {
   Cursor,
+  FormerFilter,
   FormerRevision,
   FormExchange,
   FormPattern,
@@ -37,8 +38,7 @@ function fits(at: number): string {
 }
 
 /** Values: those of {@link selectionValues}. */
-const chosen = `revisions join deposits on deposits.uuid = revisions.deposit
-  where ${nobodyPurges} and ${fits(1)}
+const wanted = `${nobodyPurges} and ${fits(1)}
     and case when $9::timestamptz is null then not ${fits(5)} else revisions.sealed_at < $9 end
     and ($10::uuid is null or not exists (
       select from migration_faults where migration = $10 and revision_uuid = revisions.uuid))`
@@ -46,22 +46,39 @@ const chosen = `revisions join deposits on deposits.uuid = revisions.deposit
 const count = {
   name: 'moves_count',
   text: `select count(distinct revisions.deposit) as deposits, count(*) as revisions,
-    coalesce(sum(content_bytes), 0)::text as content_bytes from ${chosen}`,
+    coalesce(sum(content_bytes), 0)::text as content_bytes
+    from revisions join deposits on deposits.uuid = revisions.deposit where ${wanted}`,
 }
-/** The first row always comes, however large it is. */
+/** Revisions looked at by one statement, chosen or not: bounds its time however few are left to move. */
+const walked = 1000
+const walkFrom = (deposit: string, revision: string) =>
+  `from revisions where (deposit, revision) > (${deposit}::uuid, ${revision}::integer)
+    order by deposit, revision limit ${walked}`
+/**
+ * The first row always comes, however large it is. Each deposit is looked up beside its revision: joined, a plan without statistics,
+ * as after an import, went through all deposits from the first at every page (docs/decisions/0130-moves-are-walked.md).
+ */
 const list = {
   name: 'moves_list',
   text: `select ${columns}, ${joinedColumns} from (
       select * from (
         select revisions.uuid as chosen,
           sum(content_bytes) over (order by revisions.deposit, revisions.revision) - content_bytes as before
-        from ${chosen} and (revisions.deposit, revisions.revision) > ($11::uuid, $12::integer)
+        from (select * ${walkFrom('$11', '$12')}) as revisions
+        cross join lateral (
+          select state from deposits where uuid = revisions.deposit limit 1) as deposits
+        where ${wanted}
         order by revisions.deposit, revisions.revision limit $13
       ) as counted where before <= $14
     ) as page
     join revisions on revisions.uuid = page.chosen
     join deposits on deposits.uuid = revisions.deposit
     order by revisions.deposit, revisions.revision`,
+}
+const walkEnd = {
+  name: 'moves_walk_end',
+  text: `select deposit, revision from (select deposit, revision ${walkFrom('$1', '$2')}) as walk
+    order by deposit desc, revision desc limit 1`,
 }
 /** The deposit is locked against a purge, which lists the keys to revoke after its own change of it. */
 const swap = {
@@ -108,18 +125,21 @@ const formerAny = {
   name: 'former_any',
   text: `select ${formerColumns} from former_revisions order by uuid limit $1`,
 }
+/** From its cursor on, so that no page reads again what was swapped back before it. */
 const formerSwappable = {
   name: 'former_swappable',
   text: `select ${formerColumns} from former_revisions
-    join deposits on deposits.uuid = former_revisions.deposit
-    where not swapped_back and ${nobodyPurges} order by former_revisions.uuid limit $1`,
+    cross join lateral (
+      select state from deposits where uuid = former_revisions.deposit limit 1) as deposits
+    where former_revisions.uuid > $2::uuid and not swapped_back and ${nobodyPurges}
+    order by former_revisions.uuid limit $1`,
 }
 const deleteSome = {
   name: 'former_delete',
   text: 'delete from former_revisions where uuid = any($1::uuid[])',
 }
 
-const firstUuid = '00000000-0000-0000-0000-000000000000'
+const firstUuid = '00000000-0000-0000-0000-000000000000' as Uuid
 
 export async function countToMove(queries: Queries, selection: Selection): Promise<MoveCounts> {
   const found = await findOne(queries, count, selectionValues(selection), (row) => ({
@@ -130,17 +150,21 @@ export async function countToMove(queries: Queries, selection: Selection): Promi
   return found ?? { deposits: 0, revisions: 0, contentBytes: 0 }
 }
 
-export function listToMove(
+export async function listToMove(
   queries: Queries,
   selection: Selection,
   o: { readonly after?: Cursor; readonly limit: number; readonly maxBytes: number },
 ): Promise<readonly ToMove[]> {
-  const { deposit, revision } = o.after ?? { deposit: firstUuid, revision: 0 }
-  const values = [...selectionValues(selection), deposit, revision, o.limit, o.maxBytes]
-  return findAll(queries, list, values, (row) => ({
-    deposit: toDeposit(row),
-    revision: toRevision(row),
-  }))
+  const toMove = (row: Columns) => ({ deposit: toDeposit(row), revision: toRevision(row) })
+  let after: Cursor | undefined = o.after ?? { deposit: firstUuid, revision: 0 }
+  while (after) {
+    const place: readonly Value[] = [after.deposit, after.revision]
+    const values = [...selectionValues(selection), ...place, o.limit, o.maxBytes]
+    const page = await findAll(queries, list, values, toMove)
+    if (page.length > 0) return page
+    after = await findOne(queries, walkEnd, place, toCursor)
+  }
+  return []
 }
 
 export async function swapForm(
@@ -172,11 +196,12 @@ export async function swapFormBack(queries: Queries, revision: Uuid): Promise<bo
 
 export function listFormer(
   queries: Queries,
-  filter: { readonly deposit: Uuid } | { readonly swappable: boolean; readonly limit: number },
+  filter: FormerFilter,
 ): Promise<readonly FormerRevision[]> {
   if ('deposit' in filter) return findAll(queries, formerOf, [filter.deposit], toFormer)
-  const statement = filter.swappable ? formerSwappable : formerAny
-  return findAll(queries, statement, [filter.limit], toFormer)
+  const { limit } = filter
+  if (!filter.swappable) return findAll(queries, formerAny, [limit], toFormer)
+  return findAll(queries, formerSwappable, [limit, filter.after ?? firstUuid], toFormer)
 }
 
 export async function deleteFormer(queries: Queries, revisions: readonly Uuid[]): Promise<void> {
@@ -189,6 +214,10 @@ function selectionValues({ from, to, sealedBefore, unfailedIn }: Selection): rea
 
 function patternValues({ sealing, canary, scope, kind }: FormPattern): readonly Value[] {
   return [sealing, canary ?? null, scope ?? null, kind ?? null]
+}
+
+function toCursor(row: Columns): Cursor {
+  return { deposit: row.uuid('deposit'), revision: row.integer('revision') }
 }
 
 function toFormer(row: Columns): FormerRevision {

@@ -56,6 +56,17 @@ function verifyFull(authorities: readonly string[] | undefined): ConnectionOptio
   }
 }
 
+/**
+ * Every statement here looks rows up by keys: one plan, on an index and in its order, from the first call and at any size.
+ * @see docs/decisions/0130-moves-are-walked.md
+ */
+export const planning = {
+  plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off',
+  enable_bitmapscan: 'off',
+  jit: 'off',
+} as const
+
 function sessionConfig(
   address: PostgresAddress,
   timeouts: Timeouts,
@@ -67,10 +78,7 @@ function sessionConfig(
     timezone: 'UTC',
     datestyle: 'ISO',
     bytea_output: 'hex',
-    // Every statement here looks rows up by keys: one plan, on an index, from the first call and at any size.
-    plan_cache_mode: 'force_generic_plan',
-    enable_seqscan: 'off',
-    jit: 'off',
+    ...planning,
   }
   return {
     ...plainConfig(address, timeouts),
