@@ -20,7 +20,6 @@ await runMain(async () => {
   const groups = await readGroups(options.only)
   const stacks = new Stacks()
   const results = []
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void interrupt(stacks))
   try {
     for (const group of groups) results.push(...(await runGroup(group, { stacks, ...options })))
   } finally {
@@ -36,13 +35,6 @@ function judgeSecrets({ leaks }) {
   const seen = leaks.length === 0 ? expected : leaks.join('; ')
   const verdict = leaks.length === 0 ? 'ok' : 'FAILED'
   return { row: 'secrets', name: 'PINs, auth secrets, marked contents', expected, seen, verdict }
-}
-
-/** Nothing is left running, also when the run is not let to its end. */
-async function interrupt(stacks) {
-  say('faults: interrupted, stopping what was started')
-  await stacks.removeAll()
-  process.exit(130)
 }
 
 function parseOptions(args) {
@@ -115,9 +107,10 @@ function conclude(results, { report }) {
   const counts = { passed: count('ok'), failed: count('FAILED'), skipped: count('skipped') }
   if (report) {
     const status = { ok: 'passed', FAILED: 'failed', skipped: 'skipped' }
-    const cases = results.map(({ name, verdict }) => ({
+    const cases = results.map(({ name, expected, seen, verdict, error }) => ({
       name: `interop/faults-table.mjs > ${name}`,
       status: status[verdict],
+      ...(verdict === 'FAILED' ? { why: error?.stack ?? `${seen}, expected ${expected}` } : {}),
     }))
     writeFileSync(resolve(root, report), JSON.stringify({ ...counts, cases }))
   }

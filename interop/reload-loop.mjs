@@ -42,6 +42,18 @@ async function reloadLoop(stack) {
     ...(await prepareChanges(stack)),
     brokenLogging(stack),
   ]
+  const wrong = await makeChanges(stack, changes, load).finally(() => load.stop())
+  const { requests, lost } = load.state
+  const after = await readStatus(stack)
+  if (after.pid !== before.pid) wrong.push(`pid ${before.pid} became ${after.pid}`)
+  for (const line of [...wrong, ...lost.slice(0, 20)]) console.log(line)
+  console.log(`reloads ${rounds}, other than expected ${wrong.length}`)
+  console.log(`requests ${requests} lost ${lost.length}`)
+  return wrong.length === 0 && lost.length === 0 && requests > rounds ? 0 : 1
+}
+
+/** One change and one reload a round, under load. What went otherwise than it should. */
+async function makeChanges(stack, changes, load) {
   const progress = new Progress('reload-loop', rounds)
   const wrong = []
   for (let round = 0; round < rounds; round++) {
@@ -53,15 +65,9 @@ async function reloadLoop(stack) {
       wrong.push(`round ${round}, ${change.name}: exit ${result.exit}: ${said.trim()}`)
     }
     if (what) await what.undo()
-    progress.step(`requests ${load.requests()}`)
+    progress.step(`requests ${load.state.requests}`)
   }
-  const { requests, lost } = await load.stop()
-  const after = await readStatus(stack)
-  if (after.pid !== before.pid) wrong.push(`pid ${before.pid} became ${after.pid}`)
-  for (const line of [...wrong, ...lost.slice(0, 20)]) console.log(line)
-  console.log(`reloads ${rounds}, other than expected ${wrong.length}`)
-  console.log(`requests ${requests} lost ${lost.length}`)
-  return wrong.length === 0 && lost.length === 0 && requests > rounds ? 0 : 1
+  return wrong
 }
 
 async function readStatus(stack) {
@@ -183,13 +189,12 @@ async function startLoad(stack, certificates) {
     ...Array.from({ length: callers.trustee }, (_, index) => putAndGet(state, trustee, index)),
   ]
   return {
-    requests: () => state.requests,
+    state,
     async stop() {
       state.ended = true
       await Promise.all(loops)
       await direct.transport.destroy()
       await transport.destroy()
-      return state
     },
   }
 }

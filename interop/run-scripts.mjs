@@ -52,9 +52,9 @@ await runMain(async () => {
   const cases = []
   const runAll = async () => {
     for (let file = chosen.shift(); file; file = chosen.shift()) {
-      const status = await runAndTell(file)
+      const { status, why } = await runAndTell(file)
       counts[status] += 1
-      cases.push({ name: `interop/scripts/${file}`, status })
+      cases.push({ name: `interop/scripts/${file}`, status, why })
     }
   }
   await Promise.all(Array.from({ length: Number(options['at-once']) || 1 }, runAll))
@@ -70,7 +70,7 @@ async function runAndTell(file) {
   const status = fault ? 'failed' : 'passed'
   console.log(`${status}  ${file} (${((Date.now() - began) / 1000).toFixed(1)} s)`)
   if (fault) console.log(fault.replaceAll(/^/gm, '  '))
-  return status
+  return { status, why: fault }
 }
 
 /** Undefined when every line held, else what did not. */

@@ -20,6 +20,8 @@ const node = process.execPath
 const preparedStack = join(reports, 'stack')
 /** Stages that run beside each other. */
 const runners = 3
+/** Lines of a stage that failed without naming a case. */
+const lastLines = 25
 const bin = (name) => join(root, 'node_modules', '.bin', name)
 
 /**
@@ -111,10 +113,12 @@ await runMain(async () => {
   rmSync(reports, { recursive: true, force: true })
   mkdirSync(reports, { recursive: true })
   const total = { passed: 0, failed: 0, skipped: 0 }
+  const faults = []
   const runAll = async (queue) => {
     for (let stage = queue.shift(); stage; stage = queue.shift()) {
       const result = await runStage(stage, `${chosen.indexOf(stage) + 1}/${chosen.length}`)
       for (const key of Object.keys(total)) total[key] += result[key]
+      faults.push(...result.faults.map((fault) => `failed: ${stage.name}: ${fault}`))
     }
   }
   const began = Date.now()
@@ -125,6 +129,7 @@ await runMain(async () => {
   await runAll(stagesOf('last'))
   rmSync(preparedStack, { recursive: true, force: true })
   say(`\n== all stages: ${((Date.now() - began) / 60_000).toFixed(1)} minutes`)
+  for (const fault of faults) say(fault)
   console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)
   return total.failed === 0 && total.passed > 0 ? 0 : 1
 })
@@ -159,7 +164,7 @@ function chooseStages(args) {
 async function runStage(stage, position) {
   say(`\n== ${position} ${stage.name}`)
   const began = Date.now()
-  const exit = await run(stage)
+  const { exit, last } = await run(stage)
   const counted = stage.count?.() ?? {
     passed: exit === 0 ? 1 : 0,
     failed: exit === 0 ? 0 : 1,
@@ -170,25 +175,40 @@ async function runStage(stage, position) {
   say(
     `== ${stage.name}: ${counted.passed} passed, ${counted.failed} failed, ${counted.skipped} skipped (${seconds} s)`,
   )
-  return counted
+  return { ...counted, faults: counted.failed === 0 ? [] : faultsOf(counted, last) }
+}
+
+/** What failed, to be said once more at the end: the cases that the report names, or else the last lines. */
+function faultsOf({ cases = [] }, last) {
+  const failed = cases.filter(({ status }) => status === 'failed')
+  if (failed.length === 0) return [last.join('\n')]
+  return failed.map(({ name, why }) => (why ? `${name}: ${why}` : name))
 }
 
 /** Lines of stages side by side are mixed, so each says whose it is. */
 function run({ when, name, command: [command, ...args] }) {
   const whose = name.split(',')[0]
+  const last = []
   return new Promise((resolve) => {
     const stdio = when ? ['ignore', 'pipe', 'pipe'] : ['ignore', 2, 2]
     const env = { ...process.env, [preparedVariable]: preparedStack }
     const child = spawn(command, args, { cwd: root, stdio, env })
     if (when) {
       for (const output of [child.stdout, child.stderr])
-        createInterface({ input: output }).on('line', (line) => say(`${whose} | ${line}`))
+        createInterface({ input: output }).on('line', (line) => {
+          last.push(line)
+          if (last.length > lastLines) last.shift()
+          say(`${whose} | ${line}`)
+        })
     }
     child.on('error', (error) => {
       say(`cannot run ${command}: ${error.message}`)
-      resolve(127)
+      resolve({ exit: 127, last })
     })
-    child.on('exit', (code, signal) => resolve(code ?? (signal ? 1 : 0)))
+    // Its last lines come after its end; 'close' would wait for what it left behind.
+    child.on('exit', (code, signal) => {
+      setTimeout(resolve, 200, { exit: code ?? (signal ? 1 : 0), last })
+    })
   })
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { root } from '../../scripts/lib/sources.mjs'
 import { programRoot } from '../lib/program-root.mjs'
+import { fell, stands } from '../lib/standing.mjs'
 import { Stack } from '../lib/stack.mjs'
 import { Databases } from './databases.mjs'
 import { Network } from './network.mjs'
@@ -29,6 +30,7 @@ export class Installation {
   }
 
   async make() {
+    stands(this)
     this.network.up()
     const { home, network, names, settings } = this
     this.databases = new Databases({ home, network, names: names.databases })
@@ -64,6 +66,7 @@ export class Installation {
 
   /** Whatever of it there is. */
   async remove() {
+    fell(this)
     try {
       // Commands reach the services by their sockets: no network is needed.
       for (const server of this.servers) await server.stop()

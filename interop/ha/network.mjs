@@ -105,9 +105,14 @@ export class Network {
     }
   }
 
+  /** With whatever still runs on the machines. */
   down() {
-    for (const name of [...this.addresses.keys(), 'sw'])
-      spawnSync('ip', ['netns', 'del', this.#namespace(name)])
+    for (const name of [...this.addresses.keys(), 'sw']) {
+      const namespace = this.#namespace(name)
+      const { stdout } = spawnSync('ip', ['netns', 'pids', namespace], { encoding: 'utf8' })
+      for (const pid of stdout.split('\n').filter(Boolean)) endProcess(Number(pid))
+      spawnSync('ip', ['netns', 'del', namespace])
+    }
   }
 
   #namespace(name) {
@@ -116,6 +121,14 @@ export class Network {
 
   #nft(name, command) {
     run(...this.on(name), 'nft', command)
+  }
+}
+
+function endProcess(pid) {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It ended by itself.
   }
 }
 

@@ -22,6 +22,7 @@ import { copyPrepared, findPrepared } from './prepared-home.mjs'
 import { programRoot } from './program-root.mjs'
 import { findSecrets } from './secret-search.mjs'
 import { quote, Shell } from './shell.mjs'
+import { fell, stands } from './standing.mjs'
 
 const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 const modules = [
@@ -49,7 +50,9 @@ export class Stack {
       management: ports.management ?? (await freePort(usualPorts ? 9899 : 0)),
       trustee: ports.trustee ?? (await freePort(usualPorts ? 11371 : 0)),
     }
-    return new Stack(folder, chosen, { print, env })
+    const stack = new Stack(folder, chosen, { print, env })
+    if (home === undefined) stands(stack)
+    return stack
   }
 
   constructor(home, ports, { print, env }) {
@@ -209,6 +212,7 @@ export class Stack {
 
   /** Stops what still runs and removes the home. @throws Error naming each place of it that holds a secret. */
   async remove() {
+    fell(this)
     await this.stop({ quiet: true })
     const places = findSecrets({ home: this.home, marks: this.marks, texts: this.shell.said })
     rmSync(this.home, { recursive: true, force: true })
