@@ -114,6 +114,13 @@ export const kmsSchema = settingsSchema({
     parse: duration(0, 600e3),
     describe: 'how long a repeated create, roll or delete is recognised; 0s: never',
   },
+  auditWait: {
+    name: 'keytrustee-kms.audit.wait',
+    default: 'keys',
+    parse: oneOf(['keys', 'all']),
+    describe:
+      'keys: answers with keys, changes and refusals wait until their audit entry is on disk; all: every answer does',
+  },
   logLevel: {
     name: 'keytrustee-kms.log.level',
     parse: oneOf(logLevels),

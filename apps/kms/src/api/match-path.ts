@@ -24,20 +24,20 @@ export interface Match {
   readonly encodedName: string
 }
 
-/** The more specific ones first: `/_eek` wins over a name that ends so. */
+/** The more specific ones first: `/_eek` wins over a name that ends so. Where that leaves a choice, what is asked most. */
 const patterns: readonly (readonly [EndpointName, RegExp])[] = [
+  ['version-eek', /^keyversion\/(.*)\/_eek$/],
+  ['version', /^keyversion\/(.+)$/],
+  ['key-eek', /^key\/(.*)\/_eek$/],
   ['names', /^keys\/names$/],
   ['keys-metadata', /^keys\/metadata$/],
   ['keys', /^keys$/],
   ['metadata', /^key\/(.*)\/_metadata$/],
   ['current-version', /^key\/(.*)\/_currentversion$/],
   ['versions', /^key\/(.*)\/_versions$/],
-  ['key-eek', /^key\/(.*)\/_eek$/],
   ['invalidate-cache', /^key\/(.*)\/_invalidatecache$/],
   ['reencrypt-batch', /^key\/(.*)\/_reencryptbatch$/],
   ['key', /^key\/(.+)$/],
-  ['version-eek', /^keyversion\/(.*)\/_eek$/],
-  ['version', /^keyversion\/(.+)$/],
   ['trustee-key', /^trustee\/key\/(.+)$/],
 ]
 

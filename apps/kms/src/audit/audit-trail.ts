@@ -1,6 +1,7 @@
 /**
- * What was done, refused and failed: each access by itself, in the hash chain first and then as a line for parsers that exist. A request is
- * answered only when its entry is on disk.
+ * What was done, refused and failed: each access by itself, in the hash chain first and then as a line for parsers that exist. What gives out
+ * a key, changes something or is refused is answered only when its entry is on disk; the rest may be answered while it is written.
+ * @see docs/decisions/0140-answers-before-the-disk.md
  */
 import { type Clock, newUuid } from '@keyhsm/core'
 import type { Audit, AuditEntry, AuditOutcome } from '@keyhsm/service'
@@ -27,7 +28,7 @@ export interface Access {
 }
 
 export interface AuditTrail {
-  /** Resolves when it is on disk. @throws ERR_AUDIT_UNAVAILABLE: then nothing may be answered. */
+  /** Resolves when the access may be answered. @throws ERR_AUDIT_UNAVAILABLE: then it may not. */
   record(access: Access): Promise<void>
   /** Before a change: that it is about to happen. */
   intend(access: Omit<Access, 'status'>): Promise<void>
@@ -53,24 +54,72 @@ const outcomeOfOp: Readonly<Record<string, AuditOutcome>> = {
   EXPORT_KEY: 'released',
 }
 
-/** @param writeLine where lines in the old form go. */
+/** Accesses that open nothing: what they answer is no secret, or encrypted. */
+const openNothing: ReadonlySet<string> = new Set([
+  'GET_KEYS',
+  'GET_KEYS_METADATA',
+  'GET_METADATA',
+  'GENERATE_EEK',
+  'REENCRYPT_EEK',
+  'REENCRYPT_EEK_BATCH',
+])
+/** As many may be answered before their entries are on disk: what a power cut can take, and what a slow disk can pile up. */
+const mostAhead = 1_000
+
+const answered = Promise.resolve()
+
+/** Which answers wait for the disk: those that give out a key or change something, or every one. */
+export type AuditWait = 'keys' | 'all'
+
+/**
+ * @param writeLine where lines in the old form go.
+ * @param waitFor asked at every access.
+ */
 export function openAuditTrail(
   audit: Pick<Audit, 'append'>,
   clock: Clock,
   writeLine: (line: string) => void,
+  waitFor: () => AuditWait = () => 'all',
 ): AuditTrail {
+  let ahead = 0
+  let failed = false
+  const write = async (access: Access) => {
+    try {
+      await audit.append(toOutcome(access))
+      failed = false
+    } catch (error) {
+      failed = true
+      throw error
+    }
+    writeLine(toLine(access, clock.now()))
+  }
+  const mayGoAhead = ({ status, op = '' }: Access) =>
+    // After a failure each one waits until an entry has reached the disk again.
+    status === 'OK' && !failed && ahead < mostAhead && openNothing.has(op) && waitFor() === 'keys'
   return {
-    async record(access) {
-      const outcome = access.outcome ?? outcomeOf(access)
-      await audit.append({ ...toEntry(access), event: 'outcome', outcome, ...reasonOf(access) })
-      const { status, op, key, caller, message = '' } = access
-      const line = { status, op, key: cut(key), user: cut(caller?.user.full), message }
-      writeLine(formatAuditLine(line, clock.now()))
+    record(access) {
+      if (!mayGoAhead(access)) return write(access)
+      ahead += 1
+      const written = () => {
+        ahead -= 1
+      }
+      // A failure is told to the log by the audit itself, which also counts what it lost.
+      write(access).then(written, written)
+      return answered
     },
     async intend(access) {
       await audit.append({ ...toEntry(access), event: 'intent' })
     },
   }
+}
+
+function toOutcome(access: Access): AuditEntry {
+  const outcome = access.outcome ?? outcomeOf(access)
+  return { ...toEntry(access), event: 'outcome', outcome, ...reasonOf(access) }
+}
+
+function toLine({ status, op, key, caller, message = '' }: Access, at: Date): string {
+  return formatAuditLine({ status, op, key: cut(key), user: cut(caller?.user.full), message }, at)
 }
 
 function outcomeOf({ status, op = '' }: Access): AuditOutcome {

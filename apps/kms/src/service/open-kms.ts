@@ -97,7 +97,7 @@ export async function openKms(
     secrets,
     states,
     audit,
-    trail: openAuditTrail(audit, clock, o.writeAuditLine),
+    trail: openAuditTrail(audit, clock, o.writeAuditLine, () => live().settings.auditWait),
     aclFile,
     groups: createGroups(parseStaticGroups(live().site.staticGroups), clock),
     meters,
