@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 /**
  * `npm run kms:crashes`: a KMS on the whole product, killed with SIGKILL in the middle of a purge and of an import. After each kill a
- * second instance, or the command again, ends what was begun. Of a purge nothing may be left that opens: no deposit, no HSM
+ * second instance, the first one when it starts again, or the command again, ends what was begun. Of a purge nothing may be left that opens: no deposit, no HSM
  * key; of an import everything must be there once: the same list, and data keys that were encrypted before.
  */
 import { appendFileSync, chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { keyPurgeSteps } from '@keyhsm/core'
 import { runMain } from '../scripts/lib/say.mjs'
 import { root } from '../scripts/lib/sources.mjs'
@@ -25,7 +26,8 @@ await runMain(async () => {
   try {
     await stack.bringUp()
     const kms = await startInstances(stack)
-    for (const step of keyPurgeSteps) await killPurge({ stack, crashes, kms, step })
+    for (const [i, step] of keyPurgeSteps.entries())
+      await killPurge({ stack, crashes, kms, step, end: i % 2 === 0 ? endByItself : endByAsking })
     await checkImports({ stack, crashes })
     const wanted = keyPurgeSteps.length + 2 * importSteps.length
     const hits = crashes.hits().length
@@ -67,7 +69,7 @@ async function start(stack, home) {
   return { home, url: `http://127.0.0.1:${port}/kms/v1` }
 }
 
-async function killPurge({ stack, crashes, kms: [one, two], step }) {
+async function killPurge({ stack, crashes, kms: [one, two], step, end }) {
   const name = `purged-at-${step}`
   const before = await hsmKeys(stack)
   await ask(one, 'POST', '/keys', { name })
@@ -81,15 +83,34 @@ async function killPurge({ stack, crashes, kms: [one, two], step }) {
   require(undeleted.status === 500, `${step}: half of a key came back`)
   const listed = await stack.run(`keytrustee-kms --home ${two.home} keys list --deleted --json`)
   require(JSON.parse(listed.stdout)[0]?.state === 'purging', `${step}: ${listed.stdout}`)
-  const purged = await ask(two, 'POST', `/trustee/key/${name}?trusteeOp=purge`)
-  require(purged.status === 200, `${step}: repeated: ${purged.status} ${purged.text}`)
+  await end({ stack, one, two, name, step })
   const left = (await hsmKeys(stack)).filter((id) => !before.includes(id))
   require(left.length === 0, `${step}: HSM keys are left: ${left}`)
   const { stdout } = await stack.run('ktadmin deposit list --org demo --json', { quiet: true })
   const states = JSON.parse(stdout).deposits.filter(({ handle }) => handle.startsWith('kms.v.'))
   const open = states.filter(({ state }) => state !== 'purged')
   require(open.length === 0, `${step}: deposits are left: ${JSON.stringify(open)}`)
+}
+
+/** Another instance is asked again. */
+async function endByAsking({ stack, one, two, name, step }) {
+  const purged = await ask(two, 'POST', `/trustee/key/${name}?trusteeOp=purge`)
+  require(purged.status === 200, `${step}: repeated: ${purged.status} ${purged.text}`)
   await stack.run(`keytrustee-kms --home ${one.home} start`)
+}
+
+/** The instance that was killed starts again, and nobody asks. */
+async function endByItself({ stack, one, two, step }) {
+  await stack.run(`keytrustee-kms --home ${one.home} start`)
+  const ends = Date.now() + 30_000
+  for (;;) {
+    const listed = await stack.run(`keytrustee-kms --home ${two.home} keys list --deleted --json`, {
+      quiet: true,
+    })
+    if (JSON.parse(listed.stdout).length === 0) return
+    require(Date.now() < ends, `${step}: the purge was not taken up: ${listed.stdout}`)
+    await sleep(250)
+  }
 }
 
 /** Ids of the private keys in the token, by the HSM's own tool. */

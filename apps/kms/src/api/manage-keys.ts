@@ -154,7 +154,8 @@ async function requireDeletedAccess(
     await requireKeyAccess(call, 'MANAGEMENT', { name, key })
 }
 
-function tellPurged({ keys, versions, pending }: Purged): string {
+/** What log and audit say of a purge. */
+export function tellPurged({ keys, versions, pending }: Purged): string {
   const later = pending === 0 ? '' : `, ${pending} HSM keys are revoked when the HSM answers`
   return `purged ${keys} keys with ${versions} versions${later}`
 }

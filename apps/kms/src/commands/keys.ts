@@ -21,7 +21,7 @@ interface Row {
   readonly bits: number
   readonly versions: number
   readonly created: string
-  /** `purging`: a purge was cut off; purge it again. */
+  /** `purging`: a purge is under way or was cut off; running instances end it. */
   readonly state?: 'deleted' | 'purging'
   readonly deleted?: string
   readonly deletedBy?: string

@@ -1,13 +1,13 @@
 /**
  * The end of deleted keys: mark them in the description → purge the deposit of each version, whose HSM key is revoked → take them out of the
  * description. From the mark on none of them can be brought back, so a purge that was cut off leaves no key with half of its
- * versions; done again, on any instance, it goes on.
+ * versions; `resume-purges.ts` ends it, or whoever asks again, on any instance.
  */
 import { DomainError, reached } from '@keyhsm/core'
 import { versionHandle } from './handles.js'
 import { inParallel } from './in-parallel.js'
 import { changeKey, type Changed, type KeyStore } from './key-store.js'
-import { wishDigest } from './repetition.js'
+import { type Wish, wishDigest } from './repetition.js'
 import type { DeletedKey, NamedKey, ZoneKey } from './zone-key.js'
 
 export interface Purged extends Changed {
@@ -26,12 +26,12 @@ type Counts = Omit<Purged, keyof Changed>
 const atOnce = 4
 const none: Counts = { keys: 0, versions: 0, pending: 0, shared: 0 }
 
-/** @throws ERR_NOT_FOUND when no key of this name is deleted; the codes of being unable to ask: then it goes on when repeated. */
+/** @throws ERR_NOT_FOUND when no key of this name is deleted; the codes of being unable to ask: then it is ended later. */
 export async function purgeKey(
   store: KeyStore,
   { name, by }: { readonly name: string; readonly by: string },
 ): Promise<Purged> {
-  const done = { kind: 'purge', by, digest: wishDigest(['done']) } as const
+  const done = doneBy(by)
   const found = await store.directory.look(name)
   if (found && found.named.deleted.length === 0) {
     const { named } = found
@@ -39,15 +39,27 @@ export async function purgeKey(
     if (store.repetitions.isRepetition(name, done, named.change, now))
       return { named, repeated: true, ...none }
   }
-  const marked = await mark(store, { name, by }, found?.named)
-  const purging = marked.filter(isPurging)
+  return endPurge(store, { name, by }, await mark(store, { name, by }, found?.named))
+}
+
+/** Purges what is marked of `deleted`, and nothing else. @throws the codes of being unable to ask. */
+export async function endPurge(
+  store: KeyStore,
+  { name, by }: { readonly name: string; readonly by: string },
+  deleted: readonly DeletedKey[],
+): Promise<Purged> {
+  const purging = deleted.filter(isPurging)
   let total = none
   for (const { key } of purging) total = await purgeVersions(store, key, total)
   const gone = new Set(purging.map(({ key }) => key.uid))
-  const changed = await changeKey(store, name, done, (before) =>
+  const changed = await changeKey(store, name, doneBy(by), (before) =>
     planOf(name, before, (all) => all.filter(({ key }) => !gone.has(key.uid))),
   )
   return { ...changed, ...total }
+}
+
+function doneBy(by: string): Wish {
+  return { kind: 'purge', by, digest: wishDigest(['done']) }
 }
 
 /** All deleted keys of the name, marked. Nothing is written when a purge that was cut off has marked them. */
@@ -93,7 +105,8 @@ function planOf(
   return { next: { name, ...(before?.key ? { key: before.key } : {}), deleted }, puts: () => [] }
 }
 
-function isPurging({ purging }: DeletedKey): boolean {
+/** Marked: there is no way back. */
+export function isPurging({ purging }: DeletedKey): boolean {
   return purging === true
 }
 
