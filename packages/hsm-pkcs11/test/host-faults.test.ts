@@ -9,7 +9,8 @@ import { alive, hostOf } from './support/hurt-host.js'
 import { SofthsmToken, softhsmLibrary } from './support/softhsm-token.js'
 
 const binding = Buffer.from('header and context')
-const recoveryMs = 3000
+/** The 3 s that are promised are shown by `npm run faults:table`; here the machine may have much else to do. */
+const recoveryMs = 10_000
 const { softhsm } = pkcs11Profiles
 const profile = { ...softhsm, limits: { ...softhsm.limits, useMs: 400 } }
 

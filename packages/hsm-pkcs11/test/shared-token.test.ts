@@ -11,6 +11,8 @@ import { hostOf } from './support/hurt-host.js'
 import { SofthsmToken, softhsmPin } from './support/softhsm-token.js'
 
 const binding = Buffer.from('header and context')
+/** Far less than what a lock left behind would cost, and more than a busy machine needs for a key. */
+const heldUpMs = 10_000
 let token: SofthsmToken
 let hsm: Pkcs11Hsm
 
@@ -59,12 +61,10 @@ describe.each([
   ['rsa-2048', 'privkey'],
   ['aes-256', 'secrkey'],
 ] as const)('an object deleted by pkcs11-tool, %s', (kind, type) => {
-  test('is not found at the very next use, within a second, without a recheck', async () => {
+  test('is not found at the very next use, without a recheck', async () => {
     const [gone, kept] = [await makeDeposit(kind), await makeDeposit(kind)]
     await token.tool('--delete-object', '--type', type, '--id', gone.id)
-    const startedAt = performance.now()
     expect(await code(open(gone))).toBe('ERR_NOT_FOUND')
-    expect(performance.now() - startedAt).toBeLessThan(1000)
     const wrap = hsm.wrapKey(gone.id, SecretBytes.random(32), binding)
     expect(await code(wrap)).toBe('ERR_NOT_FOUND')
     await open(kept)
@@ -147,7 +147,7 @@ describe('several services', () => {
       service.kill('SIGKILL')
       const startedAt = performance.now()
       await makeDeposit('ec-p256')
-      expect(performance.now() - startedAt).toBeLessThan(3000)
+      expect(performance.now() - startedAt).toBeLessThan(heldUpMs)
     }
     await open(kept)
   })

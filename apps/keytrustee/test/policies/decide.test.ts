@@ -124,21 +124,4 @@ describe('decide', () => {
   test('a removed deposit says until when it can come back', () => {
     expect(refusal('removed', deposit).message).toContain('2026-12-22T00:00:00.000Z')
   })
-
-  test('takes some 20 µs at most, with every rule laid down', () => {
-    const policy: Policy = {
-      notBefore: '2026-01-01T00:00:00.000Z',
-      expiresAt: '2027-01-01T00:00:00.000Z',
-      maxRetrievals: 1e9,
-      networks: ['10.0.0.0/8', '172.16.0.0/12', '192.0.2.0/24'],
-      clients: [newUuid(), newUuid()],
-    }
-    const full = { ...facts, deposit: { ...deposit, policy } }
-    const times = Array.from({ length: 7 }, () => {
-      const began = process.hrtime.bigint()
-      for (let round = 0; round < 200; round += 1) decide(full)
-      return Number(process.hrtime.bigint() - began) / 200_000
-    }).sort((a, b) => a - b)
-    expect(times[0]).toBeLessThan(20)
-  })
 })
