@@ -64,12 +64,33 @@ const notObeyed: Readonly<Record<string, string>> = {
   [`${authentication}.kerberos.endpoint.whitelist`]: 'every path asks for authentication',
   'hadoop.security.keystore.java-keystore-provider.password-file':
     'there is no keystore: zone keys are deposits',
+  'hadoop.http.max.threads': 'requests are not bound to threads',
+  'hadoop.http.idle_timeout.ms': 'connections are kept for 75 seconds',
+  'hadoop.http.socket.backlog.size': 'the operating system bounds it',
+  'hadoop.http.max.request.header.size': 'requests may have 64 KiB of headers',
+  'hadoop.http.max.response.header.size': 'replies have few headers',
+  'hadoop.http.temp.dir': 'nothing is unpacked',
 }
 const notObeyedPrefixes: Readonly<Record<string, string>> = {
   [`${authentication}.signer.secret.provider.zookeeper.`]:
     'instances share through the Trustee Server',
   [`${authentication}.zk-dt-secret-manager.`]: 'instances share through the Trustee Server',
   [`${authentication}.multi-scheme-auth-handler.`]: 'one type of authentication is used',
+  'ssl.server.': 'certificate and key are PEM files, keytrustee-kms.tls.certificate and …tls.key',
+}
+
+/** Classes of the original that mean a type; distributions write them out. */
+const typeOfClass: Readonly<Record<string, string>> = {
+  ...classesOf('Pseudo', 'simple'),
+  ...classesOf('Kerberos', 'kerberos'),
+}
+
+function classesOf(name: string, type: string): Readonly<Record<string, string>> {
+  const packages = 'org.apache.hadoop.security'
+  return {
+    [`${packages}.authentication.server.${name}AuthenticationHandler`]: type,
+    [`${packages}.token.delegation.web.${name}DelegationTokenAuthenticationHandler`]: type,
+  }
 }
 
 /** What the reader asked for, so that the rest can be listed. */
@@ -133,7 +154,7 @@ function readSite(reader: Reader): KmsSite {
     processName: reader.read('hadoop.kms.metrics.process.name', asText, 'KMS'),
     staticGroups: reader.read('hadoop.user.group.static.mapping.overrides', asText, ''),
     authentication: {
-      type: reader.read(`${authentication}.type`, oneOf(['simple', 'kerberos'] as const), 'simple'),
+      type: reader.read(`${authentication}.type`, authenticationType, 'simple'),
       cookieValidityMs: seconds(`${authentication}.token.validity`, 36_000),
       cookieDomain: word(`${authentication}.cookie.domain`),
       cookiePath: word(`${authentication}.cookie.path`),
@@ -186,6 +207,10 @@ function reasonNotObeyed(name: string): string | undefined {
 /** Read elsewhere: proxy users; ACLs that somebody wrote into the wrong file are ACLs' business. */
 function isForeign(name: string): boolean {
   return /^hadoop\.kms\.(proxyuser|acl|blacklist)\./.test(name)
+}
+
+function authenticationType(text: string, field: string): 'simple' | 'kerberos' {
+  return oneOf(['simple', 'kerberos'])(typeOfClass[text] ?? text, field)
 }
 
 function asText(text: string): string {

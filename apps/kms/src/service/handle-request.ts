@@ -9,6 +9,7 @@ import type { Authenticator } from '../authentication/authenticator.js'
 import type { Caller } from '../authentication/caller.js'
 import { type RequestParts, takeApart } from '../authentication/request-parts.js'
 import { readJmx } from '../metrics/jmx.js'
+import { commonHeaders } from './common-headers.js'
 import { RequestCall } from './request-call.js'
 
 export interface RequestContext {
@@ -20,14 +21,6 @@ export interface RequestContext {
   onFault(error: unknown, requestId: string): void
 }
 
-/** On every reply, as the original sends them. */
-const commonHeaders = {
-  'cache-control': 'no-cache',
-  pragma: 'no-cache',
-  'x-content-type-options': 'nosniff',
-  'x-xss-protection': '1; mode=block',
-} as const
-
 export async function handleRequest(
   context: RequestContext,
   request: ForeignRequest,
@@ -38,7 +31,8 @@ export async function handleRequest(
   countReply(context, reply.status)
   const seconds = Number(process.hrtime.bigint() - startedAt) / 1e9
   context.metrics.observeRequest(routeOf(parts), reply.status, seconds)
-  return { ...reply, headers: { ...commonHeaders, ...reply.headers } }
+  const now = context.kms.clock.now().getTime()
+  return { ...reply, headers: { ...commonHeaders(now), ...reply.headers } }
 }
 
 async function answer(

@@ -52,6 +52,28 @@ describe('kms-site.xml', () => {
     ])
   })
 
+  it.each([
+    ['org.apache.hadoop.security.authentication.server.KerberosAuthenticationHandler', 'kerberos'],
+    [
+      'org.apache.hadoop.security.token.delegation.web.PseudoDelegationTokenAuthenticationHandler',
+      'simple',
+    ],
+  ])('knows the class %s as the type %s', (name, type) => {
+    const { site } = read({ 'hadoop.kms.authentication.type': name })
+    expect(site.authentication.type).toBe(type)
+  })
+
+  it('says of TLS and the web server what stands in their place', () => {
+    const { remarks } = read({
+      'ssl.server.keystore.location': '/x.jks',
+      'hadoop.http.max.threads': '5000',
+    })
+    expect(remarks).toEqual([
+      'kms-site.xml:2: ssl.server.keystore.location has no effect: certificate and key are PEM files, keytrustee-kms.tls.certificate and …tls.key',
+      'kms-site.xml:3: hadoop.http.max.threads has no effect: requests are not bound to threads',
+    ])
+  })
+
   it('names every value that cannot be used', () => {
     expect(() =>
       read({ 'hadoop.kms.http.port': 'x', 'hadoop.kms.authentication.type': 'ldap' }),
