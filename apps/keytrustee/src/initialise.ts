@@ -1,5 +1,5 @@
 /** `ktadmin init`: every key and file a server needs. What exists is kept, so that it can be run again. */
-import { generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto'
+import { randomBytes, X509Certificate } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import type { Fingerprint } from '@keyhsm/core'
@@ -7,6 +7,8 @@ import {
   certificateFingerprint,
   editSettings,
   type KeyedCertificate,
+  ed25519AuditSigner,
+  makeAuditKey,
   makeAuthority,
   makeSelfSigned,
   writeFileAtomically,
@@ -69,7 +71,7 @@ export async function initialise(paths: Paths, o: InitialiseOptions): Promise<In
     makeAuthority({ commonName: 'Key Trustee client authority', days: authorityDays }),
   )
   await make(paths.grantKey, () => `${randomBytes(grantKeyBytes).toString('hex')}\n`)
-  await makeAuditKey(paths, make)
+  await makeAuditPair(paths, make)
   const administrator = await makeFirstAdministrator(paths)
   if (administrator !== undefined) made.push(`admin/${administrator}.key`)
   return { made, serverFingerprint: await readServerFingerprint(paths), administrator }
@@ -106,15 +108,14 @@ function makeKeyHsmClientPair(): Promise<KeyedCertificate> {
 }
 
 /** Ed25519: signs checkpoints of this server's audit and nothing else. Its public half is for the auditor to take away. */
-async function makeAuditKey(
+async function makeAuditPair(
   paths: Paths,
   make: (path: string, content: () => string, mode?: number) => Promise<void>,
 ): Promise<void> {
   if ((await readOptionalText(paths.auditKey)) !== undefined) return
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
-  await make(paths.auditKey, () => privateKey.export({ type: 'pkcs8', format: 'pem' }) as string)
-  const text = publicKey.export({ type: 'spki', format: 'pem' }) as string
-  await writeFileAtomically(paths.auditPublicKey, text, 0o644)
+  const key = makeAuditKey()
+  await make(paths.auditKey, () => key)
+  await writeFileAtomically(paths.auditPublicKey, ed25519AuditSigner(key).publicKey, 0o644)
 }
 
 async function makeFirstAdministrator(paths: Paths): Promise<string | undefined> {

@@ -29,7 +29,7 @@ export interface ServiceVerbs {
   /** Of `stop` and `restart`. */
   readonly stopOptions?: readonly Option[]
   readonly stopAliases?: readonly string[]
-  starter(input: Input, io: Io): Promise<Starter>
+  starter(input: Input, io: Io): Starter | Promise<Starter>
   /** One that does not run is as good as stopped. */
   stop(input: Input): Promise<StopOutcome>
   /** The old state stays when it fails. */
@@ -109,7 +109,7 @@ export function serviceCommands(
 
 /** For a program that has another word for it. */
 export function startCommandOf(
-  starterOf: (input: Input, io: Io) => Promise<Starter>,
+  starterOf: (input: Input, io: Io) => Starter | Promise<Starter>,
 ): Pick<Command, 'run' | 'print' | 'exitCode'> {
   return {
     async run(input, io): Promise<StartResult> {

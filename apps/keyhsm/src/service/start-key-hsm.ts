@@ -22,6 +22,7 @@ import {
   prepareHttpServer,
   type RunningService,
   watchWarnings,
+  formatAuthority,
 } from '@keyhsm/service'
 import { careOfKeyHsm } from '../care.js'
 import { readConfiguration, showConfiguration, withoutPins } from '../configuration.js'
@@ -110,7 +111,7 @@ export async function startKeyHsm(o: KeyHsmOptions): Promise<RunningKeyHsm> {
     closers.add(watchWarnings(running.care, o.log))
     const address = listener.address as { host: string; port: number }
     return {
-      ready: `keyhsm is ready on ${formatAddress(address)}`,
+      ready: `keyhsm is ready on ${formatAuthority(address)}`,
       address,
       partitions: () => running.backends.partitions,
       reload: () => reload(running),
@@ -298,7 +299,7 @@ function requestStop({ o, listener }: Running, drainMs: number): number {
 function readRunningStatus(running: Running) {
   const { o, listener, management } = running
   const address = listener?.address
-  const place = address && 'host' in address ? formatAddress(address) : 'starting'
+  const place = address && 'host' in address ? formatAuthority(address) : 'starting'
   const door = management ? describeDoor(management) : 'starting'
   const { files, healthy, detail } = o.log.state()
   const file = files.join(', ')
@@ -335,10 +336,6 @@ async function note({ audit, backends, live }: Running, operation: 'start' | 'st
   const known = domain === undefined ? {} : { domain }
   const subject = { version, ...about, ...known, backends: live.backends.length, pid: process.pid }
   await audit.append({ event: 'note', operation, requestId: newUuid(), actor: 'service', subject })
-}
-
-function formatAddress({ host, port }: { host: string; port: number }): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 export type { Status }

@@ -12,11 +12,12 @@ import {
   type AuditOutcome,
   daemonState,
   openAudit,
+  ed25519AuditSigner,
 } from '@keyhsm/service'
 import { invokingUser, readAdministratorKey } from '../administrators.js'
 import { outcomeOf, type Subject } from '../audited.js'
+import { readPrivateText } from '../files.js'
 import type { Paths } from '../paths.js'
-import { readAuditSigner } from '../service/audit-signer.js'
 
 export interface Recorder {
   /** Last entry of the audit, asked now. */
@@ -47,7 +48,7 @@ async function overServer(paths: Paths, as: string | undefined): Promise<Recorde
 export async function openRecorderIn(
   paths: Pick<Paths, 'auditKey' | 'audit'>,
 ): Promise<Recorder & { readonly audit: Audit }> {
-  const signer = await readAuditSigner(paths)
+  const signer = ed25519AuditSigner(await readPrivateText(paths.auditKey))
   const audit = await openAudit({ directory: paths.audit, service: 'keytrustee', signer })
   return {
     audit,

@@ -4,13 +4,13 @@ import { fileURLToPath } from 'node:url'
 import { type Command, homeArguments, serviceCommands } from '@keyhsm/command-line'
 import { localReloadRoute } from '@keyhsm/protocol'
 import {
+  formatAuthority,
   type OpenLog,
   type ProcessRequests,
   requestReload,
   type RunningService,
-  serve,
   type ServiceProcess,
-  startInBackground,
+  starterOf,
   stopDaemon,
 } from '@keyhsm/service'
 import { readLogging } from '../logging.js'
@@ -35,19 +35,14 @@ const { start, stop, restart, reload } = serviceCommands({
     restart: 'stop the server and start it again',
     reload: 'read settings, certificate and administrators anew; a faulty file changes nothing',
   },
-  async starter(input, io) {
+  starter(input, io) {
     const paths = pathsIn(input.home.keytrustee)
-    const service = processOf(paths)
-    return {
-      check: async () => void (await service.readLogging()),
-      inBackground: () =>
-        startInBackground(service, {
-          entry: fileURLToPath(new URL('../main-keytrustee-server.js', import.meta.url)),
-          args: ['start', '--foreground', ...homeArguments(input, 'keytrustee')],
-          logFile: join(dirname(paths.logFile), `${name}.out`),
-        }),
-      here: () => serve(service, (line) => io.words(line)),
+    const away = {
+      entry: fileURLToPath(new URL('../main-keytrustee-server.js', import.meta.url)),
+      args: ['start', '--foreground', ...homeArguments(input, 'keytrustee')],
+      logFile: join(dirname(paths.logFile), `${name}.out`),
     }
+    return starterOf(processOf(paths), away, (line) => io.words(line))
   },
   async stop(input) {
     const { pidFile } = pathsIn(input.home.keytrustee)
@@ -92,9 +87,8 @@ async function open(
     requestReload: () => requests.reload(),
     openDatabase: (settings) => openDatabase(paths, settings, log),
   })
-  const { host, port } = server.address
   return {
-    ready: `${name} is ready on https://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    ready: `${name} is ready on https://${formatAuthority(server.address)}`,
     stop: (timeoutMs) => server.stop(timeoutMs),
     reload: () => server.reload(),
   }

@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto'
 import { hostname } from 'node:os'
 import { DomainError, newUuid, parseUuid, type Uuid } from '@keyhsm/core'
-import { certificateFingerprint, writeFileAtomically } from '@keyhsm/service'
+import { certificateFingerprint, formatAuthority, writeFileAtomically } from '@keyhsm/service'
 import { readOptionalText, readText } from '../files.js'
 import type { Paths } from '../paths.js'
 import type { NodeIdentity } from '../store/postgres/following/sighting.js'
@@ -49,5 +49,5 @@ function urlOf({
 }: Parameters<typeof readNodeIdentity>[1]): string {
   const listens = host === '0.0.0.0' || host === '::' ? hostname() : host
   const name = externalAddresses[0] ?? listens
-  return `https://${name.includes(':') ? `[${name}]` : name}:${port}`
+  return `https://${formatAuthority({ host: name, port })}`
 }

@@ -4,6 +4,7 @@ import {
   type Audit,
   type Closers,
   copyAuditTo,
+  ed25519AuditSigner,
   meterAudit,
   type Metrics,
   openAudit,
@@ -26,7 +27,6 @@ import { createSealingState, type SealingState } from '../sealing/sealing-state.
 import { shareTransactions } from '../store/share-transactions.js'
 import type { Store } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
-import { readAuditSigner } from './audit-signer.js'
 import type { Database, DatabaseSettings } from './database.js'
 import { LinkInUse } from './link-in-use.js'
 import type { LiveState } from './live-state.js'
@@ -58,7 +58,7 @@ export async function openTrustee(
 ): Promise<OpenTrustee> {
   const { paths, log, clock } = o
   const grants = parseGrantKey(await readPrivateText(paths.grantKey))
-  const signer = await readAuditSigner(paths)
+  const signer = ed25519AuditSigner(await readPrivateText(paths.auditKey))
   const onProblem = (error: DomainError) => log.error({ error }, 'audit')
   const opened = await openAudit({
     directory: paths.audit,

@@ -4,14 +4,14 @@ import { fileURLToPath } from 'node:url'
 import { type Command, homeArguments, serviceCommands } from '@keyhsm/command-line'
 import { localReloadRoute } from '@keyhsm/protocol'
 import {
+  formatAuthority,
   type OpenLog,
   type ProcessRequests,
   requestReload,
   RollingFile,
   type RunningService,
-  serve,
   type ServiceProcess,
-  startInBackground,
+  starterOf,
   stopDaemon,
 } from '@keyhsm/service'
 import { readLogging } from '../logging.js'
@@ -35,19 +35,14 @@ const { start, stop, restart, reload } = serviceCommands({
     reload:
       'read settings, configuration, ACLs and certificate anew; a faulty file changes nothing',
   },
-  async starter(input, io) {
+  starter(input, io) {
     const paths = pathsOf(input)
-    const service = processOf(paths)
-    return {
-      check: async () => void (await service.readLogging()),
-      inBackground: () =>
-        startInBackground(service, {
-          entry: fileURLToPath(new URL('../main.js', import.meta.url)),
-          args: ['start', '--foreground', ...homeArguments(input, name)],
-          logFile: join(paths.log, `${name}.out`),
-        }),
-      here: () => serve(service, (line) => io.words(line)),
+    const away = {
+      entry: fileURLToPath(new URL('../main.js', import.meta.url)),
+      args: ['start', '--foreground', ...homeArguments(input, name)],
+      logFile: join(paths.log, `${name}.out`),
     }
+    return starterOf(processOf(paths), away, (line) => io.words(line))
   },
   stop: (input) =>
     stopDaemon({ name, pidFile: pathsOf(input).pidFile, timeoutMs: 2 * stopTimeoutMs }),
@@ -88,10 +83,8 @@ async function open(
     requestReload: () => requests.reload(),
     writeAuditLine: (line) => auditLog.write(line),
   }).catch(closeOnFailure)
-  const { host, port } = kms.address
-  const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`
   return {
-    ready: `${name} is ready on ${kms.scheme}://${authority}/kms`,
+    ready: `${name} is ready on ${kms.scheme}://${formatAuthority(kms.address)}/kms`,
     stop: (timeoutMs) => kms.stop(timeoutMs).finally(() => auditLog.close()),
     async reload() {
       const reloaded = await kms.reload()

@@ -1,9 +1,13 @@
 /** Every file a KMS needs besides its identity. What exists is kept, so that it can be run again. */
-import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { mkdir, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
-import { makeAuditKey, makeSelfSigned, writeFileAtomically } from '@keyhsm/service'
+import {
+  ed25519AuditSigner,
+  makeAuditKey,
+  makeSelfSigned,
+  writeFileAtomically,
+} from '@keyhsm/service'
 import type { Paths } from '../paths.js'
 
 const serverDays = 825
@@ -37,11 +41,9 @@ export async function initialiseFiles(paths: Paths, o: FilesOrder): Promise<read
     await writeFileAtomically(paths.tlsKey, pair.privateKey, 0o600)
     await make(paths.tlsCertificate, () => pair.certificate, 0o644)
   }
-  const auditKey = makeAuditKey()
   if (!(await exists(paths.auditKey))) {
-    const publicKey = createPublicKey(createPrivateKey(auditKey))
-    const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString()
-    await writeFileAtomically(paths.auditPublicKey, pem, 0o644)
+    const auditKey = makeAuditKey()
+    await writeFileAtomically(paths.auditPublicKey, ed25519AuditSigner(auditKey).publicKey, 0o644)
     await make(paths.auditKey, () => auditKey)
   }
   await make(join(paths.configuration, 'kms-site.xml'), () => siteTemplate, 0o640)

@@ -1,6 +1,7 @@
 /** Requests to a running KMS of any make, one at a time or several; another instance is asked when one cannot be reached. */
 import { Agent as HttpAgent, request as httpRequest } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { readBody } from '@keyhsm/client'
 import { DomainError } from '@keyhsm/core'
 import { describeRemote, parseReply } from './remote-reply.js'
 
@@ -100,22 +101,14 @@ export class OldKms {
       const send = secure ? httpsRequest : httpRequest
       const agent = secure ? this.#https : this.#http
       const request = send(url, { agent, headers, timeout: timeoutMs }, (response) => {
-        const chunks: Buffer[] = []
-        let length = 0
-        response.on('data', (chunk: Buffer) => {
-          length += chunk.length
-          if (length > maxReplyBytes) request.destroy(new Error('the reply is too long'))
-          else chunks.push(chunk)
-        })
-        response.once('error', fail)
-        response.once('end', () =>
+        const answer = (body: Buffer) =>
           resolve({
             status: response.statusCode ?? 0,
             reason: response.statusMessage ?? '',
             cookie: cookieOf(response.headers['set-cookie']),
-            body: Buffer.concat(chunks),
-          }),
-        )
+            body,
+          })
+        readBody(request, response, maxReplyBytes).then(answer, fail)
       })
       request.once('timeout', () => request.destroy(new Error('no answer in time')))
       request.once('error', fail)

@@ -7,6 +7,7 @@ import { request } from 'node:https'
 import { isIP } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { followSuccessions, parseSuccessions, successionsRoute } from '@keyhsm/protocol'
+import { readBody } from './read-body.js'
 import { splitPem } from './server-check.js'
 
 /** What a client does with pins that it found. */
@@ -59,19 +60,11 @@ function ask(origin: string): Promise<{ readonly shown: X509Certificate; readonl
     asked.once('error', reject)
     asked.once('response', (response) => {
       const shown = (response.socket as TLSSocket).getPeerX509Certificate()
-      const chunks: Buffer[] = []
-      let bytes = 0
-      response.on('data', (chunk: Buffer) => {
-        bytes += chunk.length
-        if (bytes > maxReplyBytes) asked.destroy(new Error('too long'))
-        else chunks.push(chunk)
-      })
-      response.once('error', reject)
-      response.once('end', () => {
-        if (shown && response.statusCode === 200)
-          resolve({ shown, body: Buffer.concat(chunks).toString('utf8') })
+      const answer = (body: Buffer) => {
+        if (shown && response.statusCode === 200) resolve({ shown, body: body.toString('utf8') })
         else reject(new Error('no answer'))
-      })
+      }
+      readBody(asked, response, maxReplyBytes).then(answer, reject)
     })
     asked.end()
   })

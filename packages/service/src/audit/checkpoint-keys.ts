@@ -8,7 +8,7 @@ import {
   sign,
   verify,
 } from 'node:crypto'
-import { invalidInput } from '@keyhsm/core'
+import { DomainError, invalidInput } from '@keyhsm/core'
 import type { AuditSigner } from './audit.js'
 
 /** True for a key that a checkpoint can be verified with: Ed25519 or ECDSA P-256. */
@@ -59,14 +59,25 @@ export function makeAuditKey(): string {
   return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
-/** Signs with a key on this machine, for a service without an HSM. @throws ERR_INVALID_INPUT unless it is Ed25519. */
+/** Signs with the key in `audit.key`, for a service without an HSM. @throws ERR_SETTINGS unless it is Ed25519. */
 export function ed25519AuditSigner(privateKeyPem: string): AuditSigner {
-  const key = createPrivateKey(privateKeyPem)
-  if (key.asymmetricKeyType !== 'ed25519') throw invalidInput('audit key', 'must be Ed25519')
+  const key = parseAuditKey(privateKeyPem)
   const publicKey = createPublicKey(key)
   return {
     keyId: checkpointKeyId(publicKey),
     publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
     sign: (message) => Promise.resolve(sign(null, message, key)),
   }
+}
+
+function parseAuditKey(pem: string): KeyObject {
+  try {
+    const key = createPrivateKey(pem)
+    if (key.asymmetricKeyType === 'ed25519') return key
+  } catch {
+    // Said below, as for a key of another kind.
+  }
+  throw new DomainError('ERR_SETTINGS', 'audit.key is not an Ed25519 private key in PEM', {
+    hints: ['restore it from a backup; its public half is audit.pub'],
+  })
 }

@@ -30,10 +30,11 @@ describe('ed25519AuditSigner', () => {
     expect(signer.keyId).toBe(checkpointKeyId(createPublicKey(signer.publicKey)))
   })
 
-  it('takes no other kind of key', () => {
+  it('takes no other kind of key, and nothing that is none', () => {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
-    expect(() => ed25519AuditSigner(pem)).toThrow('audit key must be Ed25519')
+    for (const bad of [pem, 'x', ''])
+      expect(() => ed25519AuditSigner(bad)).toThrow('audit.key is not an Ed25519 private key')
   })
 })
 
