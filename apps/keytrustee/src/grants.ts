@@ -29,6 +29,7 @@ export type MacPurpose =
   | 'revocation'
   | 'count'
   | 'former'
+  | 'authorities'
 
 export interface Grants {
   organisation(columns: OrganisationColumns): Organisation
@@ -60,6 +61,7 @@ const purposes: readonly MacPurpose[] = [
   'revocation',
   'count',
   'former',
+  'authorities',
 ]
 
 /** Takes the bytes of `grant.key` for the life of the process. */

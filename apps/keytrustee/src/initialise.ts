@@ -1,7 +1,6 @@
 /** `ktadmin init`: every key and file a server needs. What exists is kept, so that it can be run again. */
 import { randomBytes, X509Certificate } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import type { Fingerprint } from '@keyhsm/core'
 import {
   certificateFingerprint,
@@ -9,21 +8,17 @@ import {
   type KeyedCertificate,
   ed25519AuditSigner,
   makeAuditKey,
-  makeAuthority,
-  makeSelfSigned,
   writeFileAtomically,
 } from '@keyhsm/service'
 import { addAdministrator, invokingUser, readAdministrators } from './administrators.js'
-import { authorityDays } from './certificates/authorities.js'
+import { makeClientAuthority } from './certificates/authorities.js'
+import { makeKeyHsmPair } from './certificates/key-hsm-pair.js'
 import { makeServerPair } from './certificates/roll-server.js'
 import { readOptionalText, readText } from './files.js'
 import { grantKeyBytes } from './grants.js'
 import { refuseOldProduct } from './old-product.js'
 import type { Paths } from './paths.js'
 import { readSettings, settingPath } from './settings.js'
-
-/** Lifetime in days. */
-const keyHsmClientDays = 3650
 
 export interface Initialised {
   /** Files that were missing and made now, relative to the server's folder. */
@@ -66,10 +61,8 @@ export async function initialise(paths: Paths, o: InitialiseOptions): Promise<In
   await pair(paths.serverCertificate, paths.serverKey, () =>
     makeServerPair({ externalAddresses: o.externalAddresses, host: o.host ?? '0.0.0.0' }),
   )
-  await pair(paths.keyHsmClientCertificate, paths.keyHsmClientKey, makeKeyHsmClientPair)
-  await pair(paths.authorityCertificate, paths.authorityKey, () =>
-    makeAuthority({ commonName: 'Key Trustee client authority', days: authorityDays }),
-  )
+  await pair(paths.keyHsmClientCertificate, paths.keyHsmClientKey, () => makeKeyHsmPair())
+  await pair(paths.authorityCertificate, paths.authorityKey, () => makeClientAuthority())
   await make(paths.grantKey, () => `${randomBytes(grantKeyBytes).toString('hex')}\n`)
   await makeAuditPair(paths, make)
   const administrator = await makeFirstAdministrator(paths)
@@ -95,15 +88,6 @@ function initialSettings({ externalAddresses, host, port }: InitialiseOptions): 
       externalAddresses.length === 0 ? undefined : externalAddresses.join(','),
     'keytrustee.server.host': host,
     'keytrustee.server.port': port,
-  })
-}
-
-function makeKeyHsmClientPair(): Promise<KeyedCertificate> {
-  return makeSelfSigned({
-    commonName: `keytrustee@${hostname()}`,
-    subjectAltNames: [],
-    days: keyHsmClientDays,
-    usage: 'client',
   })
 }
 

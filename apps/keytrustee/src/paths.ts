@@ -17,6 +17,12 @@ export interface Paths {
   readonly authorityKey: string
   /** Authorities before the present one, whose certificates are admitted until they end. */
   readonly previousAuthorities: string
+  /** A new authority's pair that waits until every server of the installation admits it. */
+  readonly authorityWaiting: string
+  /** How often the servers of the installation have changed their authorities together. */
+  readonly authoritySequence: string
+  /** A new pair to show to Key HSM, complete, that waits until Key HSM trusts it. */
+  readonly keyHsmClientNext: string
   /** A new authority's pair, complete, that is being put in the place of the present one. */
   readonly authorityNext: string
   /** The same of the server's own pair. */
@@ -75,6 +81,9 @@ export function pathsIn(root: string): Paths {
     authorityKey: join(root, '.ca', 'client-ca-pk.pem'),
     previousAuthorities: join(root, '.ca', 'previous'),
     authorityNext: join(root, '.ca', 'next'),
+    authorityWaiting: join(root, '.ca', 'waiting'),
+    authoritySequence: join(root, '.ca', 'sequence'),
+    keyHsmClientNext: join(ssl, 'keyhsm-client-next'),
     serverNext: join(ssl, 'next'),
     successions: join(ssl, 'successions.json'),
     grantKey: join(root, 'grant.key'),

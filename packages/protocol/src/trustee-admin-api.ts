@@ -109,6 +109,8 @@ export const CertificateField = Type.Object({
     Type.Literal('client-authority'),
     Type.Literal('previous-client-authority'),
     Type.Literal('shown-to-key-hsm'),
+    /** Shown as soon as Key HSM trusts it. */
+    Type.Literal('next-shown-to-key-hsm'),
     Type.Literal('key-hsm'),
   ]),
   subject: Type.String(),

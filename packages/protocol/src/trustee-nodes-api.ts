@@ -93,4 +93,28 @@ export const admitNodeRoute = defineRoute({
   summary: 'admit a further server of the installation with its one-time token',
 })
 
-export const trusteeNodeRoutes: readonly RouteSpec[] = [joinTokenRoute, removeNodeRoute]
+export const renewAuthorityRoute = defineRoute({
+  ...adminDefaults,
+  method: 'POST',
+  path: '/v1/admin/client-authority',
+  body: Type.Object({ requestId: UuidField }, exact),
+  reply: Type.Object({ fingerprint: FingerprintField }),
+  deadlineMs: 60_000,
+  summary: 'have every server of the installation sign certificates of clients by a new authority',
+})
+
+export const forgetAuthorityRoute = defineRoute({
+  ...adminDefaults,
+  method: 'POST',
+  path: '/v1/admin/client-authority/forgotten',
+  body: Type.Object({ requestId: UuidField, fingerprint: FingerprintField }, exact),
+  reply: Type.Object({ fingerprint: FingerprintField }),
+  summary: 'admit certificates of an earlier authority no longer, on no server',
+})
+
+export const trusteeNodeRoutes: readonly RouteSpec[] = [
+  joinTokenRoute,
+  removeNodeRoute,
+  renewAuthorityRoute,
+  forgetAuthorityRoute,
+]

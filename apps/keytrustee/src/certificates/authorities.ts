@@ -9,17 +9,18 @@ import { DomainError, type Fingerprint } from '@keyhsm/core'
 import {
   certificateFingerprint,
   isInItsTime,
+  type KeyedCertificate,
   makeAuthority,
   parseCertificates,
   publicKeyFingerprint,
   writeFileAtomically,
 } from '@keyhsm/service'
-import { readPrivateText, readText } from '../files.js'
+import { readOptionalText, readPrivateText, readText } from '../files.js'
 import type { Paths } from '../paths.js'
-import { finishSwap, layDownPair, type PairPlaces } from './swap-pair.js'
+import { certificateFile, finishSwap, keyFile, layDownPair, type PairPlaces } from './swap-pair.js'
 
 /** The authority outlives what it issues by far. */
-export const authorityDays = 7300
+const authorityDays = 7300
 
 type AuthorityPaths = Pick<
   Paths,
@@ -52,11 +53,7 @@ export function trustedAuthorities({ certificate, previous }: Authorities, now: 
 export async function renewAuthority(paths: AuthorityPaths, now: Date): Promise<Fingerprint> {
   await finishSwap(placesOf(paths))
   const present = await readText(paths.authorityCertificate)
-  const fresh = await makeAuthority({
-    commonName: 'Key Trustee client authority',
-    days: authorityDays,
-    now,
-  })
+  const fresh = await makeClientAuthority(now)
   await mkdir(paths.previousAuthorities, { recursive: true, mode: 0o700 })
   await writeFileAtomically(fileOf(paths, new X509Certificate(present)), present, 0o644)
   await layDownPair(placesOf(paths), fresh)
@@ -64,12 +61,31 @@ export async function renewAuthority(paths: AuthorityPaths, now: Date): Promise<
   return certificateFingerprint(new X509Certificate(fresh.certificate))
 }
 
+/** A new authority that waits until every server of the installation admits it; the same again when it waits already. */
+export async function prepareAuthority(
+  { authorityWaiting: next }: Pick<Paths, 'authorityWaiting'>,
+  now: Date,
+): Promise<KeyedCertificate> {
+  const certificate = await readOptionalText(join(next, certificateFile))
+  if (certificate !== undefined)
+    return { certificate, privateKey: await readPrivateText(join(next, keyFile)) }
+  const fresh = await makeClientAuthority(now)
+  await layDownPair({ next }, fresh)
+  return fresh
+}
+
+/** Good for {@link authorityDays}. */
+export function makeClientAuthority(now?: Date): Promise<KeyedCertificate> {
+  const commonName = 'Key Trustee client authority'
+  return makeAuthority({ commonName, days: authorityDays, ...(now === undefined ? {} : { now }) })
+}
+
 /** Completes a change that was cut off; nothing happens where none was. */
 export async function finishAuthority(paths: AuthorityPaths): Promise<void> {
   await finishSwap(placesOf(paths))
 }
 
-function placesOf(paths: AuthorityPaths): PairPlaces {
+export function placesOf(paths: AuthorityPaths): PairPlaces {
   const { authorityNext: next, authorityCertificate: certificate, authorityKey: key } = paths
   return { next, certificate, key }
 }
@@ -83,16 +99,15 @@ export async function forgetAuthority(
     const certificate = new X509Certificate(await readText(path))
     if (certificateFingerprint(certificate) === fingerprint) return await rm(path)
   }
-  throw new DomainError(
-    'ERR_NOT_FOUND',
-    'no authority before the present one has this fingerprint',
-    {
-      hints: ['see: ktadmin cert list'],
-    },
-  )
+  throw noSuchAuthority()
 }
 
-async function listPrevious({ previousAuthorities }: AuthorityPaths): Promise<string[]> {
+export function noSuchAuthority(): DomainError {
+  const words = 'no authority before the present one has this fingerprint'
+  return new DomainError('ERR_NOT_FOUND', words, { hints: ['see: ktadmin cert list'] })
+}
+
+export async function listPrevious({ previousAuthorities }: AuthorityPaths): Promise<string[]> {
   const names = await readdir(previousAuthorities).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
     throw new DomainError('ERR_SETTINGS', 'the folder of earlier authorities cannot be read', {
@@ -103,7 +118,10 @@ async function listPrevious({ previousAuthorities }: AuthorityPaths): Promise<st
   return files.map((name) => join(previousAuthorities, name))
 }
 
-function fileOf({ previousAuthorities }: AuthorityPaths, certificate: X509Certificate): string {
+export function fileOf(
+  { previousAuthorities }: AuthorityPaths,
+  certificate: X509Certificate,
+): string {
   return join(previousAuthorities, `${publicKeyFingerprint(certificate).slice(0, 16)}.pem`)
 }
 

@@ -18,14 +18,20 @@ export interface CertificateSources
   extends Pick<LiveState, 'certificate' | 'authorities' | 'keyHsmClientCertificate'> {
   /** PEM of Key HSM's certificate; absent before joining. */
   readonly keyHsmCertificate?: string | undefined
+  /** PEM of the one that waits to be shown to Key HSM. */
+  readonly keyHsmClientNext?: string | undefined
 }
 
 /** From what is in use, and what was agreed at joining. */
 export function certificateSources(
-  { certificate, authorities, keyHsmClientCertificate }: CertificateSources,
-  joined: Pick<Joined, 'serverCertificate'> | undefined,
+  live: CertificateSources,
+  joined: Pick<Joined, 'serverCertificate' | 'clientCertificate'> | undefined,
 ): CertificateSources {
-  const keyHsmCertificate = joined?.serverCertificate
+  const { certificate, authorities } = live
+  if (!joined)
+    return { certificate, authorities, keyHsmClientCertificate: live.keyHsmClientCertificate }
+  const keyHsmClientCertificate = new X509Certificate(joined.clientCertificate)
+  const keyHsmCertificate = joined.serverCertificate
   return { certificate, authorities, keyHsmClientCertificate, keyHsmCertificate }
 }
 
@@ -54,8 +60,14 @@ const roles: Readonly<
   'shown-to-key-hsm': {
     id: 'shown-to-key-hsm',
     what: 'the certificate shown to Key HSM',
-    cure: 'ktadmin init after moving it and its key away, and join again (ktadmin keyhsm)',
+    cure: 'ktadmin cert renew --key-hsm',
     effect: 'Key HSM refuses this server',
+  },
+  'next-shown-to-key-hsm': {
+    id: 'next-shown-to-key-hsm',
+    what: 'the certificate that waits to be shown to Key HSM',
+    cure: 'ktadmin cert renew --key-hsm',
+    effect: 'it cannot be shown',
   },
   'key-hsm': {
     id: 'key-hsm',
@@ -109,6 +121,7 @@ function findCertificates({
   certificate,
   authorities: [present, ...previous],
   keyHsmClientCertificate,
+  keyHsmClientNext,
   keyHsmCertificate,
 }: CertificateSources): readonly { readonly role: Role; readonly certificate: X509Certificate }[] {
   const parse = (role: Role, pem: string | undefined) =>
@@ -118,6 +131,7 @@ function findCertificates({
     ...parse('client-authority', present),
     ...previous.flatMap((pem) => parse('previous-client-authority', pem)),
     { role: 'shown-to-key-hsm', certificate: keyHsmClientCertificate },
+    ...parse('next-shown-to-key-hsm', keyHsmClientNext),
     ...parse('key-hsm', keyHsmCertificate),
   ]
 }

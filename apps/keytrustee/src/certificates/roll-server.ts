@@ -2,7 +2,7 @@
  * Another certificate for the server. The new pair is laid down complete, the key of the one in use states that it follows, and
  * then it takes that one's place; cut off at any point, the next run or start goes on.
  */
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { relative } from 'node:path'
@@ -20,6 +20,7 @@ import {
 import { readPrivateText, readText } from '../files.js'
 import type { Paths } from '../paths.js'
 import { type Settings, settingPath } from '../settings.js'
+import { type GivenPair, parseGivenPair, parseKey } from './given-pair.js'
 import { finishSwap, layDownPair, type PairPlaces } from './swap-pair.js'
 import { addSuccession, forgetSuccessions } from './successions.js'
 
@@ -30,14 +31,6 @@ type RollSettings = Pick<
   Settings,
   'certificate' | 'key' | 'keyPassphraseFile' | 'externalAddresses' | 'host'
 >
-
-/** A certificate with its key, as an authority gave it. */
-export interface GivenPair {
-  /** PEM; those above it may follow. */
-  readonly certificate: string
-  readonly key: string
-  readonly passphrase?: string
-}
 
 export interface RollOptions {
   readonly paths: Paths
@@ -86,15 +79,7 @@ export async function renewServerPair(o: RollOptions): Promise<Fingerprint> {
 
 /** The same with a pair from an authority. @throws ERR_INVALID_INPUT for a pair that cannot serve; ERR_SETTINGS */
 export async function replaceServerPair(o: RollOptions, given: GivenPair): Promise<Fingerprint> {
-  const { certificate, key, passphrase } = given
-  const [leaf] = parseCertificates(certificate, '--cert')
-  if (!leaf || leaf.ca)
-    throw invalidInput('--cert', 'must begin with a certificate that is no CA’s')
-  if (!isInItsTime(leaf, o.now)) throw invalidInput('--cert', 'must be valid now')
-  const privateKey = parseKey(key, passphrase)
-  if (!leaf.checkPrivateKey(privateKey)) throw invalidInput('--key', 'does not belong to --cert')
-  const plain = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
-  return await roll(o, { certificate, privateKey: plain })
+  return await roll(o, parseGivenPair(given, o.now))
 }
 
 /** Completes a change that was cut off; nothing happens where none was. */
@@ -172,12 +157,4 @@ export async function readPassphrase(
   if (credential !== undefined || keyPassphraseFile === undefined) return credential
   const text = await readPrivateText(settingPath(paths, keyPassphraseFile))
   return text.replace(/\r?\n$/, '')
-}
-
-function parseKey(key: string, passphrase: string | undefined): KeyObject {
-  try {
-    return createPrivateKey({ key, ...(passphrase === undefined ? {} : { passphrase }) })
-  } catch {
-    throw invalidInput('--key', 'must be a private key in PEM, with its passphrase if it has one')
-  }
 }

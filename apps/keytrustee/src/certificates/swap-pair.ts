@@ -14,11 +14,14 @@ export interface PairPlaces {
   readonly key: string
 }
 
-const keyFile = 'key.pem'
-const certificateFile = 'certificate.pem'
+export const keyFile = 'key.pem'
+export const certificateFile = 'certificate.pem'
 
 /** What follows is on disk when this resolves, and nothing is exchanged yet. */
-export async function layDownPair({ next }: PairPlaces, pair: KeyedCertificate): Promise<void> {
+export async function layDownPair(
+  { next }: Pick<PairPlaces, 'next'>,
+  pair: KeyedCertificate,
+): Promise<void> {
   // Under another name first: the folder of the right name is complete.
   const draft = `${next}.draft`
   await rm(draft, { recursive: true, force: true })

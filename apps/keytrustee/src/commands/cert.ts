@@ -6,20 +6,34 @@ import {
   findSecret,
   type Input,
   type Io,
+  type Option,
   optionGiven,
+  optionText,
   printTable,
 } from '@keyhsm/command-line'
 import {
   DomainError,
   type Fingerprint,
   invalidInput,
+  newUuid,
+  parseDuration,
   parseFingerprint,
   systemClock,
 } from '@keyhsm/core'
-import { type CertificateRow, statusRoute } from '@keyhsm/protocol'
+import {
+  type CertificateRow,
+  forgetAuthorityRoute,
+  renewAuthorityRoute,
+  statusRoute,
+} from '@keyhsm/protocol'
 import { daemonState, reloadDaemon } from '@keyhsm/service'
 import { forgetAuthority, renewAuthority } from '../certificates/authorities.js'
 import { certificateSources, listCertificates } from '../certificates/list-certificates.js'
+import {
+  findWaitingCertificate,
+  prepareGivenPair,
+  prepareKeyHsmPair,
+} from '../certificates/key-hsm-pair.js'
 import {
   missingNames,
   renewServerPair,
@@ -31,10 +45,13 @@ import { readJoinFile } from '../sealing/join-file.js'
 import { readLiveState } from '../service/live-state.js'
 import { readSettings } from '../settings.js'
 import { asOption, callServer } from './control.js'
+import { showToKeyHsm } from './show-to-key-hsm.js'
 
 interface Rolled {
   readonly fingerprint: Fingerprint
-  readonly outcome: 'in use' | 'in use at the next start'
+  readonly outcome: 'in use' | 'in use at the next start' | 'in use once a Key HSM is joined'
+  /** SHA-256 of the one that Key HSM need not trust any more. */
+  readonly before?: Fingerprint
   /** Names by which clients reach the server and that the certificate does not hold. */
   readonly missingNames: readonly string[]
 }
@@ -48,6 +65,18 @@ const noSuccession = {
   describe: 'the key in use is not believed any more: clients must be shown the new fingerprint',
 } as const
 
+const keyHsmOption: Option = {
+  flag: 'key-hsm',
+  describe: 'the pair that the server shows to Key HSM, which must trust it first (keyhsm trust)',
+}
+
+const waitOption: Option = {
+  flag: 'wait',
+  value: 'TIME',
+  describe: 'with --key-hsm: how long Key HSM is asked whether it trusts it by now, e.g. 10m',
+  check: (text) => parseDuration(text, '--wait'),
+}
+
 export const certCommands: readonly Command[] = [
   {
     name: 'cert list',
@@ -56,7 +85,9 @@ export const certCommands: readonly Command[] = [
       const paths = pathsIn(input.home.keytrustee)
       const now = systemClock.now()
       const live = await readLiveState(paths, now)
-      return listCertificates(certificateSources(live, await readJoinFile(paths)), now)
+      const sources = certificateSources(live, await readJoinFile(paths))
+      const keyHsmClientNext = await findWaitingCertificate(paths)
+      return listCertificates({ ...sources, keyHsmClientNext }, now)
     },
     print: (certificates: readonly CertificateRow[], io) =>
       printTable(
@@ -68,26 +99,25 @@ export const certCommands: readonly Command[] = [
   {
     name: 'cert renew',
     summary:
-      'a new certificate for the server, or a new authority for its clients; no request fails',
+      'a new certificate for the server, for Key HSM, or a new authority for its clients; no request fails',
     options: [
       {
         flag: 'authority',
         describe:
           'the authority of clients; certificates of the one before are admitted until they end',
       },
+      keyHsmOption,
+      waitOption,
       noSuccession,
       asOption,
     ],
-    run: (input) =>
-      optionGiven(input, 'authority')
-        ? renewTheAuthority(input)
-        : roll(input, (options) => renewServerPair(options)),
+    run: (input) => renewOf(input),
     print: printRolled,
   },
   {
     name: 'cert replace',
-    summary: 'the same for the server with a certificate from an authority',
-    options: [...certificateOptions, noSuccession, asOption],
+    summary: 'the same for the server, or for Key HSM, with a certificate from an authority',
+    options: [...certificateOptions, keyHsmOption, waitOption, noSuccession, asOption],
     run(input, io) {
       const passphrase = findSecret(input, io, {
         fileFlag: 'passphrase-file',
@@ -98,6 +128,9 @@ export const certCommands: readonly Command[] = [
         key: input.files['key']?.toString('latin1') ?? '',
         ...(passphrase === undefined ? {} : { passphrase }),
       }
+      if (optionGiven(input, 'key-hsm'))
+        return showToKeyHsm(input, (paths, now) => prepareGivenPair(paths, given, now))
+      requireNoWait(input)
       return roll(input, (options) => replaceServerPair(options, given))
     },
     print: printRolled,
@@ -116,6 +149,11 @@ export const certCommands: readonly Command[] = [
     async run(input) {
       const paths = pathsIn(input.home.keytrustee)
       const fingerprint = parseFingerprint(input.args['FINGERPRINT'] ?? '', 'FINGERPRINT')
+      if (await sharesDatabase(input)) {
+        const body = { requestId: newUuid(), fingerprint }
+        await callServer(input, forgetAuthorityRoute, { body })
+        return { fingerprint, outcome: 'in use' }
+      }
       await forgetAuthority(paths, fingerprint)
       const isHere = hasFingerprint(fingerprint)
       const outcome = await takeOver(input, (certificates) => !isHere(certificates))
@@ -126,12 +164,39 @@ export const certCommands: readonly Command[] = [
   },
 ]
 
+function renewOf(input: Input): Promise<Rolled> {
+  const [authority, keyHsm] = ['authority', 'key-hsm'].map((flag) => optionGiven(input, flag))
+  if (authority && keyHsm) throw invalidInput('--key-hsm', 'cannot be given with --authority')
+  if (keyHsm) return showToKeyHsm(input, prepareKeyHsmPair)
+  requireNoWait(input)
+  return authority ? renewTheAuthority(input) : roll(input, (options) => renewServerPair(options))
+}
+
+function requireNoWait(input: Input): void {
+  if (optionText(input, 'wait') !== undefined)
+    throw invalidInput('--wait', 'belongs to --key-hsm: nothing else has to be waited for')
+}
+
 async function renewTheAuthority(input: Input): Promise<Rolled> {
   if (optionGiven(input, 'no-succession'))
     throw invalidInput('--no-succession', 'is about the server’s own certificate: use cert forget')
+  if (await sharesDatabase(input)) {
+    const body = { requestId: newUuid() }
+    const renewed = await callServer(input, renewAuthorityRoute, { body })
+    return {
+      fingerprint: parseFingerprint(renewed.fingerprint),
+      outcome: 'in use',
+      missingNames: [],
+    }
+  }
   const fingerprint = await renewAuthority(pathsIn(input.home.keytrustee), systemClock.now())
   const outcome = await takeOver(input, hasFingerprint(fingerprint))
   return { fingerprint, outcome, missingNames: [] }
+}
+
+/** Then the running server changes the authority: the others must learn it first. */
+async function sharesDatabase(input: Input): Promise<boolean> {
+  return (await readSettings(pathsIn(input.home.keytrustee))).databaseUrl !== undefined
 }
 
 async function roll(
@@ -155,7 +220,7 @@ async function roll(
 async function takeOver(
   input: Input,
   isDone: (certificates: readonly CertificateRow[]) => boolean,
-): Promise<Rolled['outcome']> {
+): Promise<'in use' | 'in use at the next start'> {
   const { pidFile } = pathsIn(input.home.keytrustee)
   const runs = daemonState(pidFile).running && reloadDaemon({ name: serverName, pidFile })
   if (!runs) return 'in use at the next start'
@@ -175,8 +240,11 @@ function hasFingerprint(wanted: Fingerprint) {
     certificates.some(({ fingerprint }) => fingerprint === wanted)
 }
 
-function printRolled({ fingerprint, outcome, missingNames: missing }: Rolled, io: Io): void {
+function printRolled(rolled: Rolled, io: Io): void {
+  const { fingerprint, outcome, missingNames: missing, before } = rolled
   io.words(`the new certificate is ${outcome}`)
   io.words(`its SHA-256 fingerprint is ${fingerprint}`)
   for (const name of missing) io.words(`warning: it does not hold the name ${name}`)
+  if (before !== undefined)
+    io.hint(`in two minutes, where Key HSM runs: keyhsm trust --remove ${before}`)
 }

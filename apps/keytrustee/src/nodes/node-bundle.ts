@@ -61,7 +61,9 @@ export async function makeNodeBundle(paths: Paths): Promise<string> {
 async function filesIn(folder: string): Promise<readonly string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
   const files = entries.filter((entry) => entry.isFile())
-  return files.map(({ parentPath, name }) => relative(folder, join(parentPath, name))).sort()
+  const names = files.map(({ parentPath, name }) => relative(folder, join(parentPath, name)))
+  // What waits or is half exchanged is this server's own affair.
+  return names.filter((name) => isShared(`${authorityFolder}/${name}`)).sort()
 }
 
 async function addDatabaseFiles(

@@ -37,6 +37,7 @@ import type { KeyHsmLink } from '../sealing/key-hsm-link.js'
 import { notJoined } from '../sealing/sealing-state.js'
 import type { Revocation } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
+import type { ClientAuthorities } from './client-authorities.js'
 import { backupRoutes } from './backup-routes.js'
 import { orderOf } from './identify.js'
 import { enrolledRoutes, organisationRoutes } from './organisation-routes.js'
@@ -56,6 +57,7 @@ export interface AdminRoutesOptions {
   status(): Promise<ReplyOf<typeof statusRoute>>
   /** The certificate now in use. */
   certificate(): X509Certificate
+  readonly authorities: ClientAuthorities
   readonly log: OpenLog
   readonly requestReload: () => Promise<Reloaded>
 }

@@ -14,6 +14,7 @@ const abandonedAfterMs = 15 * 60_000
 const healthEveryMs = 5_000
 const sweepEveryMs = 60_000
 const purgeEveryMs = 5_000
+const followEveryMs = 1_000
 const exchangeHeadsEveryMs = 60_000
 const showMigrationEveryMs = 60_000
 
@@ -23,6 +24,8 @@ export interface HousekeepingOptions {
   readParts(): Promise<Parts>
   /** Lets Key HSM record the head of the audit, and records that of its. */
   exchangeHeads(): Promise<void>
+  /** Takes over authorities of clients that another server changed. */
+  followAuthorities(): Promise<void>
   /** Begins a rotation that is due. */
   reseal(): Promise<void>
   /** Shows other servers that a migration which rests is not given up. */
@@ -31,7 +34,7 @@ export interface HousekeepingOptions {
   readonly resealEveryMs: number
 }
 
-/** Starts both rounds. @returns stops them and waits for one under way. */
+/** Starts every round. @returns stops them and waits for one under way. */
 export function startHousekeeping(o: HousekeepingOptions): () => Promise<void> {
   let line: string | undefined
   const watch = async (): Promise<void> => {
@@ -44,6 +47,7 @@ export function startHousekeeping(o: HousekeepingOptions): () => Promise<void> {
   const stops = [
     every(healthEveryMs, watch, o.log),
     every(sweepEveryMs, () => sweepOnce(o), o.log),
+    every(followEveryMs, () => o.followAuthorities(), o.log),
     every(purgeEveryMs, purgeRounds(o), o.log),
     every(exchangeHeadsEveryMs, () => o.exchangeHeads(), o.log),
     every(o.resealEveryMs, () => o.reseal(), o.log),

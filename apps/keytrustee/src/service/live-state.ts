@@ -57,6 +57,23 @@ export async function readLiveState(paths: Paths, now: Date): Promise<LiveState>
   }
 }
 
+/** The same state with the authorities that the files have now, whatever became of the settings. @throws ERR_SETTINGS */
+export async function withAuthorities(
+  live: LiveState,
+  paths: Paths,
+  now: Date,
+): Promise<LiveState> {
+  const own = await readAuthorities(paths)
+  const authorities = trustedAuthorities(own, now)
+  const authority = openClientAuthority(own, authorities.slice(1))
+  return {
+    ...live,
+    authorities,
+    authority,
+    tls: { ...live.tls, trustedCertificates: authorities },
+  }
+}
+
 /** Settings that changed but take effect only at the next start. */
 function findRestartNeeds(before: Settings, after: Settings): readonly string[] {
   const names = {

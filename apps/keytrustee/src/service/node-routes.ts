@@ -1,7 +1,13 @@
 /** Routes about the further servers of the installation. */
 import type { X509Certificate } from 'node:crypto'
-import type { Uuid } from '@keyhsm/core'
-import { admitNodeRoute, joinTokenRoute, removeNodeRoute } from '@keyhsm/protocol'
+import { parseFingerprint, type Uuid } from '@keyhsm/core'
+import {
+  admitNodeRoute,
+  forgetAuthorityRoute,
+  joinTokenRoute,
+  removeNodeRoute,
+  renewAuthorityRoute,
+} from '@keyhsm/protocol'
 import { type BoundRoute, bindRoute, certificateFingerprint } from '@keyhsm/service'
 import { audited } from '../audited.js'
 import { type AdmissionDesk, admitNode } from '../nodes/admit-node.js'
@@ -9,6 +15,7 @@ import { makeJoinToken } from '../nodes/join-tokens.js'
 import { removeNode } from '../nodes/remove-node.js'
 import type { Paths } from '../paths.js'
 import type { Trustee } from '../trustee.js'
+import type { ClientAuthorities } from './client-authorities.js'
 import { orderOf } from './identify.js'
 
 export interface NodeRoutesOptions {
@@ -16,6 +23,7 @@ export interface NodeRoutesOptions {
   readonly paths: Paths
   /** The certificate now in use. */
   certificate(): X509Certificate
+  readonly authorities: ClientAuthorities
 }
 
 /** Of the control socket. */
@@ -36,6 +44,14 @@ export function nodeRoutes(o: NodeRoutesOptions): BoundRoute[] {
       const removed = await removeNode(trustee, orderOf(by), params.node as Uuid)
       const { node, name, url, serverFingerprint } = removed
       return { node, name, url, serverFingerprint }
+    }),
+    bindRoute(renewAuthorityRoute, async (by) => ({
+      fingerprint: await o.authorities.renew(orderOf(by)),
+    })),
+    bindRoute(forgetAuthorityRoute, async ({ body, ...by }) => {
+      const fingerprint = parseFingerprint(body.fingerprint, 'fingerprint')
+      await o.authorities.forget(orderOf(by), fingerprint)
+      return { fingerprint }
     }),
   ]
 }

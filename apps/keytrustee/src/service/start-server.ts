@@ -21,23 +21,25 @@ import {
   expiringCertificates,
   watchedFolders,
 } from '../certificates/list-certificates.js'
+import { finishKeyHsmPair } from '../certificates/key-hsm-pair.js'
 import { finishRoll } from '../certificates/roll-server.js'
 import { ResealSchedule } from '../migration/reseal-schedule.js'
 import { startMigration, type StartOrder } from '../migration/start-migration.js'
 import { createAttemptLimit } from '../organisations/attempt-limit.js'
 import { followCertificate, pinsOf } from '../sealing/follow-certificate.js'
 import { HeadExchange } from '../sealing/exchange-heads.js'
-import { writeJoinFile } from '../sealing/join-file.js'
+import { readJoinFile, writeJoinFile } from '../sealing/join-file.js'
 import { type KeyHsmLink, continueLink } from '../sealing/key-hsm-link.js'
 import { createHsmTest } from '../sealing/test-hsm.js'
 import { openMonitoring } from '../monitoring/open-monitoring.js'
 import { adminRoutes } from './admin-routes.js'
+import { ClientAuthorities } from './client-authorities.js'
 import { clientRoutes } from './client-routes.js'
 import type { TrusteeOptions } from './open-trustee.js'
 import { type HealthSources, readParts } from './health.js'
 import { startHousekeeping } from './housekeeping.js'
 import { identifyPeer } from './identify.js'
-import { describeReload, type LiveState, readLiveState } from './live-state.js'
+import { describeReload, type LiveState, readLiveState, withAuthorities } from './live-state.js'
 import { type OpenTrustee, openTrustee } from './open-trustee.js'
 import { readStatus } from './status.js'
 import type { Paths } from '../paths.js'
@@ -79,6 +81,7 @@ interface Running {
   readonly metrics: Metrics
   readonly care: Care
   readonly schedule: ResealSchedule
+  readonly authorities: ClientAuthorities
 }
 
 async function openServer(o: Opening, closers: Closers): Promise<TrusteeServer> {
@@ -93,10 +96,18 @@ async function openServer(o: Opening, closers: Closers): Promise<TrusteeServer> 
   const care = makeCare(o, opened, () => live)
   closers.add(watchWarnings(care, o.log))
   const schedule = scheduleReseals(o, opened, () => live)
-  const running: Running = { o, opened, live: () => live, health, metrics, care, schedule }
-  const clients = await openClientPort(running)
-  closers.add(() => clients.close())
-  const address = clients.address as { readonly host: string; readonly port: number }
+  const listening: HttpServer[] = []
+  const authorities = openClientAuthorities(o, opened, async () => {
+    live = await withAuthorities(live, o.paths, o.clock.now())
+    for (const port of listening) port.reloadTls(live.tls)
+  })
+  // Before the first client comes; a database that cannot be asked yet is asked again soon.
+  await authorities.follow().catch(() => undefined)
+  const running = { o, opened, live: () => live, health, metrics, care, schedule, authorities }
+  const port = await openClientPort(running)
+  listening.push(port)
+  closers.add(() => port.close())
+  const address = port.address as { readonly host: string; readonly port: number }
   const status = () =>
     readStatus({
       opened,
@@ -111,7 +122,7 @@ async function openServer(o: Opening, closers: Closers): Promise<TrusteeServer> 
     })
   const control = await openControlSocket(running, status)
   closers.add(() => control.close())
-  const monitoring = await openMonitors(running, clients)
+  const monitoring = await openMonitors(running, port)
   closers.add(() => monitoring?.close())
   opened.migration.resume()
   const heads = new HeadExchange(trustee.audit, () => link.current())
@@ -119,14 +130,14 @@ async function openServer(o: Opening, closers: Closers): Promise<TrusteeServer> 
   return {
     address,
     async stop(timeoutMs) {
-      await Promise.all([clients.drain(timeoutMs), control.drain(timeoutMs)])
+      await Promise.all([port.drain(timeoutMs), control.drain(timeoutMs)])
       // The last word of this run, if Key HSM still hears it.
       await heads.run().catch(() => undefined)
       await closers.closeAll()
     },
     async reload() {
       const next = await readLiveState(o.paths, o.clock.now())
-      clients.reloadTls(next.tls)
+      port.reloadTls(next.tls)
       const reloaded = logReloaded(o.log, describeReload(live, next))
       live = next
       return reloaded
@@ -135,7 +146,7 @@ async function openServer(o: Opening, closers: Closers): Promise<TrusteeServer> 
 }
 
 function keepHouse(
-  { o: { log }, opened: { trustee, migration }, live, health, schedule }: Running,
+  { o: { log }, opened: { trustee, migration }, live, health, schedule, authorities }: Running,
   heads: HeadExchange,
 ): () => Promise<void> {
   return startHousekeeping({
@@ -143,10 +154,19 @@ function keepHouse(
     log,
     readParts: () => readParts(health),
     exchangeHeads: () => heads.run(),
+    followAuthorities: () => authorities.follow(),
     reseal: () => schedule.look(),
     showMigration: () => migration.showOpen(),
     resealEveryMs: live().settings.resealEveryMs,
   })
+}
+
+function openClientAuthorities(
+  { paths, clock, log }: Opening,
+  { trustee: { store, grants, audit } }: OpenTrustee,
+  use: () => Promise<void>,
+): ClientAuthorities {
+  return new ClientAuthorities({ paths, store, grants, audit, clock, log, use })
 }
 
 function toHealthSources(o: Opening, opened: OpenTrustee, { settings }: LiveState): HealthSources {
@@ -164,6 +184,7 @@ function toHealthSources(o: Opening, opened: OpenTrustee, { settings }: LiveStat
 async function finishChanges(paths: Paths): Promise<void> {
   await finishRoll(paths, await readSettings(paths))
   await finishAuthority(paths)
+  await finishKeyHsmPair(paths, await readJoinFile(paths))
 }
 
 function makeCare(o: TrusteeOptions, { link }: OpenTrustee, live: () => LiveState): Care {
@@ -244,7 +265,7 @@ async function openClientPort({ o, opened, live, metrics }: Running): Promise<Ht
 }
 
 function openControlSocket(
-  { o, opened, live }: Running,
+  { o, opened, live, authorities }: Running,
   status: Parameters<typeof adminRoutes>[0]['status'],
 ): Promise<HttpServer> {
   const { trustee, link, migration } = opened
@@ -266,6 +287,7 @@ function openControlSocket(
     sharesServerCertificate: (pem) => sharesKey(pem, live().certificate),
     status,
     certificate: () => live().certificate,
+    authorities,
     log,
     requestReload,
   })

@@ -32,6 +32,7 @@ import type {
   StoredForm,
   Usage,
 } from './records.js'
+import type { SharedAuthorities } from './shared-authorities.js'
 import type { RetrievalCount, RetrievalRequest, Verdict } from './retrieval-records.js'
 
 export type * from './backlog-records.js'
@@ -39,6 +40,7 @@ export type * from './former-records.js'
 export type * from './identity-records.js'
 export type * from './migration-records.js'
 export type * from './records.js'
+export type * from './shared-authorities.js'
 export type * from './retrieval-records.js'
 
 /** COMMIT was sent and its answer never came: the rows may or may not be there. */
@@ -318,6 +320,8 @@ export interface Store extends Reader {
    * @throws ERR_STORE_UNAVAILABLE naming the servers that take writes
    */
   forgetNode?(node: Uuid): Promise<boolean>
+  /** Undefined where no other server shares the database. */
+  readonly authorities?: SharedAuthorities
   /** Never throws. */
   probe(): Promise<StoreHealth>
   close(): Promise<void>

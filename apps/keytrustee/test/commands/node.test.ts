@@ -11,7 +11,14 @@ import { ktadmin } from '../../src/programs.js'
 import { openDatabase } from '../../src/service/database.js'
 import { readSettings } from '../../src/settings.js'
 import { runCommand } from '../support/run-command.js'
-import { addTestOrganisation, startIn, startTestServer } from '../support/running-server.js'
+import {
+  addTestOrganisation,
+  connectClient,
+  enrolTestClient,
+  type RunningServer,
+  startIn,
+  startTestServer,
+} from '../support/running-server.js'
 import { freshDatabase } from '../support/with-postgres.js'
 
 async function running(external = true) {
@@ -111,6 +118,50 @@ test('two servers on one database: both serve, status shows both, grants of one 
   expect(installation).toMatchObject({ mode: 'writer', noLoss: false, timeline: 1 })
   expect(healthy).toBe(false)
   expect(second.url).not.toBe(first.url)
+
+  // A new authority reaches the other server by itself, and no client meets one that does not know it.
+  const shared = await addTestOrganisation(first, 'ROLLED')
+  const enrol = (clientName: string) =>
+    enrolTestClient(first, { organisation: 'ROLLED', auth: shared.auth, clientName })
+  const { pair } = await enrol('before')
+  const at2 = connectClient(second, pair)
+  const rolling = new AbortController()
+  const results: string[] = []
+  const load = (async () => {
+    while (!rolling.signal.aborted) {
+      const { pair: fresh } = await enrol(`c${results.length}`)
+      results.push(
+        await connectClient(second, fresh)
+          .self()
+          .then(() => 'ok', String),
+      )
+    }
+  })()
+  const renewed = await admin('cert', 'renew', '--authority', '--json')
+  expect(renewed).toMatchObject({ exit: 0 })
+  rolling.abort()
+  await load
+  expect([...new Set(results)]).toEqual(['ok'])
+  const { fingerprint } = JSON.parse(renewed.stdout) as { fingerprint: string }
+  const signs = async (one: RunningServer) =>
+    (await one.admin(statusRoute)).certificates.find(({ role }) => role === 'client-authority')
+  expect(await signs(first)).toMatchObject({ fingerprint })
+  await expect.poll(() => signs(second), { timeout: 10_000 }).toMatchObject({ fingerprint })
+  expect((await at2.self()).clientName).toBe('before')
+  const { certificates } = await second.admin(statusRoute)
+  const old = certificates.find(({ role }) => role === 'previous-client-authority')
+  expect(await other.run('cert', 'forget', old?.fingerprint ?? '')).toMatchObject({ exit: 0 })
+  const refused = () =>
+    connectClient(first, pair)
+      .self()
+      .then(
+        () => 'ok',
+        ({ code }) => code as string,
+      )
+  await expect.poll(refused, { timeout: 10_000 }).toBe('ERR_NOT_AUTHENTICATED')
+  await expect(readdir(join(at.paths.root, '.ca', 'waiting'))).rejects.toMatchObject({
+    code: 'ENOENT',
+  })
 })
 
 test('refuses: a private database, another server than the token’s, a token that is none', async () => {

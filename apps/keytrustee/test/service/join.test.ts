@@ -1,12 +1,18 @@
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { X509Certificate } from 'node:crypto'
+import { fingerprintOf } from '@keyhsm/client'
 import type { DomainError } from '@keyhsm/core'
 import { joinRoute, listHsmKeyUsesRoute, pruneReportRoute, statusRoute } from '@keyhsm/protocol'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { waitingCertificateFile } from '../../src/certificates/key-hsm-pair.js'
 import { initialise } from '../../src/initialise.js'
 import { type Paths, pathsIn } from '../../src/paths.js'
+import { ktadmin } from '../../src/programs.js'
+import { readJoinFile } from '../../src/sealing/join-file.js'
 import { openMemoryStore } from '../../src/store/memory-store.js'
+import { runCommand } from '../support/run-command.js'
 import { type RealKeyHsm, startKeyHsm } from '../support/real-key-hsm.js'
 import {
   addTestOrganisation,
@@ -275,5 +281,87 @@ describe('joining a real Key HSM', { timeout: patienceMs }, () => {
     expect((await failure(client.put({ handle: 'a', content: Buffer.from('x') }))).code).toBe(
       'ERR_NOT_JOINED',
     )
+  })
+
+  test('another pair for Key HSM waits until it is trusted, then is shown while deposits are read', async () => {
+    const at = await startTestServer({ prepare: copyTrusted })
+    const admin = (...argv: string[]) => runCommand(ktadmin, dirname(at.paths.root), argv)
+    const list = async () => (await admin('cert', 'list')).stdout
+    await joinHere(at)
+    const { auth } = await addTestOrganisation(at)
+    const { client } = await enrolTestClient(at, { organisation: 'PROD', auth })
+    await client.put({ handle: 'a', content: Buffer.from('content') })
+    const before = await readFile(at.paths.keyHsmClientCertificate, 'utf8')
+    const file = waitingCertificateFile(at.paths)
+
+    const refused = await admin('cert', 'renew', '--key-hsm')
+    expect(refused).toMatchObject({
+      exit: 75,
+      stderr: expect.stringContaining(`keyhsm trust ${file} --realm default`) as string,
+    })
+    expect(await list()).toContain('next-shown-to-key-hsm')
+    const waiting = await readFile(file, 'utf8')
+    expect((await readJoinFile(at.paths))?.clientCertificate).toBe(before)
+
+    const rolling = new AbortController()
+    const results: string[] = []
+    const load = Array.from({ length: 2 }, async () => {
+      while (!rolling.signal.aborted)
+        results.push(await client.get('a').then(({ content }) => content.toString(), String))
+    })
+    await keyHsm.trust(file)
+    const done = await admin('cert', 'renew', '--key-hsm', '--wait', '20s')
+    rolling.abort()
+    await Promise.all(load)
+    const old = fingerprintOf(new X509Certificate(before))
+    expect(done).toMatchObject({
+      exit: 0,
+      stderr: expect.stringContaining(`keyhsm trust --remove ${old}`) as string,
+    })
+    expect([...new Set(results)]).toEqual(['content'])
+    expect(await readFile(at.paths.keyHsmClientCertificate, 'utf8')).toBe(waiting)
+    expect((await readJoinFile(at.paths))?.clientCertificate).toBe(waiting)
+    await expect(readFile(file)).rejects.toMatchObject({ code: 'ENOENT' })
+    const { certificates } = await at.admin(statusRoute)
+    const shown = fingerprintOf(new X509Certificate(waiting))
+    expect(certificates).toContainEqual(
+      expect.objectContaining({ role: 'shown-to-key-hsm', fingerprint: shown }),
+    )
+    expect(await list()).not.toContain('next-shown')
+
+    // Nothing needs the one before: neither this server nor the next start.
+    await keyHsm.command('trust', '--remove', old)
+    onTestFinished(() => keyHsm.trust(trusted.keyHsmClientCertificate))
+    await at.server.stop(1_000)
+    const again = await startIn(at.paths, { store: at.store })
+    expect(await again.admin(statusRoute)).toMatchObject({ healthy: true, sealing: 'hsm' })
+  })
+
+  test('a pair for Key HSM before joining takes its place at once; wrong orders change nothing', async () => {
+    const at = await startTestServer()
+    const admin = (...argv: string[]) => runCommand(ktadmin, dirname(at.paths.root), argv)
+    const before = await readFile(at.paths.keyHsmClientCertificate, 'utf8')
+    for (const wrong of [
+      ['--wait', '5s'],
+      ['--authority', '--key-hsm'],
+      ['--authority', '--wait', '1s'],
+    ])
+      expect(await admin('cert', 'renew', ...wrong)).toMatchObject({ exit: 2 })
+    const { serverCertificate: cert, authorityKey: key } = at.paths
+    const foreign = ['cert', 'replace', '--key-hsm', '--cert', cert, '--key', key]
+    expect(await admin(...foreign)).toMatchObject({
+      exit: 2,
+      stderr: expect.stringContaining('--key does not belong to --cert') as string,
+    })
+    expect(await readFile(at.paths.keyHsmClientCertificate, 'utf8')).toBe(before)
+    expect(await admin('cert', 'renew', '--key-hsm')).toMatchObject({
+      exit: 0,
+      stderr: expect.stringContaining('once a Key HSM is joined') as string,
+    })
+    const now = await readFile(at.paths.keyHsmClientCertificate, 'utf8')
+    expect(now).not.toBe(before)
+    await at.server.stop(1_000)
+    expect(await admin('cert', 'renew', '--key-hsm')).toMatchObject({ exit: 69 })
+    expect(await readFile(at.paths.keyHsmClientCertificate, 'utf8')).toBe(now)
   })
 })

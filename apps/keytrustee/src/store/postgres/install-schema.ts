@@ -115,20 +115,48 @@ function busy(version: number, cause: unknown): DomainError {
   )
 }
 
+const writable: readonly string[] = [
+  'organisations',
+  'clients',
+  'groups',
+  'deposits',
+  'deposit_readers',
+  'revisions',
+  'revocations',
+  'retrieval_counts',
+  'retrieval_requests',
+  'verdicts',
+  'pending_puts',
+  'requests',
+  'joins',
+  'usages',
+  'hsm_key_counts',
+  'migrations',
+  'migration_faults',
+  'former_revisions',
+  'nodes',
+  'timelines',
+  'client_authorities',
+  'client_authorities_taken',
+]
+/** On the schema of the release before some are missing. */
+const writableThere = `select string_agg(format('%I', name), ', ') as names
+  from unnest($1::text[]) as name where to_regclass('keytrustee.' || name) is not null`
+
 /**
  * The service has no right to delete deposits, their revisions, clients or organisations; the one function it may run
  * deletes what is left of an organisation without deposits.
  */
 async function grantTo(client: pg.Client, role: string): Promise<void> {
   const to = pg.escapeIdentifier(role)
-  const writable =
-    'organisations, clients, groups, deposits, deposit_readers, revisions, revocations, retrieval_counts, retrieval_requests, verdicts, pending_puts, requests, joins, usages, hsm_key_counts, migrations, migration_faults, former_revisions, nodes, timelines'
   await inTransaction(client, async () => {
     await client.query('select pg_advisory_xact_lock($1)', [installLock])
     await client.query('set local search_path = keytrustee, pg_temp')
     await client.query(`grant usage on schema keytrustee to ${to}`)
     await client.query(`grant select on schema_migrations to ${to}`)
-    await client.query(`grant select, insert, update on ${writable} to ${to}`)
+    const tables = await client.query<{ names: string }>(writableThere, [writable])
+    const names = tables.rows[0]?.names ?? ''
+    await client.query(`grant select, insert, update on ${names} to ${to}`)
     await client.query(
       `grant delete on pending_puts, requests, hsm_key_counts, groups, deposit_readers, retrieval_requests, verdicts, joins, migration_faults, former_revisions to ${to}`,
     )

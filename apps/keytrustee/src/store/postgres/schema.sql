@@ -30,6 +30,20 @@ begin
   return 'deleted';
 end
 $$;
+CREATE TABLE keytrustee.client_authorities (
+    one boolean DEFAULT true NOT NULL,
+    sequence integer NOT NULL,
+    sealed bytea NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT client_authorities_one_check CHECK (one),
+    CONSTRAINT client_authorities_sequence_check CHECK ((sequence > 0))
+);
+CREATE TABLE keytrustee.client_authorities_taken (
+    node uuid NOT NULL,
+    sequence integer NOT NULL,
+    taken_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT client_authorities_taken_sequence_check CHECK ((sequence > 0))
+);
 CREATE TABLE keytrustee.clients (
     uuid uuid NOT NULL,
     organisation uuid NOT NULL,
@@ -259,6 +273,10 @@ CREATE TABLE keytrustee.verdicts (
     CONSTRAINT verdicts_check CHECK (((verdict = 'approve'::text) = (signature IS NOT NULL))),
     CONSTRAINT verdicts_verdict_check CHECK ((verdict = ANY (ARRAY['approve'::text, 'deny'::text])))
 );
+ALTER TABLE ONLY keytrustee.client_authorities
+    ADD CONSTRAINT client_authorities_pkey PRIMARY KEY (one);
+ALTER TABLE ONLY keytrustee.client_authorities_taken
+    ADD CONSTRAINT client_authorities_taken_pkey PRIMARY KEY (node);
 ALTER TABLE ONLY keytrustee.clients
     ADD CONSTRAINT clients_key_fingerprint_key UNIQUE (key_fingerprint);
 ALTER TABLE ONLY keytrustee.clients

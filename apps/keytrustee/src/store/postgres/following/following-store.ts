@@ -1,12 +1,13 @@
 /** A store over several copies of one database, of which one takes writes: it follows that one without a restart. */
 import type { Installation } from '../../installation.js'
-import type { Reach, Store, StoreHealth, Transaction } from '../../store.js'
+import type { Reach, SharedAuthorities, Store, StoreHealth, Transaction } from '../../store.js'
 import type { Uuid } from '@keyhsm/core'
 import type { Statement } from '../queries.js'
 import { defaultTimeouts, type Timeouts } from '../pool.js'
 import { PostgresReader } from '../reader.js'
 import { readHealth } from '../read-health.js'
 import { withTransaction } from '../transaction.js'
+import { sharedAuthorities } from '../shared-authorities.js'
 import { Follower, type FollowerOptions } from './follower.js'
 import type { HostView } from './sighting.js'
 
@@ -36,6 +37,7 @@ const forget: Statement = {
 class FollowingStore extends PostgresReader implements Store {
   readonly #follower: Follower
   readonly #o: FollowingOptions
+  readonly authorities: SharedAuthorities
 
   constructor(follower: Follower, o: FollowingOptions) {
     super({
@@ -44,6 +46,10 @@ class FollowingStore extends PostgresReader implements Store {
     })
     this.#follower = follower
     this.#o = o
+    this.authorities = sharedAuthorities({
+      reading: () => follower.reading().queries,
+      writing: () => follower.writing().queries,
+    })
   }
 
   async withTransaction<Result>(

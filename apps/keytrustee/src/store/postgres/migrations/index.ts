@@ -6,6 +6,7 @@ import { organisations } from './0005-organisations.js'
 import { migrationTables } from './0006-migrations.js'
 import { nodes } from './0007-nodes.js'
 import { programs } from './0008-programs.js'
+import { clientAuthorities } from './0009-client-authorities.js'
 import type { Migration } from './migration.js'
 
 export type { Migration, TableLock } from './migration.js'
@@ -20,6 +21,7 @@ export const migrations: readonly Migration[] = [
   migrationTables,
   nodes,
   programs,
+  clientAuthorities,
 ]
 
 /**
