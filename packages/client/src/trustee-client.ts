@@ -17,6 +17,7 @@ import {
   putDepositRoute,
   type ReplyOf,
   readRequestRoute,
+  recordHeadRoute,
   removeDepositRoute,
   selfRoute,
   setPolicyRoute,
@@ -206,6 +207,11 @@ export class TrusteeClient {
   /** Takes back a verdict, or a request of one's own. */
   async withdraw(uuid: string): Promise<ReplyOf<typeof readRequestRoute>> {
     return await this.#again(() => this.#transport.call(withdrawRoute, { params: { uuid } }))
+  }
+
+  /** Has the head of an audit that this client keeps itself recorded in the server's. */
+  async recordHead(head: BodyOf<typeof recordHeadRoute>, signal?: AbortSignal): Promise<void> {
+    await this.#transport.call(recordHeadRoute, { body: head, signal })
   }
 
   async close(): Promise<void> {

@@ -24,6 +24,7 @@ import {
   RequestIdField,
   ScopeField,
   UuidField,
+  AuditHeadFields,
 } from './schemas.js'
 
 /** 32 hex digits. */
@@ -248,13 +249,6 @@ export const describeRoute = defineRoute({
   deadlineMs: 10_000,
   summary: 'say which partition and settings this Key HSM seals with',
 })
-
-/** Name and head of an audit log. */
-const AuditHeadFields = {
-  log: Type.String({ pattern: '^[0-9a-f]{16}$' }),
-  sequence: Type.Integer({ minimum: 0 }),
-  hash: FingerprintField,
-}
 
 export const exchangeHeadsRoute = defineRoute({
   method: 'POST',

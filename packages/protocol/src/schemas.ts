@@ -36,3 +36,10 @@ export const KindField = Type.Union([
 export const InstantField = Type.String({ maxLength: 30 })
 /** Correlates the audits of both services; made by whoever was first asked. */
 export const RequestIdField = UuidField
+
+/** Name and head of an audit log. */
+export const AuditHeadFields = {
+  log: Type.String({ pattern: '^[0-9a-f]{16}$' }),
+  sequence: Type.Integer({ minimum: 0 }),
+  hash: FingerprintField,
+}

@@ -4,6 +4,7 @@ import { PolicySchema, TrusteesSchema } from './policy.js'
 import { defineRoute } from './route.js'
 import { trusteeRequestRoutes } from './trustee-requests-api.js'
 import {
+  AuditHeadFields,
   Base64Field,
   FingerprintField,
   HandleField,
@@ -121,6 +122,21 @@ export const selfRoute = defineRoute({
   maxBodyBytes: 0,
   deadlineMs: 5_000,
   summary: 'say who the caller is',
+})
+
+/** A client that keeps an audit of its own (the KMS) has its head recorded; it learns nothing of this one's. */
+export const recordHeadRoute = defineRoute({
+  method: 'POST',
+  path: '/v1/audit-heads',
+  access: 'client',
+  params: NoFields,
+  query: NoFields,
+  body: Type.Object(AuditHeadFields, { additionalProperties: false }),
+  reply: NoFields,
+  success: 200,
+  maxBodyBytes: 4096,
+  deadlineMs: 10_000,
+  summary: 'record the head of the caller’s own audit in the audit of this server',
 })
 
 export const putDepositRoute = defineRoute({
@@ -323,6 +339,7 @@ export const trusteeRoutes = [
   undeleteDepositRoute,
   purgeDepositRoute,
   setPolicyRoute,
+  recordHeadRoute,
   ...trusteeRequestRoutes,
 ] as const
 

@@ -12,6 +12,7 @@ import {
   purgeDepositRoute,
   putBatchRoute,
   putDepositRoute,
+  recordHeadRoute,
   removeDepositRoute,
   selfRoute,
   setPolicyRoute,
@@ -26,6 +27,7 @@ import {
 import { type BoundRoute, bindRoute, TextReply } from '@keyhsm/service'
 import { type EnrolmentDesk, enrolClient } from '../clients/enrol-client.js'
 import { parseEnrolment } from '../clients/enrolment-request.js'
+import type { HeadsOfClients } from '../clients/record-head.js'
 import { describeDeposit } from '../deposits/describe-deposit.js'
 import { findOwn } from '../deposits/find-own.js'
 import { listDeposits } from '../deposits/list-deposits.js'
@@ -38,7 +40,7 @@ import { undeleteDeposit } from '../deposits/undelete-deposit.js'
 import { setPolicy } from '../policies/set-policy.js'
 import type { Paths } from '../paths.js'
 import type { HsmTest } from '../sealing/test-hsm.js'
-import type { Trustee } from '../trustee.js'
+import type { OpenTrustee } from './open-trustee.js'
 import { version } from '../version.js'
 import { clientOf } from './identify.js'
 import { formatKeyFingerprint } from './key-fingerprint.js'
@@ -52,7 +54,8 @@ const openApi = JSON.stringify(
 )
 
 export interface ClientRoutesOptions {
-  readonly trustee: Trustee
+  readonly trustee: OpenTrustee['trustee']
+  readonly heads: HeadsOfClients
   readonly paths: Paths
   readonly desk: () => EnrolmentDesk
   /** How the certificate in use followed those before. */
@@ -93,7 +96,7 @@ function openRoutes(o: ClientRoutesOptions): BoundRoute[] {
   ]
 }
 
-function depositRoutes({ trustee }: ClientRoutesOptions): BoundRoute[] {
+function depositRoutes({ trustee, heads }: ClientRoutesOptions): BoundRoute[] {
   return [
     bindRoute(selfRoute, async ({ identity }) => {
       const { caller, certificateExpiresAt } = clientOf(identity)
@@ -109,6 +112,10 @@ function depositRoutes({ trustee }: ClientRoutesOptions): BoundRoute[] {
         certificateExpiresAt: certificateExpiresAt.toISOString(),
         ...(organisation.recovery === undefined ? {} : { recovery: organisation.recovery }),
       }
+    }),
+    bindRoute(recordHeadRoute, async ({ identity, body }) => {
+      await heads.record(trustee, clientOf(identity).caller, body)
+      return {}
     }),
     bindRoute(putDepositRoute, ({ identity, requestId, params, body, headers }) => {
       const put = { ...body, handle: params.handle }

@@ -23,6 +23,7 @@ import {
 } from '../certificates/list-certificates.js'
 import { finishKeyHsmPair } from '../certificates/key-hsm-pair.js'
 import { finishRoll } from '../certificates/roll-server.js'
+import { HeadsOfClients } from '../clients/record-head.js'
 import { ResealSchedule } from '../migration/reseal-schedule.js'
 import { startMigration, type StartOrder } from '../migration/start-migration.js'
 import { createAttemptLimit } from '../organisations/attempt-limit.js'
@@ -253,6 +254,7 @@ async function openClientPort({ o, opened, live, metrics }: Running): Promise<Ht
     metrics,
     routes: clientRoutes({
       trustee,
+      heads: new HeadsOfClients(),
       paths,
       desk: () => ({ authority: live().authority, attempts }),
       successions: () => live().successions,

@@ -1,6 +1,9 @@
-import { getDepositRoute } from '@keyhsm/protocol'
+import { getDepositRoute, recordHeadRoute, type RouteSpec } from '@keyhsm/protocol'
 import type { BoundRoute } from '@keyhsm/service'
 import { refuseReader, type Store } from '../store/store.js'
+
+/** Retrievals, and what goes into this server's own audit alone. */
+const withoutWriter: ReadonlySet<RouteSpec> = new Set<RouteSpec>([getDepositRoute, recordHeadRoute])
 
 /**
  * The same routes, of which a server that reaches only a standby serves retrievals alone: everything else names the servers
@@ -11,7 +14,7 @@ export function servedWithWriter(
   routes: readonly BoundRoute[],
 ): readonly BoundRoute[] {
   return routes.map((route) =>
-    route.spec.access !== 'client' || route.spec === getDepositRoute
+    route.spec.access !== 'client' || withoutWriter.has(route.spec)
       ? route
       : {
           spec: route.spec,

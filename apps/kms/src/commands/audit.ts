@@ -10,6 +10,7 @@ export const auditCommands = makeCommands({
   directory: (input) => (isOfMoves(input) ? pathsOf(input).movesAudit : pathsOf(input).audit),
   ownPublicKey: (input) => readFile(pathsOf(input).auditPublicKey, 'utf8'),
   findSeenHeads,
+  witness: 'a Trustee Server',
   verify: (o, input) =>
     verifyAudit({ ...o, service: isOfMoves(input) ? movesService : 'keytrustee-kms' }),
   export: exportEntries,

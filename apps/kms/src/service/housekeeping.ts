@@ -7,7 +7,7 @@ import { type ResumeOptions, resumePurges } from '../zone-keys/resume-purges.js'
 import type { LiveSettings } from './live-settings.js'
 import { type OpenKms, sharedRefreshMs } from './open-kms.js'
 
-type Kept = Pick<OpenKms, 'secrets' | 'states' | 'keys' | 'trail'>
+type Kept = Pick<OpenKms, 'secrets' | 'states' | 'keys' | 'trail' | 'heads'>
 
 /** How long an instance may be silent about a purge that it is at work on, before others take it over. */
 const purgeQuietMs = 60_000
@@ -21,7 +21,7 @@ export function startHousekeeping(
 ): () => Promise<void> {
   let sweptAt = Date.now()
   let ended = false
-  const { secrets, states } = kept
+  const { secrets, states, heads } = kept
   const sweep = async () => {
     if (Date.now() - sweptAt < live().site.tokens.removalScanMs) return
     sweptAt = Date.now()
@@ -30,7 +30,7 @@ export function startHousekeeping(
   }
   const purges = (quietMs: number) => endPurges(kept, log, { quietMs, goesOn: () => !ended })
   const refresh = async () => void (await secrets.refresh())
-  const tasks = [refresh, sweep, () => purges(purgeQuietMs)]
+  const tasks = [refresh, sweep, () => purges(purgeQuietMs), () => heads.run()]
   const warn = (error: unknown) =>
     log.warn({ error: toDomainError(error) }, 'housekeeping failed, it is tried again')
   // At the start nothing is left to others: it may be this instance that was cut off.
@@ -42,6 +42,8 @@ export function startHousekeeping(
     clearInterval(timer)
     ended = true
     await running
+    // The last word of this run, if the Trustee Server still hears it.
+    await heads.run()
   }
 }
 

@@ -15,6 +15,7 @@ import { type AclFile, openAclFile } from '../access/acl-file.js'
 import type { Acls } from '../access/acls.js'
 import { createGroups, type Groups, parseStaticGroups } from '../access/groups.js'
 import { type AuditTrail, openAuditTrail } from '../audit/audit-trail.js'
+import { HeadTelling } from '../audit/tell-head.js'
 import { createMeters, type Meters } from '../metrics/meters.js'
 import type { Paths } from '../paths.js'
 import { proveSharedIdentity, hasSharedSecrets, SharedSecrets } from '../shared/shared-secrets.js'
@@ -41,6 +42,7 @@ export interface OpenKms {
   readonly secrets: SharedSecrets
   readonly states: TokenStates
   readonly audit: Audit
+  readonly heads: HeadTelling
   readonly trail: AuditTrail
   readonly aclFile: AclFile
   readonly groups: Groups
@@ -97,6 +99,7 @@ export async function openKms(
     secrets,
     states,
     audit,
+    heads: new HeadTelling({ audit, trustee: connection.trustee, log }),
     trail: openAuditTrail(audit, clock, o.writeAuditLine, () => live().settings.auditWait),
     aclFile,
     groups: createGroups(parseStaticGroups(live().site.staticGroups), clock),

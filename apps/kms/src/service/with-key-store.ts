@@ -1,4 +1,5 @@
 /** Lends the zone keys to a command: no service need run. */
+import type { TrusteeClient } from '@keyhsm/client'
 import { newUuid, systemClock } from '@keyhsm/core'
 import type { Paths } from '../paths.js'
 import { KeyDirectory } from '../zone-keys/key-directory.js'
@@ -10,20 +11,16 @@ import { connectTrustee } from './connect-trustee.js'
 /** Nothing is remembered: a command sees what is there now. @throws ERR_SETTINGS; the codes of being unable to ask. */
 export async function withKeyStore<Result>(
   paths: Paths,
-  use: (store: KeyStore) => Promise<Result>,
+  use: (store: KeyStore, trustee: TrusteeClient) => Promise<Result>,
 ): Promise<Result> {
   const connection = await connectTrustee(paths.client)
   const { vault } = connection
   const clock = systemClock
   const versions = new VersionCache(vault, clock, () => ({ maxAgeMs: 0, maxUses: 1 }))
   try {
-    return await use({
-      vault,
-      clock,
-      versions,
-      directory: new KeyDirectory(vault, clock, () => 0),
-      repetitions: new Repetitions(newUuid(), () => 0),
-    })
+    const directory = new KeyDirectory(vault, clock, () => 0)
+    const repetitions = new Repetitions(newUuid(), () => 0)
+    return await use({ vault, clock, versions, directory, repetitions }, connection.trustee)
   } finally {
     versions.close()
     await connection.close()

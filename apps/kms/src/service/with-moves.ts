@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { systemClock } from '@keyhsm/core'
 import { ed25519AuditSigner, openAudit } from '@keyhsm/service'
 import { type AuditTrail, openAuditTrail } from '../audit/audit-trail.js'
+import { HeadTelling } from '../audit/tell-head.js'
 import type { Caller } from '../authentication/caller.js'
 import type { Paths } from '../paths.js'
 import type { KeyStore } from '../zone-keys/key-store.js'
@@ -31,9 +32,13 @@ export async function withMoves<Result>(
   try {
     const trail = openAuditTrail(audit, systemClock, () => undefined)
     const user = { short: operator, full: operator }
-    return await withKeyStore(paths, (store) =>
-      use({ store, trail, caller: { user, by: 'operator' } }),
-    )
+    return await withKeyStore(paths, async (store, trustee) => {
+      try {
+        return await use({ store, trail, caller: { user, by: 'operator' } })
+      } finally {
+        await new HeadTelling({ audit, trustee }).run()
+      }
+    })
   } finally {
     await audit.close()
   }
