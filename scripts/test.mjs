@@ -150,14 +150,19 @@ function runInCopy(args) {
 }
 
 function chooseStages(args) {
-  if (args.includes('--list')) throw new Stop(stages.map((stage) => stage.name).join('\n'), 0)
+  const names = stages.map(({ name }) => shortName(name))
+  if (args.includes('--list')) throw new Stop(names.join('\n'), 0)
   const only = args.includes('--only')
     ? (args[args.indexOf('--only') + 1] ?? '').split(',')
     : undefined
-  const chosen = only ? stages.filter((stage) => only.includes(stage.name)) : stages
-  if (chosen.length === 0)
-    throw new Stop(`test: no such stage; there are: ${stages.map((s) => s.name).join(', ')}`, 2)
+  const chosen = only ? stages.filter(({ name }) => only.includes(shortName(name))) : stages
+  if (chosen.length === 0) throw new Stop(`test: no such stage; there are: ${names.join(', ')}`, 2)
   return chosen
+}
+
+/** Of a stage that says all it holds, the first. */
+function shortName(name) {
+  return name.split(',')[0]
 }
 
 /** A stage without a count of its own is one test: its exit status. A stage that counts fails too when it exits otherwise than 0. */
@@ -187,7 +192,7 @@ function faultsOf({ cases = [] }, last) {
 
 /** Lines of stages side by side are mixed, so each says whose it is. */
 function run({ when, name, command: [command, ...args] }) {
-  const whose = name.split(',')[0]
+  const whose = shortName(name)
   const last = []
   return new Promise((resolve) => {
     const stdio = when ? ['ignore', 'pipe', 'pipe'] : ['ignore', 2, 2]
