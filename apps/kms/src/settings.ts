@@ -116,10 +116,10 @@ export const kmsSchema = settingsSchema({
   },
   auditWait: {
     name: 'keytrustee-kms.audit.wait',
-    default: 'keys',
-    parse: oneOf(['keys', 'all']),
+    default: 'all',
+    parse: oneOf(['all', 'keys']),
     describe:
-      'keys: answers with keys, changes and refusals wait until their audit entry is on disk; all: every answer does',
+      'all: every answer waits until its audit entry is on disk; keys: only answers with keys, changes and refusals do',
   },
   logLevel: {
     name: 'keytrustee-kms.log.level',
