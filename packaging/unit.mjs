@@ -39,11 +39,12 @@ export class Unit {
   /** Returns when it says READY=1. */
   async start() {
     this.#listen()
-    const { User: user, ExecStart: command } = this.fields
+    const { User: user, ExecStart: command, Environment: own } = this.fields
     const environment = [
       `NOTIFY_SOCKET=${this.folder}/notify`,
       'WATCHDOG_USEC=1000000',
       'PATH=/usr/bin:/bin',
+      ...(own === undefined ? [] : [own]),
     ]
     const become = ['setpriv', '--reuid', user, '--regid', user, '--clear-groups']
     this.child = spawn(

@@ -33,9 +33,10 @@ export function applyEek(zoneKey: Buffer, cipher: string, { iv, material }: Eek)
 
 /** A fresh data key of the zone key's length, wrapped under it; the data key itself is wiped. */
 export function makeEek(zoneKey: Buffer, cipher: string): Eek {
-  const dataKey = randomBytes(zoneKey.length)
   // A random IV each time: two data keys under one zone key and IV would leak their XOR.
-  const iv = randomBytes(ivBytes)
+  const random = randomBytes(ivBytes + zoneKey.length)
+  const iv = random.subarray(0, ivBytes)
+  const dataKey = random.subarray(ivBytes)
   try {
     return { iv, material: applyEek(zoneKey, cipher, { iv, material: dataKey }) }
   } finally {
