@@ -30,6 +30,7 @@ export type MacPurpose =
   | 'count'
   | 'former'
   | 'authorities'
+  | 'direction'
 
 export interface Grants {
   organisation(columns: OrganisationColumns): Organisation
@@ -62,6 +63,7 @@ const purposes: readonly MacPurpose[] = [
   'count',
   'former',
   'authorities',
+  'direction',
 ]
 
 /** Takes the bytes of `grant.key` for the life of the process. */

@@ -5,6 +5,7 @@ import type { Holds } from './backup/holds.js'
 import type { DepositQueue } from './deposits/deposit-queue.js'
 import type { RevocationLog } from './deposits/revocation-log.js'
 import type { Grants } from './grants.js'
+import type { FollowedDirection } from './migration/directions.js'
 import type { MovesUnderWay } from './migration/moves-under-way.js'
 import type { Sealing } from './sealing/sealer.js'
 import type { SharedTransactions } from './store/share-transactions.js'
@@ -33,6 +34,7 @@ export interface Trustee {
   readonly grants: Grants
   readonly audit: Pick<Audit, 'append'>
   readonly sealing: Sealing
+  readonly directions: FollowedDirection
   readonly queue: DepositQueue
   readonly moves: MovesUnderWay
   readonly revocations: RevocationLog

@@ -21,17 +21,21 @@ export interface Commit {
   /** Whether its place was taken by {@link reservePuts}; else the quotas are counted now. */
   readonly reserved: boolean
   readonly sealing: 'hsm' | 'pass-through'
+  /** The direction that sealing followed. */
+  readonly directed: number | undefined
   readonly puts: readonly SealedPut[]
   readonly removes: readonly PlannedRemove[]
 }
 
 /**
- * @throws ERR_CONFLICT when a deposit changed meanwhile or the reservation was taken over; CommitUnknown when it may have
+ * @throws DirectionChanged; ERR_CONFLICT when a deposit changed meanwhile or the reservation was taken over; CommitUnknown when it may have
  * happened; anything else: it certainly did not.
  */
 export function commitPuts(trustee: Trustee, caller: Caller, commit: Commit): Promise<StoreReply> {
   const now = trustee.clock.now()
   return trustee.commits.run(caller.organisation.uuid, async (transaction) => {
+    if (commit.puts.length > 0 && trustee.store.reach().shared)
+      await transaction.requireDirection(commit.directed)
     if (!commit.reserved) await countQuotas(trustee, transaction, caller, commit)
     const deposits: DepositReply[] = []
     for (const put of commit.puts) {

@@ -6,7 +6,7 @@
 import { hasCode, reached } from '@keyhsm/core'
 import { audited, auditRefusal, type Operation } from '../audited.js'
 import { noSuchDeposit } from '../policies/decide.js'
-import { CommitUnknown, type RequestResult } from '../store/store.js'
+import { CommitUnknown, DirectionChanged, type RequestResult } from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
 import { commitPuts, type StoreReply } from './commit-puts.js'
 import { requestHash, type StoreRequest } from './orders.js'
@@ -25,16 +25,14 @@ export function storeDeposits(
   caller: Caller,
   request: StoreRequest,
 ): Promise<StoreReply> {
-  const sealer = trustee.sealing.forPut()
+  // Refused before anything is looked up.
+  trustee.sealing.forPut()
   const hash = requestHash(trustee.grants, request)
   const owner = caller.client.uuid
   const handles = [...request.puts.map(({ handle }) => handle), ...request.removes]
   const keys = handles.map((handle) => `${owner}/${handle}`)
   return trustee.queue.once({ key: `${owner}/${request.requestId}`, hash }, () =>
-    trustee.queue.withKeys(keys, () => {
-      const reserves = request.puts.some(({ scope }) => sealer.makesKey(scope))
-      return planAndStore(trustee, caller, { request, hash, sealer, reserves })
-    }),
+    trustee.queue.withKeys(keys, () => planAndStore(trustee, caller, { request, hash })),
   )
 }
 
@@ -44,9 +42,10 @@ const repetitions = 2
 async function planAndStore(
   trustee: Trustee,
   caller: Caller,
-  asked: Omit<Planned, 'plan'>,
+  which: Pick<Planned, 'request' | 'hash'>,
 ): Promise<StoreReply> {
   for (let left = repetitions; ; left -= 1) {
+    const asked = { ...which, ...wayOf(trustee, which.request) }
     const plan = await settle(trustee, caller, asked).catch((error: unknown) =>
       auditIntegrity(trustee, caller, asked.request, error),
     )
@@ -54,9 +53,29 @@ async function planAndStore(
     try {
       return await storePlanned(trustee, caller, { ...asked, plan })
     } catch (error) {
-      if (left === 0 || !lostRace(asked, error)) throw error
+      if (left === 0 || !(await mayGoAgain(trustee, asked, error))) throw error
     }
   }
+}
+
+/** How new deposits are sealed now, and which direction that follows: read in one step. */
+function wayOf(
+  { sealing, directions }: Trustee,
+  { puts }: StoreRequest,
+): Pick<Planned, 'sealer' | 'directed' | 'reserves'> {
+  const sealer = sealing.forPut()
+  const reserves = puts.some(({ scope }) => sealer.makesKey(scope))
+  return { sealer, directed: directions.own, reserves }
+}
+
+async function mayGoAgain(
+  { directions }: Trustee,
+  asked: Pick<Planned, 'reserves'>,
+  error: unknown,
+): Promise<boolean> {
+  if (!(error instanceof DirectionChanged)) return lostRace(asked, error)
+  await directions.follow()
+  return true
 }
 
 /** With a reservation a conflict may also mean that a repetition of the request took it over: then that one goes on. */
@@ -65,6 +84,7 @@ function lostRace({ reserves }: Pick<Planned, 'reserves'>, error: unknown): bool
 }
 
 interface Planned extends Asked {
+  readonly directed: number | undefined
   /** Whether the plan has its place in the database already. */
   readonly reserves: boolean
   readonly plan: Plan
@@ -97,12 +117,12 @@ async function storePlanned(trustee: Trustee, caller: Caller, o: Planned): Promi
 }
 
 async function sealAndCommit(trustee: Trustee, caller: Caller, o: Planned): Promise<StoreReply> {
-  const { request, hash, sealer, plan, reserves: reserved } = o
+  const { request, hash, sealer, directed, plan, reserves: reserved } = o
   const puts = await sealPuts(sealer, caller, request.requestId, plan.puts)
   const { removes } = plan
   const { sealing } = sealer
   try {
-    const commit = { request, hash, reserved, sealing, puts, removes }
+    const commit = { request, hash, reserved, sealing, directed, puts, removes }
     const reply = await commitPuts(trustee, caller, commit)
     reached('put:committed')
     return reply

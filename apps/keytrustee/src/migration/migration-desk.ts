@@ -9,7 +9,8 @@ import type { SealingState } from '../sealing/sealing-state.js'
 import type { LinkInUse } from '../service/link-in-use.js'
 import type { MigrationProgress } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
-import { direct, directionOf, finalDirectionOf, opensUnsealedIn } from './direct-puts.js'
+import { directionOf, finalDirectionOf, opensUnsealedIn } from './direct-puts.js'
+import type { Directions } from './directions.js'
 import { dropFormer, swapAllBack } from './end-moves.js'
 import { moveAll } from './move-all.js'
 import {
@@ -28,6 +29,7 @@ export interface MigrationDeskOptions {
   readonly sealing: SealingState
   readonly paths: Paths
   readonly link: LinkInUse
+  readonly directions: Directions
   readonly log: Pick<Log, 'info' | 'warn'>
 }
 
@@ -41,6 +43,7 @@ export class MigrationDesk {
   readonly sealing: SealingState
   readonly paths: Paths
   readonly link: LinkInUse
+  readonly directions: Directions
   readonly #log: MigrationDeskOptions['log']
   #order: MigrationOrder | undefined
   #progress: MigrationProgress | undefined
@@ -53,6 +56,7 @@ export class MigrationDesk {
     this.sealing = o.sealing
     this.paths = o.paths
     this.link = o.link
+    this.directions = o.directions
     this.#log = o.log
   }
 
@@ -70,7 +74,8 @@ export class MigrationDesk {
     const joined = this.link.current()?.joined
     if (joined?.passThrough) this.sealing.ruleUnsealed({ puts: true, opens: true })
     this.#order = await readMigrationOrder(this.paths)
-    if (!this.#order) return
+    // What cannot be read now is followed later: no put is committed before.
+    if (!this.#order) return await this.directions.follow().catch(() => undefined)
     this.#progress = await this.trustee.store.findMigration(this.#order.uuid)
     if (!this.#progress) await this.#forget()
     else await this.#direct()
@@ -127,6 +132,7 @@ export class MigrationDesk {
   /** A link has come into use: goes on with what is under way, if anything is. */
   async joined(): Promise<void> {
     if (this.#order) await this.go()
+    else await this.directions.follow()
   }
 
   /** Directs new deposits as the order says and starts moving; puts that began before are waited for by the last pass. */
@@ -228,7 +234,7 @@ export class MigrationDesk {
 
   async #end(state: 'finished' | 'rolled-back'): Promise<void> {
     const order = this.#requireOrder()
-    await direct(this, finalDirectionOf(order), false)
+    await this.directions.publish({ ...finalDirectionOf(order), opensUnsealed: false })
     const now = this.trustee.clock.now()
     const { note: _, ...rest } = this.#requireProgress()
     await this.#save({ ...rest, note: undefined, state, endedAt: now, updatedAt: now })
@@ -262,7 +268,8 @@ export class MigrationDesk {
 
   #direct(): Promise<void> {
     const order = this.#requireOrder()
-    return direct(this, directionOf(order), opensUnsealedIn(order))
+    const opensUnsealed = opensUnsealedIn(order)
+    return this.directions.publish({ ...directionOf(order), opensUnsealed })
   }
 
   #requireOrder(): MigrationOrder {

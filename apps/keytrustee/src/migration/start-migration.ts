@@ -3,7 +3,7 @@ import { audited } from '../audited.js'
 import { proveSample } from '../sealing/prove-sample.js'
 import { notJoined } from '../sealing/sealing-state.js'
 import type { MigrationProgress } from '../store/store.js'
-import { presentDirection } from './direct-puts.js'
+import { presentDirection } from './directions.js'
 import type { MigrationDesk } from './migration-desk.js'
 import type { MigrationOrder } from './migration-order.js'
 import {

@@ -19,6 +19,8 @@ export interface Joined extends Join {
   readonly target?: SealTarget
   /** New deposits pass through unsealed: they were moved out, and the server may leave Key HSM. */
   readonly passThrough?: true
+  /** Which direction this is, of those that the servers of an installation follow. */
+  readonly directed?: number
   /** PEM: the one certificate that Key HSM must show. */
   readonly serverCertificate: string
   /** PEM of the one that follows, as Key HSM announced it: accepted besides. */
@@ -81,6 +83,7 @@ function parseJoin(fields: Record<string, unknown>): Joined {
     scope: parseScope(text('scope')),
     ...(fields['target'] === undefined ? {} : { target: fields['target'] as SealTarget }),
     ...(fields['passThrough'] === true ? { passThrough: true } : {}),
+    ...(typeof fields['directed'] === 'number' ? { directed: fields['directed'] } : {}),
     serverCertificate: text('serverCertificate'),
     ...(fields['nextServerCertificate'] === undefined
       ? {}

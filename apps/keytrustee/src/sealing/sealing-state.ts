@@ -15,6 +15,8 @@ export interface SealingState extends Sealing {
   readonly passThroughAllowed: boolean
   /** Seals through this Key HSM from now on. */
   join(sealer: Sealer): void
+  /** Whether deposits that are not sealed are opened. */
+  readonly opensUnsealed: boolean
   /** Counts once joined. */
   ruleUnsealed(rule: UnsealedRule): void
   /** Knows no Key HSM any more, and never was joined. */
@@ -45,6 +47,9 @@ export function createSealingState(o: {
     get state() {
       if (putsUnsealed()) return o.passThroughAllowed ? 'pass-through' : 'none'
       return hsm ? 'hsm' : 'none'
+    },
+    get opensUnsealed() {
+      return opensUnsealed()
     },
     passThrough: o.passThrough,
     passThroughAllowed: o.passThroughAllowed,

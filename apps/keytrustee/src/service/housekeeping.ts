@@ -17,6 +17,7 @@ const purgeEveryMs = 5_000
 const followEveryMs = 1_000
 const exchangeHeadsEveryMs = 60_000
 const showMigrationEveryMs = 60_000
+const followDirectionEveryMs = 2_000
 
 export interface HousekeepingOptions {
   readonly trustee: Trustee
@@ -30,6 +31,8 @@ export interface HousekeepingOptions {
   reseal(): Promise<void>
   /** Shows other servers that a migration which rests is not given up. */
   showMigration(): Promise<void>
+  /** Puts go where a migration on another server says. */
+  followDirection(): Promise<void>
   /** Time between two looks for a rotation that is due. */
   readonly resealEveryMs: number
 }
@@ -51,6 +54,7 @@ export function startHousekeeping(o: HousekeepingOptions): () => Promise<void> {
     every(purgeEveryMs, purgeRounds(o), o.log),
     every(exchangeHeadsEveryMs, () => o.exchangeHeads(), o.log),
     every(o.resealEveryMs, () => o.reseal(), o.log),
+    every(followDirectionEveryMs, () => o.followDirection(), o.log),
     every(showMigrationEveryMs, () => o.showMigration(), o.log),
   ]
   return async () => {

@@ -17,6 +17,7 @@ import { sweepPendingPuts } from '../deposits/release-reservation.js'
 import { readPrivateText } from '../files.js'
 import { parseGrantKey } from '../grant-key.js'
 import type { Grants } from '../grants.js'
+import { Directions } from '../migration/directions.js'
 import { MigrationDesk } from '../migration/migration-desk.js'
 import { MovesUnderWay } from '../migration/moves-under-way.js'
 import type { Paths } from '../paths.js'
@@ -76,8 +77,11 @@ export async function openTrustee(
   const link = new LinkInUse()
   closers.add(() => link.close())
   const sealing = await openSealing({ paths, grants, store, link }, live())
+  const now = () => clock.now()
+  const directions = new Directions({ store, grants, sealing, paths, link, now })
   const trustee = {
     store,
+    directions,
     commits: shareTransactions(store),
     grants,
     audit,
@@ -96,7 +100,7 @@ export async function openTrustee(
   const alone = !store.reach().shared
   const left = alone ? await sweepPendingPuts(trustee, new Date(clock.now().getTime() + 1)) : []
   if (left.length > 0) log.warn({ count: left.length }, 'reservations of puts cut off are removed')
-  const migration = new MigrationDesk({ trustee, sealing, paths, link, log })
+  const migration = new MigrationDesk({ trustee, sealing, paths, link, directions, log })
   await migration.open()
   closers.add(() => migration.close())
   await noteStart(audit, sealing)

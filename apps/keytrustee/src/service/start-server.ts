@@ -158,6 +158,7 @@ function keepHouse(
     followAuthorities: () => authorities.follow(),
     reseal: () => schedule.look(),
     showMigration: () => migration.showOpen(),
+    followDirection: () => trustee.directions.follow(),
     resealEveryMs: live().settings.resealEveryMs,
   })
 }

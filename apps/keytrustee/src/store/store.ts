@@ -7,6 +7,7 @@
  */
 import { DomainError, type Fingerprint, type Handle, type HsmKeyId, type Uuid } from '@keyhsm/core'
 import type { Backlog, BacklogLook } from './backlog-records.js'
+import type { DirectionRow } from './direction-records.js'
 import type { FormerFilter, FormerRevision, FormExchange } from './former-records.js'
 import type { Client, Group, Organisation } from './identity-records.js'
 import type { Installation } from './installation.js'
@@ -36,6 +37,7 @@ import type { SharedAuthorities } from './shared-authorities.js'
 import type { RetrievalCount, RetrievalRequest, Verdict } from './retrieval-records.js'
 
 export type * from './backlog-records.js'
+export { DirectionChanged, type DirectionRow } from './direction-records.js'
 export type * from './former-records.js'
 export type * from './identity-records.js'
 export type * from './migration-records.js'
@@ -156,6 +158,8 @@ export interface Reader {
   listPendingPuts(): Promise<readonly PendingPut[]>
   findRequest(requestId: Uuid, client: Uuid): Promise<RequestResult | undefined>
   findJoin(): Promise<Join | undefined>
+  /** Undefined where none was ever saved, or nobody is joined. */
+  findDirection(): Promise<DirectionRow | undefined>
   findMigration(uuid: Uuid): Promise<MigrationProgress | undefined>
   /** Newest first. */
   listMigrations(limit: number): Promise<readonly MigrationProgress[]>
@@ -249,6 +253,10 @@ export interface Transaction extends Reader {
   deleteRequestsBefore(instant: Date): Promise<number>
   saveJoin(join: Join): Promise<void>
   deleteJoin(): Promise<void>
+  /** Waits for transactions that required the one before. @throws ERR_NOT_FOUND without a join */
+  saveDirection(row: DirectionRow): Promise<void>
+  /** Holds the direction until the transaction ends. @throws DirectionChanged when there is one, and it is not this */
+  requireDirection(directed: number | undefined): Promise<void>
   /** Inserts, or changes all but who began it and when. @throws ERR_CONFLICT when it `begins` while another is open */
   saveMigration(progress: MigrationProgress, begins?: MigrationBegins): Promise<void>
   /**

@@ -9,12 +9,16 @@ describeStore('PostgreSQL store', async () => {
   return openPostgresStore({ address: service, cluster: 'private' })
 })
 
-describeStore('PostgreSQL store on the schema of the release before', async () => {
-  const { administrator, service } = await freshDatabase({ blank: true })
-  await installSchema({
-    address: administrator,
-    serviceRole: service.user,
-    migrations: migrations.filter(({ version }) => version <= previousSchema),
-  })
-  return openPostgresStore({ address: service, cluster: 'private' })
-})
+describeStore(
+  'PostgreSQL store on the schema of the release before',
+  async () => {
+    const { administrator, service } = await freshDatabase({ blank: true })
+    await installSchema({
+      address: administrator,
+      serviceRole: service.user,
+      migrations: migrations.filter(({ version }) => version <= previousSchema),
+    })
+    return openPostgresStore({ address: service, cluster: 'private' })
+  },
+  { lacksDirections: true },
+)

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe } from 'vitest'
 import type { Store } from '../../src/store/store.js'
 import { describeDeposits } from './contract/deposits.js'
+import { describeDirections, describeNoDirections } from './contract/directions.js'
 import { describeIdentities } from './contract/identities.js'
 import { describeMigrations } from './contract/migrations.js'
 import { describePolicies } from './contract/policies.js'
@@ -12,7 +13,11 @@ import { describeRequests } from './contract/requests.js'
 import { describeTransactions } from './contract/transactions.js'
 
 /** Runs the whole contract against the store that `open` gives: one store, rows made fresh by each test. */
-export function describeStore(name: string, open: () => Promise<Store>): void {
+export function describeStore(
+  name: string,
+  open: () => Promise<Store>,
+  o: { readonly lacksDirections?: true } = {},
+): void {
   describe(name, () => {
     let store: Store
     beforeAll(async () => {
@@ -25,6 +30,7 @@ export function describeStore(name: string, open: () => Promise<Store>): void {
       describePuts,
       describePurges,
       describeMigrations,
+      o.lacksDirections ? describeNoDirections : describeDirections,
       describePolicies,
       describeRequests,
       describeQuotas,

@@ -106,6 +106,7 @@ export async function makeSurroundings(options: SurroundingsOptions = {}): Promi
     grants,
     audit,
     sealing,
+    directions: { own: undefined, follow: () => Promise.resolve() },
     queue,
     moves,
     revocations,

@@ -14,7 +14,7 @@ import type {
   StoredForm,
   ToMove,
 } from '../store.js'
-import { detached, type Former, type HsmKeyUses, type Tables } from './tables.js'
+import { compareText, detached, type Former, type HsmKeyUses, type Tables } from './tables.js'
 
 export function listMigrations(
   { migrations }: Tables,
@@ -32,7 +32,7 @@ export function listMigrationFaults(
 ): readonly MigrationFault[] {
   return [...migrationFaults.values()]
     .filter((fault) => fault.migration === migration)
-    .sort((a, b) => compare(a.handle, b.handle) || a.revision - b.revision)
+    .sort((a, b) => compareText(a.handle, b.handle) || a.revision - b.revision)
     .slice(0, limit)
 }
 
@@ -129,7 +129,7 @@ export function listFormer(tables: Tables, filter: FormerFilter): readonly Forme
         !filter.swappable || (!swappedBack && nobodyPurges(tables, deposit)),
     )
     .filter(({ uuid }) => !filter.swappable || !filter.after || uuid > filter.after)
-    .sort((a, b) => compare(a.uuid, b.uuid))
+    .sort((a, b) => compareText(a.uuid, b.uuid))
     .slice(0, filter.limit)
     .map(toFormer)
 }
@@ -144,7 +144,7 @@ function choose(tables: Tables, selection: Selection): ToMove[] {
         (sealedBefore ? row.sealedAt < sealedBefore : !fits(row, to)) &&
         !(unfailedIn && tables.migrationFaults.has(`${unfailedIn} ${row.uuid}`)),
     )
-    .sort((a, b) => compare(a.deposit, b.deposit) || a.revision - b.revision)
+    .sort((a, b) => compareText(a.deposit, b.deposit) || a.revision - b.revision)
     .flatMap((revision) => {
       const deposit = tables.deposits.get(revision.deposit)
       return deposit ? [{ deposit, revision }] : []
@@ -178,9 +178,4 @@ function toFormer(row: Former): FormerRevision {
 
 function isAfter(row: Revision, { deposit, revision }: Cursor): boolean {
   return row.deposit > deposit || (row.deposit === deposit && row.revision > revision)
-}
-
-function compare(left: string, right: string): number {
-  if (left === right) return 0
-  return left < right ? -1 : 1
 }

@@ -3,6 +3,7 @@ import type {
   Client,
   Deposit,
   DepositPage,
+  DirectionRow,
   Group,
   Join,
   MigrationFault,
@@ -27,12 +28,7 @@ import {
   listToMove,
 } from './moves.js'
 import { readBacklog, readUsage } from './usage.js'
-import { detached, type HsmKeyUses, requestKey, type Tables } from './tables.js'
-
-function compareText(left: string, right: string): number {
-  if (left === right) return 0
-  return left < right ? -1 : 1
-}
+import { compareText, detached, type HsmKeyUses, requestKey, type Tables } from './tables.js'
 
 function toMeta(revision: Revision): RevisionMeta {
   const { stored: _stored, ...meta } = revision
@@ -295,6 +291,10 @@ export class MemoryReader implements Reader {
 
   async findRequest(requestId: Uuid, client: Uuid): Promise<RequestResult | undefined> {
     return this.current().requests.get(requestKey(requestId, client))
+  }
+
+  async findDirection(): Promise<DirectionRow | undefined> {
+    return this.current().direction[0]
   }
 
   async findJoin(): Promise<Join | undefined> {

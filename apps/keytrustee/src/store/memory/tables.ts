@@ -3,6 +3,7 @@ import type { HsmKeyId, Uuid } from '@keyhsm/core'
 import type {
   Client,
   Deposit,
+  DirectionRow,
   FormGrants,
   Group,
   HsmKeyUse,
@@ -43,6 +44,7 @@ export interface Tables {
   readonly revocations: Map<Uuid, Revocation>
   readonly hsmKeyCounts: HsmKeyCount[]
   readonly join: Join[]
+  readonly direction: DirectionRow[]
   readonly migrations: Map<Uuid, MigrationProgress>
   /** By migration and revision. */
   readonly migrationFaults: Map<string, MigrationFault>
@@ -72,6 +74,7 @@ export function emptyTables(): Tables {
     revocations: new Map(),
     hsmKeyCounts: [],
     join: [],
+    direction: [],
     migrations: new Map(),
     migrationFaults: new Map(),
     former: new Map(),
@@ -95,6 +98,7 @@ export function copyTables(tables: Tables): Tables {
     revocations: new Map(tables.revocations),
     hsmKeyCounts: [...tables.hsmKeyCounts],
     join: [...tables.join],
+    direction: [...tables.direction],
     migrations: new Map(tables.migrations),
     migrationFaults: new Map(tables.migrationFaults),
     former: new Map(tables.former),
@@ -139,4 +143,10 @@ export function removeOrganisation(tables: Tables, uuid: Uuid, deposits: Readonl
 
 function removeWhere<Key, Row>(table: Map<Key, Row>, matches: (row: Row) => boolean): void {
   for (const [key, row] of table) if (matches(row)) table.delete(key)
+}
+
+/** As PostgreSQL orders texts here: by code unit. */
+export function compareText(left: string, right: string): number {
+  if (left === right) return 0
+  return left < right ? -1 : 1
 }

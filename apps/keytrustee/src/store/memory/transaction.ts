@@ -2,6 +2,7 @@ import { DomainError, type Handle, type Uuid } from '@keyhsm/core'
 import type {
   Client,
   Deposit,
+  DirectionRow,
   FormExchange,
   Group,
   Join,
@@ -19,6 +20,7 @@ import type {
   Transaction,
   Verdict,
 } from '../store.js'
+import { DirectionChanged } from '../store.js'
 import { swapForm, swapFormBack } from './moves.js'
 import { migratingElsewhere } from '../migrating-elsewhere.js'
 import { MemoryReader } from './reader.js'
@@ -210,6 +212,18 @@ export class MemoryTransaction extends MemoryReader implements Transaction {
 
   async deleteJoin(): Promise<void> {
     this.tables.join.length = 0
+    this.tables.direction.length = 0
+  }
+
+  async saveDirection(row: DirectionRow): Promise<void> {
+    if (this.tables.join.length === 0)
+      throw new DomainError('ERR_NOT_FOUND', 'nobody is joined to a Key HSM')
+    this.tables.direction[0] = row
+  }
+
+  async requireDirection(directed: number | undefined): Promise<void> {
+    const [found] = this.tables.direction
+    if (found && found.directed !== directed) throw new DirectionChanged()
   }
 
   async saveMigration(progress: MigrationProgress, begins?: MigrationBegins): Promise<void> {

@@ -6,6 +6,7 @@ import { findShared } from './deposit-readers.js'
 import { countDeposits, findDeposit, findDepositByUuid, findForRetrieval } from './deposits.js'
 import { listByHandle, listDeposits, listPurging } from './deposit-lists.js'
 import { findGroup, listGroups, listGroupsOf } from './groups.js'
+import { findDirection } from './directions.js'
 import { findJoin } from './joins.js'
 import { findOrganisation, listOrganisations } from './organisations.js'
 import {
@@ -152,6 +153,10 @@ export class PostgresReader implements Reader {
 
   findRequest(requestId: Uuid, client: Uuid) {
     return findRequest(this.queries, requestId, client)
+  }
+
+  findDirection() {
+    return findDirection(this.queries)
   }
 
   findJoin() {

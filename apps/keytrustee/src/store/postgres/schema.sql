@@ -120,6 +120,9 @@ CREATE TABLE keytrustee.joins (
     canary keytrustee.fingerprint NOT NULL,
     domain text NOT NULL,
     joined_at timestamp with time zone NOT NULL,
+    directed bigint,
+    direction text,
+    direction_mac text,
     CONSTRAINT joins_singleton_check CHECK (singleton)
 );
 CREATE TABLE keytrustee.migration_faults (

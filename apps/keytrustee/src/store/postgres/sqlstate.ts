@@ -25,6 +25,11 @@ const meanings: Readonly<Record<string, Meaning>> = {
   '25P03': unavailable, // idle_in_transaction_session_timeout
   '40001': busy,
   '40P01': busy,
+  // undefined_column: a release runs on the schema of the release before, but cannot do there what is new in it.
+  '42703': {
+    code: 'ERR_CONFLICT',
+    detail: 'the schema of the database is not up to date: ktadmin db migrate',
+  },
   '53100': { code: 'ERR_STORE_UNAVAILABLE', detail: 'the disk of the database is full' },
   '55P03': busy, // lock_timeout
   '57014': { code: 'ERR_STORE_UNAVAILABLE', detail: 'the database took too long' },

@@ -2,6 +2,7 @@ import type { Handle, Uuid } from '@keyhsm/core'
 import type {
   Client,
   Deposit,
+  DirectionRow,
   FormExchange,
   Group,
   Join,
@@ -29,6 +30,7 @@ import {
   updateDeposit,
 } from './deposits.js'
 import { saveReaders } from './deposit-readers.js'
+import { requireDirection, saveDirection } from './directions.js'
 import { GatheredInserts } from './gathered-inserts.js'
 import { deleteGroup, saveGroup } from './groups.js'
 import { deleteJoin, saveJoin } from './joins.js'
@@ -73,6 +75,7 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
   private readonly usagesRead = new Map<string, Promise<Usage>>()
   private readonly inserts: GatheredInserts
   private readonly locked = new Set<Uuid>()
+  private readonly directed = new Set<number | undefined>()
   private readonly checked: Promise<unknown>[] = []
   private readonly unchecked: Promise<unknown>[] = []
 
@@ -233,6 +236,16 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
 
   async deleteJoin(): Promise<void> {
     this.sendUnchecked(deleteJoin(this.queries))
+  }
+
+  saveDirection(row: DirectionRow) {
+    return saveDirection(this.queries, row)
+  }
+
+  async requireDirection(directed: number | undefined): Promise<void> {
+    if (this.directed.has(directed)) return
+    this.directed.add(directed)
+    this.sendChecked(requireDirection(this.queries, directed))
   }
 
   async saveMigration(progress: MigrationProgress, begins?: MigrationBegins): Promise<void> {

@@ -7,6 +7,7 @@ import { migrationTables } from './0006-migrations.js'
 import { nodes } from './0007-nodes.js'
 import { programs } from './0008-programs.js'
 import { clientAuthorities } from './0009-client-authorities.js'
+import { directions } from './0010-directions.js'
 import type { Migration } from './migration.js'
 
 export type { Migration, TableLock } from './migration.js'
@@ -22,6 +23,7 @@ export const migrations: readonly Migration[] = [
   nodes,
   programs,
   clientAuthorities,
+  directions,
 ]
 
 /**
