@@ -58,8 +58,12 @@ function endPurges(
     async around(name, end) {
       const access = accessOf(name)
       await trail.intend(access)
-      const message = tellPurged(await end())
-      await trail.record({ ...access, status: 'OK', message })
+      const purged = await end().catch(async (error: unknown) => {
+        const { message } = toDomainError(error)
+        await trail.record({ ...access, status: 'ERROR', outcome: 'unavailable', message })
+        throw error
+      })
+      await trail.record({ ...access, status: 'OK', message: tellPurged(purged) })
       log.info({ key: name }, 'a purge that was cut off is ended')
     },
     onFailure: (error) =>
