@@ -8,13 +8,13 @@ import type { LiveSettings } from './service/live-settings.js'
 export function careOfKms(o: {
   readonly clock: Clock
   readonly paths: Pick<Paths, 'audit' | 'log'>
-  /** PEM, as it was when the service started: it is renewed then. */
-  readonly clientCertificate: string
+  /** PEM of the certificate shown to the Trustee Server now. */
+  clientCertificate(): string
   live(): Pick<LiveSettings, 'tls'>
 }): Care {
   return {
     clock: o.clock,
-    certificates: () => [...serverCertificate(o.live()), clientCertificate(o.clientCertificate)],
+    certificates: () => [...serverCertificate(o.live()), clientCertificate(o.clientCertificate())],
     folders: () => [
       { what: 'audit', path: o.paths.audit, cure: 'keytrustee-kms audit archive --to DIR' },
       {
@@ -44,7 +44,7 @@ function clientCertificate(pem: string): ExpiringCertificate {
     id: 'client',
     what: 'the certificate shown to the Trustee Server',
     expiresAt: new Date(new X509Certificate(pem).validTo),
-    cure: 'keytrustee-kms stop and start, which renews it',
+    cure: 'keytrustee-kms cert renew',
     effect: 'the Trustee Server refuses this KMS',
   }
 }

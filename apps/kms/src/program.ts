@@ -2,6 +2,7 @@
 import { homeIn, type Program } from '@keyhsm/command-line'
 import { aclCommands } from './commands/acl.js'
 import { auditCommands } from './commands/audit.js'
+import { certCommands } from './commands/cert.js'
 import { exportCommand } from './commands/export.js'
 import { identityCommand } from './commands/identity.js'
 import { importCommand } from './commands/import.js'
@@ -18,7 +19,12 @@ export const program: Program = {
   version,
   summary: 'Hadoop KMS whose zone keys are deposits of a Key Trustee Server, sealed under an HSM',
   user: 'keytrustee-kms',
-  groups: { keys: 'zone keys', acl: 'who may do what', audit: 'this instance’s audit' },
+  groups: {
+    keys: 'zone keys',
+    acl: 'who may do what',
+    audit: 'this instance’s audit',
+    cert: 'certificates',
+  },
   defaultHome: () => ({
     ...homeIn(installedRoot),
     'keytrustee-kms': installedRoot,
@@ -34,5 +40,6 @@ export const program: Program = {
     ...aclCommands,
     settings,
     ...auditCommands,
+    ...certCommands,
   ],
 }

@@ -19,7 +19,7 @@ export {
 } from './peers/peers.js'
 export { findReaders, openAsClient, type OpeningAid, sealAsClient } from './sealing/as-client.js'
 export { changeServers } from './identity/change-servers.js'
-export { renewWhenDue } from './identity/renew-when-due.js'
+export { renewClient, renewWhenDue } from './identity/renew-when-due.js'
 export { noRetry, patient, type RetryPolicy, withRetry } from './retry.js'
 export { ConnectionFault, mayHaveBeenProcessed } from './transport/faults.js'
 export { fetchServerCertificate } from './transport/fetch-server-certificate.js'

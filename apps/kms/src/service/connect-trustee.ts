@@ -1,5 +1,6 @@
 /** The connection to the Trustee Server as the client that this KMS is. */
 import {
+  type Calls,
   type LocalClient,
   openCalls,
   readLocalClient,
@@ -8,12 +9,16 @@ import {
 } from '@keyhsm/client'
 import { DomainError, hasCode } from '@keyhsm/core'
 import { trusteeVault } from '../zone-keys/trustee-vault.js'
+import { RenewedCalls } from './renewed-calls.js'
 import type { Vault } from '../zone-keys/vault.js'
 
 export interface TrusteeConnection {
+  /** As it is shown now. */
   readonly client: LocalClient
   readonly trustee: TrusteeClient
   readonly vault: Vault
+  /** Shows what another command, or this call, renewed; requests under way are not disturbed. @returns whether it did */
+  renew(now: Date): Promise<boolean>
   close(): Promise<void>
 }
 
@@ -30,14 +35,26 @@ export async function connectTrustee(folder: string): Promise<TrusteeConnection>
       hints: ['run keytrustee-kms init, or init --join FILE for a further instance'],
     })
   })
-  const client = await renewWhenDue(folder, registered)
-  const { tls, follower } = client
-  const transport = openCalls({ url: client.settings.server, tls, follower, connections })
-  const trustee = new TrusteeClient(transport, retry)
+  let client = await renewWhenDue(folder, registered)
+  const calls = new RenewedCalls(callsOf(client))
+  const trustee = new TrusteeClient(calls, retry)
   return {
-    client,
+    get client() {
+      return client
+    },
     trustee,
     vault: trusteeVault(client, trustee),
-    close: () => transport.destroy(),
+    async renew(now) {
+      const next = await renewWhenDue(folder, await readLocalClient(folder), now)
+      if (next.certificate === client.certificate) return false
+      client = next
+      calls.use(callsOf(client))
+      return true
+    },
+    close: () => calls.destroy(),
   }
+}
+
+function callsOf({ settings, tls, follower }: LocalClient): Calls {
+  return openCalls({ url: settings.server, tls, follower, connections })
 }

@@ -7,7 +7,7 @@ import { type ResumeOptions, resumePurges } from '../zone-keys/resume-purges.js'
 import type { LiveSettings } from './live-settings.js'
 import { type OpenKms, sharedRefreshMs } from './open-kms.js'
 
-type Kept = Pick<OpenKms, 'secrets' | 'states' | 'keys' | 'trail' | 'heads'>
+type Kept = Pick<OpenKms, 'secrets' | 'states' | 'keys' | 'trail' | 'heads' | 'connection'>
 
 /** How long an instance may be silent about a purge that it is at work on, before others take it over. */
 const purgeQuietMs = 60_000
@@ -30,7 +30,11 @@ export function startHousekeeping(
   }
   const purges = (quietMs: number) => endPurges(kept, log, { quietMs, goesOn: () => !ended })
   const refresh = async () => void (await secrets.refresh())
-  const tasks = [refresh, sweep, () => purges(purgeQuietMs), () => heads.run()]
+  const renew = async () => {
+    if (await kept.connection.renew(new Date()))
+      log.info({}, 'the certificate for the Trustee Server is renewed')
+  }
+  const tasks = [refresh, sweep, () => purges(purgeQuietMs), () => heads.run(), renew]
   const warn = (error: unknown) =>
     log.warn({ error: toDomainError(error) }, 'housekeeping failed, it is tried again')
   // At the start nothing is left to others: it may be this instance that was cut off.

@@ -51,6 +51,7 @@ export interface RunningKms {
   reload(): Promise<Reloaded>
 }
 
+const renewedWords = 'another certificate for the Trustee Server'
 const maxBodyBytes = 16 * 1024 * 1024
 /** Hadoop allows 64 KiB of headers: Kerberos tickets with many groups are that long. */
 const limits = { maxHeaderBytes: 64 * 1024, maxConnections: 8192, idleTimeoutMs: 75_000 }
@@ -87,7 +88,7 @@ async function open(
   closers.add(() => server.close())
   const address = server.address as { readonly host: string; readonly port: number }
   const startedAt = o.clock.now()
-  const { certificate: clientCertificate } = opened.connection.client
+  const clientCertificate = () => opened.connection.client.certificate
   const care = careOfKms({ clock: o.clock, paths: o.paths, clientCertificate, live: () => live })
   meterService(metrics, { log: o.log, care })
   const status = () => readStatus({ opened, live, startedAt, address, care, log: o.log })
@@ -111,8 +112,11 @@ async function open(
       })
       if (next.tls && live.tls) server.reloadTls(next.tls)
       await opened.aclFile.reload()
+      const renewed = await opened.connection.renew(o.clock.now())
       for (const remark of next.remarks) o.log.warn({}, remark)
-      const reloaded = logReloaded(o.log, describeReload(live, next))
+      const described = describeReload(live, next)
+      const applied = [...described.applied, ...(renewed ? [renewedWords] : [])]
+      const reloaded = logReloaded(o.log, { ...described, applied })
       live = next
       negotiator = nextNegotiator
       authenticator = nextAuthenticator

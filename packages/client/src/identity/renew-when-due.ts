@@ -1,5 +1,6 @@
 /** A client renews its certificate on its own, long before it ends. */
 import { X509Certificate } from 'node:crypto'
+import { DomainError } from '@keyhsm/core'
 import { enrolClient } from './enrol-client.js'
 import {
   findClientSettings,
@@ -21,18 +22,26 @@ export async function renewWhenDue(
   now = new Date(),
 ): Promise<LocalClient> {
   if (!isDue(client.certificate, now)) return client
-  try {
-    // By uuid: the organisation may have another name by now.
-    const { server, organisation, clientName, serverCertificates } = client.settings
-    const order = { server, organisation, clientName, serverCertificates }
-    const { certificate } = await enrolClient(order, client.keys, client.follower)
-    if (certificate === undefined) return client
-    const settings = (await findClientSettings(folder)) ?? client.settings
-    await writeLocalClient(folder, settings, certificate)
-    return await readLocalClient(folder)
-  } catch {
-    return client
-  }
+  return await renewClient(folder, client).catch(() => client)
+}
+
+/**
+ * The client in `folder` with a new certificate for the same key, due or not; the one before may have ended.
+ * @throws what enrolling throws; ERR_CONFLICT when an administrator must approve it first
+ */
+export async function renewClient(folder: string, client: LocalClient): Promise<LocalClient> {
+  // By uuid: the organisation may have another name by now.
+  const { server, organisation, clientName, serverCertificates } = client.settings
+  const order = { server, organisation, clientName, serverCertificates }
+  const { certificate } = await enrolClient(order, client.keys, client.follower)
+  if (certificate === undefined)
+    throw new DomainError(
+      'ERR_CONFLICT',
+      'the server issues no certificate: the client waits for approval',
+    )
+  const settings = (await findClientSettings(folder)) ?? client.settings
+  await writeLocalClient(folder, settings, certificate)
+  return await readLocalClient(folder)
 }
 
 function isDue(pem: string, now: Date): boolean {
