@@ -2,7 +2,17 @@
  * pg_upgrade for real. A machine of the tests has one major version; the same programs stand in for a newer one under its name,
  * which pg_upgrade allows. What differs between two real versions is not tried here.
  */
-import { chmodSync, existsSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findBinaries } from '../../src/cluster/binaries.js'
@@ -51,6 +61,31 @@ describe('db upgrade', () => {
           hints: [`installed: ${present}`, expect.stringContaining(`keep postgresql-${present}`)],
         },
       })
+  })
+
+  it('is refused for lack of room, with what it needs, and changes nothing', async () => {
+    const programs = join(versions, next, 'bin')
+    mkdirSync(programs, { recursive: true, mode: 0o755 })
+    for (const program of ['initdb', 'postgres', 'pg_upgrade'])
+      symlinkSync(join(binaries, program), join(programs, program))
+    // Sparse: a database as large as all that is free, on any disk.
+    const { bavail, bsize } = statfsSync(cluster.data)
+    const large = join(cluster.data, 'sparse')
+    writeFileSync(large, '')
+    truncateSync(large, bavail * bsize)
+    for (const call of ['planUpgrade', 'upgradeCluster'] as const)
+      expect(await callCluster(call, options())).toMatchObject({
+        error: {
+          code: 'ERR_SETTINGS',
+          message: expect.stringMatching(
+            /^the upgrade needs \d+ MiB of disk, \d+ MiB are free$/,
+          ) as string,
+        },
+      })
+    rmSync(large)
+    rmSync(join(versions, next), { recursive: true })
+    expect(existsSync(join(cluster.directory, `data.postgresql-${present}`))).toBe(false)
+    expect(await ask('select count(*) from keytrustee.organisations')).toBe('0')
   })
 
   it('that fails leaves the database as it was', async () => {
