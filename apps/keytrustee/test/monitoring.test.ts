@@ -43,6 +43,10 @@ test('metrics and health on an address of their own; the audit is copied to the 
   const ours = exported.filter((name) => !/^keytrustee_(process|nodejs)_/.test(name))
   expect(ours.sort()).toEqual(documented.sort())
   expect(text).toMatch(/^keytrustee_part_healthy\{part="database"\} 1$/m)
+  const kinds = [
+    ...text.matchAll(/^keytrustee_certificate_expires_\w+\{certificate="(.*)"\} \d+$/gm),
+  ]
+  expect(kinds.map(([, kind]) => kind)).toEqual(['server', 'client-authority', 'shown-to-key-hsm'])
   expect((await get('/v1/status')).status).toBe(404)
   expect(await readFile(at.paths.logFile, 'utf8')).toMatch(/ INFO keytrustee\.audit: start note /)
 })
