@@ -11,7 +11,7 @@ import { hostOf } from './support/hurt-host.js'
 import { SofthsmToken, softhsmPin } from './support/softhsm-token.js'
 
 const binding = Buffer.from('header and context')
-/** Far less than what a lock left behind would cost, and more than a busy machine needs for a key. */
+/** Far less than what a lock left behind would cost, and more than a busy machine needs for a key or a new host. */
 const heldUpMs = 10_000
 let token: SofthsmToken
 let hsm: Pkcs11Hsm
@@ -161,7 +161,7 @@ describe('several services', () => {
       for (const outcome of await Promise.all(making)) {
         expect(['fulfilled', 'ERR_HSM_UNAVAILABLE']).toContain(outcome)
       }
-      await expect.poll(() => code(open(kept)), { timeout: 3000 }).toBe('fulfilled')
+      await expect.poll(() => code(open(kept)), { timeout: heldUpMs }).toBe('fulfilled')
     }
     const made = await makeDeposit('ec-p256')
     await hsm.close()

@@ -63,10 +63,7 @@ export async function startKeyHsm(): Promise<RealKeyHsm> {
 }
 
 async function freePort(): Promise<number> {
-  const { createServer } = await import('node:net')
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === 'object' && address ? address.port : 0
+  const { href } = new URL('../../../../interop/lib/ports.mjs', import.meta.url)
+  const ports = (await import(href)) as { freePort(): Promise<number> }
+  return ports.freePort()
 }
