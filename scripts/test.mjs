@@ -27,7 +27,7 @@ const bin = (name) => join(root, 'node_modules', '.bin', name)
 /**
  * In their order. `beside` runs beside another, three at a time, each taken by whoever is free, dear ones first: much of
  * what the product does is waiting (for disks, sockets, timers), so that two leave a third of two cores idle. The scripts,
- * the longest of all, run two at a time besides. What is cheap, and what others need, runs before them and alone; `last`
+ * the longest of all, run three at a time besides. What is cheap, and what others need, runs before them and alone; `last`
  * reads their reports.
  */
 const stages = [
@@ -53,7 +53,7 @@ const stages = [
       node,
       'interop/run-scripts.mjs',
       '--at-once',
-      '2',
+      '3',
       '--report',
       'reports/scripts.json',
     ],
