@@ -19,15 +19,15 @@ const node = process.execPath
 /** Where stages that need the whole product find it brought up; it holds secrets of the tests, for this user alone. */
 const preparedStack = join(reports, 'stack')
 /** Stages that run beside each other. */
-const runners = 3
+const runners = 4
 /** Lines of a stage that failed without naming a case. */
 const lastLines = 25
 const bin = (name) => join(root, 'node_modules', '.bin', name)
 
 /**
- * In their order. `beside` runs beside another, three at a time, each taken by whoever is free, dear ones first: much of
- * what the product does is waiting (for disks, sockets, timers), so that two leave a third of two cores idle. The scripts,
- * the longest of all, run three at a time besides. What is cheap, and what others need, runs before them and alone; `last`
+ * In their order. `beside` runs beside another, four at a time, each taken by whoever is free, long ones first: much of
+ * what the product does is waiting (for disks, sockets, timers), so that three leave a fifth of two cores idle. The scripts,
+ * the longest of all, run two at a time besides. What is cheap, and what others need, runs before them and alone; `last`
  * reads their reports.
  */
 const stages = [
@@ -53,7 +53,7 @@ const stages = [
       node,
       'interop/run-scripts.mjs',
       '--at-once',
-      '3',
+      '2',
       '--report',
       'reports/scripts.json',
     ],
@@ -63,6 +63,13 @@ const stages = [
     name: 'faults',
     count: countReport('faults.json'),
     command: [node, 'interop/faults-table.mjs', '--report', 'reports/faults.json'],
+  },
+  { when: 'beside', name: 'terminal', command: [node, 'interop/at-terminal.mjs'] },
+  {
+    when: 'beside',
+    name: 'fail-over',
+    count: countReport('fail-over.json'),
+    command: [node, 'interop/fail-over.mjs', '--report', 'reports/fail-over.json'],
   },
   { when: 'beside', name: 'typed lint', command: [bin('oxlint'), '--type-aware', '--quiet'] },
   {
@@ -76,14 +83,7 @@ const stages = [
     name: 'types of tests',
     command: [node, join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.tests.json'],
   },
-  {
-    when: 'beside',
-    name: 'fail-over',
-    count: countReport('fail-over.json'),
-    command: [node, 'interop/fail-over.mjs', '--report', 'reports/fail-over.json'],
-  },
-  { when: 'beside', name: 'crash loop', command: [node, 'interop/crash-loop.mjs', '16'] },
-  { when: 'beside', name: 'terminal', command: [node, 'interop/at-terminal.mjs'] },
+  { when: 'beside', name: 'crash loop', command: [node, 'interop/crash-loop.mjs', '12'] },
   { when: 'beside', name: 'migrate loop', command: [node, 'interop/migrate-loop.mjs', '3'] },
   { when: 'beside', name: 'npm start', command: [node, 'interop/start-stop.mjs'] },
   { when: 'beside', name: 'trustees', command: [node, 'interop/trustees.mjs', '--quiet'] },
