@@ -19,15 +19,15 @@ const node = process.execPath
 /** Where stages that need the whole product find it brought up; it holds secrets of the tests, for this user alone. */
 const preparedStack = join(reports, 'stack')
 /** Stages that run beside each other. */
-const runners = 4
+const runners = 3
 /** Lines of a stage that failed without naming a case. */
 const lastLines = 25
 const bin = (name) => join(root, 'node_modules', '.bin', name)
 
 /**
- * In their order. `beside` runs beside another, four at a time, each taken by whoever is free, long ones first: much of
- * what the product does is waiting (for disks, sockets, timers), so that three leave a fifth of two cores idle. The scripts,
- * the longest of all, run two at a time besides. What is cheap, and what others need, runs before them and alone; `last`
+ * In their order. `beside` runs beside another, three at a time, each taken by whoever is free, long ones first: much of
+ * what the product does is waiting (for disks, sockets, timers), so that two leave a third of two cores idle. The scripts,
+ * the longest of all, run three at a time besides. What is cheap, and what others need, runs before them and alone; `last`
  * reads their reports.
  */
 const stages = [
@@ -53,7 +53,7 @@ const stages = [
       node,
       'interop/run-scripts.mjs',
       '--at-once',
-      '2',
+      '3',
       '--report',
       'reports/scripts.json',
     ],

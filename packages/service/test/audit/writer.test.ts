@@ -121,11 +121,8 @@ describe('a write that the disk did not keep', () => {
     const { audit } = await open(disk, { retryMs: 5 })
     await audit.append(entry(1))
     disk.failSync = 'EIO'
-    let refused = 0
-    while (refused <= 10 || disk.failedOn.length <= 2) {
-      await audit.append(entry(2)).catch(() => {
-        refused += 1
-      })
+    for (let refused = 0; refused <= 10 || disk.failedOn.length <= 2; refused += 1) {
+      await expect(audit.append(entry(2))).rejects.toThrow()
       await new Promise((resolve) => setImmediate(resolve))
     }
     const files = () => readdirSync(directory.path).sort()
