@@ -29,7 +29,9 @@ export async function startOurKms({
     await stack.run('keytrustee-kms start')
     const host = scheme === 'https' ? 'localhost' : '127.0.0.1'
     const url = `${scheme}://${host}:${port}/kms`
-    return { stack, home, port, url, stop: () => stack.remove() }
+    let removed
+    const stop = () => (removed ??= stack.remove())
+    return { stack, home, port, url, stop }
   } catch (error) {
     await stack.remove()
     throw error

@@ -77,9 +77,11 @@ export async function startRealKms({
     home,
     keystore: join(home, 'kms.keystore'),
     async stop({ keep = false } = {}) {
-      const ended = new Promise((resolve) => child.once('close', resolve))
-      child.kill('SIGKILL')
-      await ended
+      if (child.exitCode === null && child.signalCode === null) {
+        const ended = new Promise((resolve) => child.once('exit', resolve))
+        child.kill('SIGKILL')
+        await ended
+      }
       if (!keep) rmSync(home, { recursive: true, force: true })
     },
   }
