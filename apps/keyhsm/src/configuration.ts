@@ -37,8 +37,31 @@ export function settingsKeyPath(paths: Pick<Paths, 'keystore'>): string {
  */
 export async function readConfiguration(paths: Paths): Promise<Configuration> {
   const text = await readSettingsText(paths)
-  const key = await readSettingsKey(settingsKeyPath(paths))
+  const key = await readOwnSettingsKey(paths)
   return await withSecret(key, () => parseConfiguration(text, basename(paths.settings), key))
+}
+
+/**
+ * The key under which the passwords of the settings file are sealed; the caller wipes it.
+ * @throws ERR_SETTINGS when there is none: the file was written by hand or by the old product, or the keystore is lost.
+ */
+export async function readOwnSettingsKey(paths: Pick<Paths, 'keystore'>): Promise<SecretBytes> {
+  try {
+    return await readSettingsKey(settingsKeyPath(paths))
+  } catch (cause) {
+    if (!hasCode(cause, 'ERR_NOT_FOUND')) throw cause
+    throw new DomainError(
+      'ERR_SETTINGS',
+      'there is a settings file, but no keystore/settings.key that opens its passwords',
+      {
+        cause,
+        hints: [
+          'a file of the old product, or one copied from elsewhere: `keyhsm setup <hsm name>` takes it over and names the lines that it cannot read',
+          'if the keystore was lost: restore the folder keystore/ from a backup, or run that setup again',
+        ],
+      },
+    )
+  }
 }
 
 /** As {@link readConfiguration}, for those who need no PIN. */

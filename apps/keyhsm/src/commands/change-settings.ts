@@ -2,11 +2,11 @@
 import { basename } from 'node:path'
 import { type SecretBytes, withSecret } from '@keyhsm/core'
 import { reloadRoute } from '@keyhsm/protocol'
-import { readSettingsKey, writeFileAtomically } from '@keyhsm/service'
+import { writeFileAtomically } from '@keyhsm/service'
 import {
   parseConfiguration,
+  readOwnSettingsKey,
   readSettingsText,
-  settingsKeyPath,
   withoutPins,
 } from '../configuration.js'
 import type { Paths } from '../paths.js'
@@ -21,7 +21,7 @@ export type Edit = (text: string, key: SecretBytes) => string
  */
 export async function changeSettings(paths: Paths, edit: Edit): Promise<boolean> {
   const before = await readSettingsText(paths)
-  const key = await readSettingsKey(settingsKeyPath(paths))
+  const key = await readOwnSettingsKey(paths)
   const text = await withSecret(key, () => {
     const edited = edit(before, key)
     withoutPins(parseConfiguration(edited, basename(paths.settings), key))

@@ -109,6 +109,12 @@ describe('setup without a person', () => {
     const old =
       '# mine\nkeyhsm.server.port=0\nkeyhsm.hardware=soft-token\nsoft-token.pin=GIqhXDuZ\n'
     await writeFile(paths.settings, old)
+    const unset = await run(home, ['validate'])
+    expect(unset.stderr).toMatch(
+      /no keystore\/settings.key that opens its passwords\nhint: .*setup/,
+    )
+    expect(unset.status).toBe(78)
+    expect((await run(home, [])).status).toBe(0)
     const order = ['setup', 'soft-token', '--directory', tokenDirectory, ...ports.slice(2)]
     const { status, stderr } = await run(home, order, { KEYHSM_PIN: testPin })
     expect(stderr).toMatch(
