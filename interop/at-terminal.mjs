@@ -167,7 +167,7 @@ async function addsBackend(operator) {
 
 async function correctsAnswers(operator) {
   const wrong = operator.mark('a wrong PIN')
-  const screen = await operator.types(`${operator.setup} --pin-only`, [
+  const screen = await operator.types('keyhsm setup softhsm --pin-only', [
     [pinPrompt, wrong],
     [pinPrompt, operator.pin],
   ])

@@ -14,14 +14,15 @@ import { readTextIfThere } from '../files.js'
 import { type Paths, pathsIn } from '../paths.js'
 import { type Hardware, secretSettings } from '../settings.js'
 import { readEarlierAnswers, toChanges, type Answers } from '../setup/answers.js'
+import { choosePart } from '../setup/choose-part.js'
 import { connectWithPerson } from '../setup/connect-with-person.js'
-import { closingLines, deviceSteps, generalSteps, type Step } from '../setup/dialogues.js'
+import { closingLines } from '../setup/dialogues.js'
 import { makeChecks } from '../setup/make-checks.js'
 import { readKeystorePassword } from '../setup/read-keystore-password.js'
 import { findUnasked, readRequest, type SetupRequest } from '../setup/read-request.js'
 import { type DialogueOptions, runDialogue } from '../setup/run-dialogue.js'
 import { previewSettings, type SetUpOptions, type SetUpResult } from '../setup/set-up.js'
-import { findUnread, hasPassword, type Written } from '../setup/settings-text.js'
+import { findUnread, hasPassword } from '../setup/settings-text.js'
 import { quietLog } from './quiet-log.js'
 import { parseHardware, setupOptions } from '../setup/options.js'
 import { withKeystorePassword } from './keystore-access.js'
@@ -87,8 +88,8 @@ interface Call {
 
 async function runSetup(input: Input, io: Io, call: Call): Promise<Result> {
   const { hardware, place, paths, settings, request, person } = call
+  const only = choosePart(input, call)
   const unasked = await findUnasked(io, { home: paths.home, settings, hardware, place })
-  const only = onlyOf(input, { hardware, place })
   const earlier = readEarlierAnswers(settings, hardware)
   const dialogue: DialogueOptions = {
     hardware,
@@ -106,10 +107,7 @@ async function runSetup(input: Input, io: Io, call: Call): Promise<Result> {
   }
   // The option of setup is the new password: the present one is asked for.
   const env = await withKeystorePassword({ files: {}, options: {} }, io, paths)
-  const keystorePassword =
-    place === undefined
-      ? await readKeystorePassword(input, io, { settings, person })
-      : refuseKeystorePassword(input)
+  const keystorePassword = only.isWhole ? await findKeystorePassword(input, io, call) : undefined
   const { answers, pin } = await runDialogue(only.steps, dialogue)
   const changes = { ...unasked, ...request.changes }
   const o: SetUpOptions = {
@@ -133,37 +131,9 @@ async function runSetup(input: Input, io: Io, call: Call): Promise<Result> {
   return person ? { ...result, person } : result
 }
 
-interface Part {
-  readonly steps: readonly Step[]
-  /** The stored password may stay. */
-  readonly keepsPin: boolean
-  /** The appliance is where it was. */
-  readonly takesEarlier: boolean
-}
-
-/** `--pin-only` and `--trust-only` are parts of the same dialogue. */
-function onlyOf(input: Input, { hardware, place }: Written): Part {
-  const pinOnly = optionGiven(input, 'pin-only')
-  const trustOnly = optionGiven(input, 'trust-only')
-  if (pinOnly && trustOnly) throw invalidInput('--pin-only', 'or --trust-only, not both')
-  if (trustOnly && hardware !== 'keysecure') {
-    throw invalidInput('--trust-only', 'is for keysecure only')
-  }
-  const questions = deviceSteps[hardware].filter((step) => typeof step !== 'string')
-  if (pinOnly) {
-    const steps = questions.filter(({ ask }) => ask === 'pin')
-    return { steps, keepsPin: false, takesEarlier: false }
-  }
-  if (trustOnly) {
-    const steps = questions.filter(({ ask }) => !['user', 'pin'].includes(ask))
-    return { steps, keepsPin: true, takesEarlier: true }
-  }
-  const steps = [...(place === undefined ? generalSteps : []), ...deviceSteps[hardware]]
-  return { steps, keepsPin: true, takesEarlier: false }
-}
-
 /** The keystore belongs to no backend. */
-function refuseKeystorePassword(input: Input): undefined {
+async function findKeystorePassword(input: Input, io: Io, { place, settings, person }: Call) {
+  if (place === undefined) return await readKeystorePassword(input, io, { settings, person })
   if (input.files['keystore-password-file'] === undefined) return undefined
   throw invalidInput('--keystore-password-file', 'is given without --backend')
 }

@@ -55,6 +55,8 @@ export async function runDialogue(
     } else if (step.onlyIf === undefined || answers[step.onlyIf] === 'yes') {
       const answer = await settle(step, { o, answers })
       if (answer !== undefined) answers[step.ask] = answer
+    } else if (o.given[step.ask] !== undefined) {
+      throw invalidInput(`--${step.ask}`, `goes with --${step.onlyIf} yes`)
     }
   }
   return { answers, pin }
@@ -113,7 +115,9 @@ async function settle(question: Question, at: Settling): Promise<string | undefi
   const given = o.given[question.ask as PlainAnswerName]
   if (given !== undefined || !o.person) {
     const answer = given ?? o.earlier[question.ask as PlainAnswerName] ?? question.fallback
-    if (answer !== undefined) return await check(question, answer, at)
+    // The settings take YES and Yes too.
+    const settled = question.yesOrNo ? answer?.toLowerCase() : answer
+    if (settled !== undefined) return await check(question, settled, at)
     if (question.optional) return undefined
     throw invalidInput(`--${question.ask}`, 'is needed')
   }
@@ -144,7 +148,7 @@ async function check(
 
 async function readAnswer(question: Question, { io, earlier }: DialogueOptions): Promise<string> {
   const before = earlier[question.ask as PlainAnswerName]
-  if (question.yesOrNo) return await readYesOrNo(question, io)
+  if (question.yesOrNo) return await readYesOrNo(question, before, io)
   const shown = before ?? (question.showsFallback ? question.fallback : undefined)
   const text = (await io.ask(`${question.prompt}${shown ? `[${shown}]` : ''}`)).trim()
   const answer = text || before || question.fallback
@@ -152,9 +156,16 @@ async function readAnswer(question: Question, { io, earlier }: DialogueOptions):
   return answer
 }
 
-async function readYesOrNo({ prompt, fallback = 'no' }: Question, io: Io): Promise<string> {
-  const text = (await io.ask(prompt)).trim().toLowerCase()
-  if (text === '') return fallback
+/** An earlier yes or no is the answer to an empty line; what was trusted earlier is not trusted again by one. */
+async function readYesOrNo(
+  { prompt, fallback = 'no' }: Question,
+  earlier: string | undefined,
+  io: Io,
+): Promise<string> {
+  const before = [earlier?.toLowerCase()].find((one) => one === 'yes' || one === 'no') ?? fallback
+  const choice = before === 'yes' ? '[Y/n]' : '[y/N]'
+  const text = (await io.ask(prompt.replace(/\[y\/n\]/i, choice))).trim().toLowerCase()
+  if (text === '') return before
   if (['y', 'yes'].includes(text)) return 'yes'
   if (['n', 'no'].includes(text)) return 'no'
   throw invalidInput('answer', 'must be y or n')

@@ -1,5 +1,5 @@
 /** Setup without a person: flags, answers file, secrets, previews. */
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { runProgram } from '@keyhsm/command-line'
@@ -102,6 +102,56 @@ describe('setup without a person', () => {
     expect(differing[0]).toMatch(/^soft-token.pin=sealed:v1:/)
   })
 
+  it('refuses whatever --pin-only and --trust-only would pass over or change besides', async () => {
+    const home = await makeToken()
+    const first = ['setup', 'soft-token', '--directory', home.tokenDirectory, ...ports]
+    await run(home, first, { KEYHSM_PIN: testPin })
+    const before = await readFile(home.paths.settings, 'utf8')
+    const refused: [string[], RegExp][] = [
+      [['--pin-only', '--port', '0'], /--pin-only changes nothing else: give --port to a setup/],
+      [['--pin-only', '--scope', 'service'], /changes nothing else: give keyhsm.key.scope to/],
+      [['--pin-only', '--trust-only'], /--pin-only or --trust-only, not both/],
+      [['--trust-only'], /--trust-only is for keysecure only/],
+    ]
+    for (const [parts, message] of refused) {
+      const order = ['setup', 'soft-token', ...parts]
+      const { status, stderr } = await run(home, order, { KEYHSM_PIN: testPin })
+      expect(stderr).toMatch(message)
+      expect(status).toBe(2)
+    }
+    expect(await readFile(home.paths.settings, 'utf8')).toBe(before)
+  })
+
+  it('changes a part of what is set up only, and of the HSM that is set up', async () => {
+    const home = await makeToken()
+    const order = ['--pin-only', '--dry-run']
+    const none = await run(home, ['setup', 'soft-token', ...order], { KEYHSM_PIN: testPin })
+    expect(none).toMatchObject({ status: 78, stdout: '' })
+    expect(none.stderr).toMatch(/--pin-only changes .*: nothing is set up yet/)
+    const first = ['setup', 'soft-token', '--directory', home.tokenDirectory, ...ports]
+    await run(home, first, { KEYHSM_PIN: testPin })
+    const other = await run(home, ['setup', 'luna', ...order], { KEYHSM_PIN: testPin })
+    expect(other.stderr).toMatch(/the settings are for soft-token/)
+    expect(other.status).toBe(78)
+  })
+
+  it('leaves the keystore’s password alone with --pin-only, whoever gives the present one', async () => {
+    const home = await makeToken()
+    const first = ['setup', 'soft-token', '--directory', home.tokenDirectory, ...ports]
+    await run(home, first, { KEYHSM_PIN: testPin })
+    const file = join(home.paths.keystore, 'password')
+    const present = (await readFile(file, 'utf8')).trim()
+    await rm(file)
+    const text = await readFile(home.paths.settings, 'utf8')
+    await writeFile(home.paths.settings, `${text}keyhsm.keystore.password.set=yes\n`)
+    const env = { KEYHSM_PIN: testPin, KEYHSM_KEYSTORE_PASSWORD: present }
+    const { status, stderr } = await run(home, ['setup', 'soft-token', '--pin-only'], env)
+    expect(stderr).not.toContain(present)
+    expect(status).toBe(0)
+    await expect(stat(file)).rejects.toMatchObject({ code: 'ENOENT' })
+    expect(await readFile(home.paths.settings, 'utf8')).toMatch(/password.set=yes$/m)
+  })
+
   it('takes over what an old product left, names what it cannot, and keeps its file', async () => {
     const home = await makeToken()
     const { paths, tokenDirectory } = home
@@ -169,7 +219,10 @@ describe('setup of a KeySecure without a person', () => {
     const wrong = [...order, '--server-fingerprint', 'ab'.repeat(32)]
     expect((await run(home, wrong, { KEYHSM_PIN: password })).stderr).toContain(shown)
     expect(server.loginAttempts).toBe(0)
-    const right = [...order, '--server-fingerprint', shown]
+    const plain = [...order, '--ssl', 'no', '--server-fingerprint', shown]
+    const unused = await run(home, plain, { KEYHSM_PIN: password })
+    expect(unused.stderr).toMatch(/--server-fingerprint goes with --ssl yes/)
+    const right = [...order, '--ssl', 'YES', '--server-fingerprint', shown]
     const { status, stderr } = await run(home, right, { KEYHSM_PIN: password })
     expect(stderr).not.toContain(password)
     expect(status).toBe(0)

@@ -151,9 +151,10 @@ describe('the dialogue', () => {
 describe('the dialogue with a KeySecure', () => {
   const password = 'marked-nae-1'
 
-  async function startServer(options: Partial<NaeTestServerOptions> = {}) {
+  async function startServer(options: Partial<NaeTestServerOptions> = {}, speaksTls = true) {
     const users = [{ name: 'keyhsm', password, mayCreateKeys: true }]
-    const server = await NaeTestServer.start({ users, tls: makeCertificate(), ...options })
+    const tls = speaksTls ? { tls: makeCertificate() } : {}
+    const server = await NaeTestServer.start({ users, ...tls, ...options })
     onTestFinished(() => server.close())
     return { server, port: String(server.addresses[0]?.port) }
   }
@@ -191,6 +192,18 @@ describe('the dialogue with a KeySecure', () => {
     expect(status).toBe(0)
     expect(other.server.loginAttempts).toBeGreaterThan(0)
     expect(await settingsOf(home)).not.toContain(first)
+  })
+
+  it('keeps an earlier no to SSL for an empty line, and shows that it would', async () => {
+    const home = await makeRoot()
+    const { port } = await startServer({}, false)
+    await play(home, quick, ['keyhsm', password, '127.0.0.1', port, 'n'])
+    const again = await play(home, quick, ['', '', '', '', ''])
+    expect(again.screen).toMatch(/^Use SSL\? \[y\/N\] $/m)
+    expect(again.status).toBe(0)
+    expect(await settingsOf(home)).toMatch(/^keysecure.ssl=no$/m)
+    const back = await play(home, quick, ['', '', '', '', 'y', 'n', 'n'])
+    expect(back.screen).toMatch(/the port does not speak TLS/)
   })
 
   it('says what is wrong with the way there, and asks again', async () => {
