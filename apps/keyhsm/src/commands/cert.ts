@@ -109,8 +109,9 @@ async function roll(
   const env = await withKeystorePassword(input, io, paths)
   await prepare(paths, env)
   if (!running) {
-    const fingerprint = 'see keyhsm status after the start'
     await activateNext(paths, env)
+    const { certificates } = await certificatesAtRest(paths)
+    const fingerprint = certificates[0]?.fingerprint ?? ''
     return { fingerprint, outcome: 'in use at the next start' }
   }
   return await withService(paths, async (service) => {
@@ -171,5 +172,5 @@ function requireRunning(paths: Paths): void {
 
 function printRolled({ fingerprint, outcome }: Rolled, io: Io): void {
   io.words(`the new certificate is ${outcome}`)
-  if (outcome === 'in use') io.words(`its SHA-256 fingerprint is ${fingerprint}`)
+  io.words(`its SHA-256 fingerprint is ${fingerprint}`)
 }
