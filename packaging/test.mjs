@@ -211,6 +211,12 @@ function besideOther({ machine, check, files }) {
   )
   check('nothing of it changed by the installation', machine.fingerprint(folders) === before)
   makeToken(machine)
+  check(
+    'setup thales takes over its port of the hardserver',
+    machine
+      .sh('/usr/lib/keyhsm/keyhsm setup thales --library /x.so --pin-file /root/pin --dry-run')
+      .includes('thales.nfast_server_port=11500'),
+  )
   machine.sh(
     '/usr/lib/keyhsm/keyhsm setup softhsm --token-label keytrustee --pin-file /root/pin --service-port 0',
   )
