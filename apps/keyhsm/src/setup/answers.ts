@@ -54,6 +54,9 @@ export function toChanges(answers: Answers, hardware: Hardware): Changes {
   return Object.fromEntries(entries.map(([name, text]) => [settingOf(name, hardware), text]))
 }
 
+/** What a line of the answers file begins with that is `--hsm-env NAME=VALUE` on the command line. */
+export const variablePrefix = 'hsm-env.'
+
 /**
  * The options in a file of `option = value` lines, as they would be given without their dashes.
  * @throws ERR_SETTINGS with every line that is no such option; a password is refused, as the file need not be secret.
@@ -64,7 +67,7 @@ export function parseAnswersFile(
 ): Readonly<Record<string, string>> {
   const lines = readSettingLines(text, 'the answers file')
   const faults = lines.flatMap(({ name, line }) => {
-    if (options.includes(name)) return []
+    if (options.includes(name) || name.startsWith(variablePrefix)) return []
     return [{ field: name, rule: ruleOf(name, options), line }]
   })
   if (faults.length > 0) {
@@ -78,6 +81,7 @@ function ruleOf(name: string, options: readonly string[]): string {
   if (/pin|password|secret/i.test(name)) {
     return 'may not stand here: give the password by --pin-file, standard input or KEYHSM_PIN'
   }
+  if (name === 'hsm-env') return `stands as ${variablePrefix}NAME = VALUE`
   const nearest = nearestName(name, options)
   return `is no answer${nearest ? `; did you mean ${nearest}?` : ''}`
 }

@@ -46,7 +46,10 @@ export function makeChecks({
         return undefined
       },
       async 'appliance-trust'(answer) {
-        return trustShown(answer, shown)
+        const pinned = trustShown(answer, shown)
+        // A person who said yes has read them under the certificate.
+        if (answer !== 'yes') for (const one of shown) warnOf(one, io)
+        return pinned
       },
     },
   }
@@ -78,8 +81,13 @@ function trustShown(answer: string, shown: readonly ServerCertificate[]): string
   throw invalidInput('--server-fingerprint', `is another than the server’s: ${seen}`)
 }
 
-function showCertificate({ certificate, warnings }: ServerCertificate, index: number, io: Io) {
-  say(io, `\n${formatCertificate(certificate, index)}`)
+function showCertificate(shown: ServerCertificate, index: number, io: Io) {
+  say(io, `\n${formatCertificate(shown.certificate, index)}`)
+  warnOf(shown, io)
+}
+
+/** What speaks against a certificate, none of which forbids to trust it. */
+function warnOf({ warnings }: ServerCertificate, io: Io): void {
   for (const { message } of warnings) io.words(`warning: ${message}`)
 }
 

@@ -130,7 +130,7 @@ export const setupOptions: readonly Option[] = [
   {
     flag: 'answers',
     value: 'FILE',
-    describe: 'options from a file of lines `option = value`; no passwords',
+    describe: 'options from a file of lines `option = value`, or `hsm-env.NAME = V`; no passwords',
     file: true,
     maxBytes: 65_536,
   },

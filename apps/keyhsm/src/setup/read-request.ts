@@ -9,7 +9,13 @@ import { configVariableOf, findLibrary } from '../drivers.js'
 import { readTextIfThere } from '../files.js'
 import { installed, manualHome } from '../paths.js'
 import { vendorPrefix } from '../settings.js'
-import { type Answers, checkAnswer, parseAnswersFile, settingOf } from './answers.js'
+import {
+  type Answers,
+  checkAnswer,
+  parseAnswersFile,
+  settingOf,
+  variablePrefix,
+} from './answers.js'
 import type { PlainAnswerName } from './dialogues.js'
 import type { Changes, Written } from './settings-text.js'
 
@@ -47,13 +53,28 @@ export function readRequest(input: Input, whose: Written): SetupRequest {
     requireOwn(flag, name, whose)
     changes[name] = text
   }
-  for (const text of optionTexts(input, 'hsm-env')) {
-    const at = text.indexOf('=')
-    if (at < 1) throw invalidInput('--hsm-env', 'must be NAME=VALUE')
+  const variables = { ...variablesIn(written), ...variablesOf(optionTexts(input, 'hsm-env')) }
+  for (const [name, text] of Object.entries(variables)) {
     requireOwn('hsm-env', 'keyhsm.hsm.env.', whose)
-    changes[`keyhsm.hsm.env.${text.slice(0, at)}`] = text.slice(at + 1)
+    changes[`keyhsm.hsm.env.${name}`] = text
   }
   return { answers, changes }
+}
+
+/** Of the answers file: `hsm-env.NAME = VALUE`, as a name stands in it once. */
+function variablesIn(written: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const lines = Object.entries(written).filter(([name]) => name.startsWith(variablePrefix))
+  return Object.fromEntries(lines.map(([name, text]) => [name.slice(variablePrefix.length), text]))
+}
+
+/** @throws ERR_INVALID_INPUT for what is no NAME=VALUE */
+function variablesOf(texts: readonly string[]): Readonly<Record<string, string>> {
+  const pairs = texts.map((text) => {
+    const at = text.indexOf('=')
+    if (at < 1) throw invalidInput('--hsm-env', 'must be NAME=VALUE')
+    return [text.slice(0, at), text.slice(at + 1)] as const
+  })
+  return Object.fromEntries(pairs)
 }
 
 function requireOwn(flag: string, setting: string, { hardware, place }: Written): void {

@@ -62,6 +62,8 @@ describe('setup without a person', () => {
     ['adress = 1', /line 1: adress is no answer; did you mean address\?/],
     ['pin = 1234', /line 1: pin may not stand here: give the password by --pin-file/],
     ['slot = 1', /--slot is not for soft-token/],
+    ['hsm-env = TZ=UTC', /line 1: hsm-env stands as hsm-env.NAME = VALUE/],
+    ['hsm-env.TZ = UTC', /--hsm-env is not for soft-token/],
     ['port = 99999', /port must be a whole number from 0 to 65535/],
   ])('refuses an answers file with %j', async (line, message) => {
     const home = await makeRoot()
@@ -76,9 +78,13 @@ describe('setup without a person', () => {
 
   it('shows what it would write, and writes nothing', async () => {
     const home = await makeRoot()
-    const order = ['setup', 'luna', '--slot', '1', '--library', '/x.so', '--dry-run', ...ports]
+    const answers = join(home.root, 'answers')
+    await writeFile(answers, 'hsm-env.ChrystokiConfigurationPath = /etc/luna\n')
+    const place = ['--slot', '1', '--library', '/x.so', '--answers', answers]
+    const order = ['setup', 'luna', ...place, '--dry-run', ...ports]
     const { status, stdout } = await run(home, [...order, '--pin-file', '-'], {}, 'marked-1')
     expect(status).toBe(0)
+    expect(stdout).toMatch(/^keyhsm.hsm.env.ChrystokiConfigurationPath=\/etc\/luna$/m)
     expect(stdout).toMatch(/^luna.slot=1\n# Partition password\nluna.pin=\[password, sealed\]$/m)
     expect(stdout).not.toContain('marked-1')
     await expect(stat(home.paths.settings)).rejects.toMatchObject({ code: 'ENOENT' })
@@ -225,6 +231,7 @@ describe('setup of a KeySecure without a person', () => {
     const right = [...order, '--ssl', 'YES', '--server-fingerprint', shown]
     const { status, stderr } = await run(home, right, { KEYHSM_PIN: password })
     expect(stderr).not.toContain(password)
+    expect(stderr).toMatch(/warning: the certificate expired on .*\n.*warning: .* is self-signed/)
     expect(status).toBe(0)
   })
 })
