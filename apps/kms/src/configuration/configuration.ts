@@ -7,11 +7,20 @@ import { parseHadoopXml, xmlFault } from './hadoop-xml.js'
 export interface Value {
   /** With `${…}` filled in. */
   readonly text: string
+  /** Its name, or `environment`. */
   readonly file: string
+  /** From 1; 0 where the place has no lines. */
   readonly line: number
+  /** The variable of an old installation that says it under another name. */
+  readonly variable?: string
 }
 
 export type Configuration = ReadonlyMap<string, Value>
+
+/** As messages name it. */
+export function placeOf({ file, line }: Pick<Value, 'file' | 'line'>): string {
+  return line === 0 ? file : `${file}:${line}`
+}
 
 type Environment = Readonly<Record<string, string | undefined>>
 

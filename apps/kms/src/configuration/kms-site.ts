@@ -4,11 +4,17 @@
  */
 import { DomainError, type FieldFault, invalidInput } from '@keyhsm/core'
 import { nearestName } from '@keyhsm/service'
-import type { Configuration } from './configuration.js'
+import { type Configuration, placeOf, type Value } from './configuration.js'
 
 export interface KmsSite {
   readonly host: string | undefined
   readonly port: number | undefined
+  /** Bounds of the listener. */
+  readonly http: {
+    readonly maxHeaderBytes: number
+    readonly idleTimeoutMs: number
+    readonly backlog: number
+  }
   readonly defaultCipher: string
   readonly defaultBits: number
   readonly keyAuthorization: boolean
@@ -65,9 +71,6 @@ const notObeyed: Readonly<Record<string, string>> = {
   'hadoop.security.keystore.java-keystore-provider.password-file':
     'there is no keystore: zone keys are deposits',
   'hadoop.http.max.threads': 'requests are not bound to threads',
-  'hadoop.http.idle_timeout.ms': 'connections are kept for 75 seconds',
-  'hadoop.http.socket.backlog.size': 'the operating system bounds it',
-  'hadoop.http.max.request.header.size': 'requests may have 64 KiB of headers',
   'hadoop.http.max.response.header.size': 'replies have few headers',
   'hadoop.http.temp.dir': 'nothing is unpacked',
 }
@@ -112,7 +115,7 @@ class Reader {
     } catch (error) {
       if (!(error instanceof DomainError)) throw error
       const rule = error.faults[0]?.rule ?? error.message
-      this.faults.push({ field: `${found.file}:${found.line}: ${name}`, rule, line: found.line })
+      this.faults.push({ field: tellPlace(name, found), rule, line: found.line })
       return fallback
     }
   }
@@ -145,6 +148,11 @@ function readSite(reader: Reader): KmsSite {
   return {
     host: word('hadoop.kms.http.host'),
     port: reader.read<number | undefined>('hadoop.kms.http.port', wholeNumber(0, 65535), undefined),
+    http: {
+      maxHeaderBytes: number('hadoop.http.max.request.header.size', 65_536, [8_192, 1_048_576]),
+      idleTimeoutMs: number('hadoop.http.idle_timeout.ms', 75_000, [1_000, 3_600_000]),
+      backlog: number('hadoop.http.socket.backlog.size', 500, [1, 65_535]),
+    },
     defaultCipher: reader.read('hadoop.security.key.default.cipher', asText, 'AES/CTR/NoPadding'),
     defaultBits: number('hadoop.security.key.default.bitlength', 128, [128, 256]),
     keyAuthorization: reader.read('hadoop.kms.key.authorization.enable', truth, true),
@@ -185,18 +193,21 @@ function readSite(reader: Reader): KmsSite {
 
 function listRemarks(configuration: Configuration, asked: ReadonlySet<string>): string[] {
   const remarks: string[] = []
-  for (const [name, { file, line }] of configuration) {
+  for (const [name, value] of configuration) {
     const reason = reasonNotObeyed(name)
-    if (reason !== undefined) remarks.push(`${file}:${line}: ${name} has no effect: ${reason}`)
+    const place = tellPlace(name, value)
+    if (reason !== undefined) remarks.push(`${place} has no effect: ${reason}`)
     // core-site.xml holds names of all of Hadoop; only the KMS's own can be told to be unknown.
     else if (name.startsWith('hadoop.kms.') && !asked.has(name) && !isForeign(name)) {
       const nearest = nearestName(name, [...asked])
-      remarks.push(
-        `${file}:${line}: ${name} is not known${nearest ? `; did you mean ${nearest}?` : ''}`,
-      )
+      remarks.push(`${place} is not known${nearest ? `; did you mean ${nearest}?` : ''}`)
     }
   }
   return remarks
+}
+
+function tellPlace(name: string, value: Value): string {
+  return `${placeOf(value)}: ${value.variable === undefined ? name : `${value.variable} (${name})`}`
 }
 
 function reasonNotObeyed(name: string): string | undefined {

@@ -10,6 +10,7 @@ import { changedSettings, type Reloaded, type TlsServing } from '@keyhsm/service
 import type { ApiSettings } from '../api/call.js'
 import { type Configuration, readConfiguration } from '../configuration/configuration.js'
 import { type KmsSite, readKmsSite } from '../configuration/kms-site.js'
+import { oldEnvironmentFile, readOldEnvironment } from '../configuration/old-environment.js'
 import type { Paths } from '../paths.js'
 import type { CacheLimits } from '../zone-keys/version-cache.js'
 
@@ -21,7 +22,7 @@ export interface LiveSettings {
   readonly remarks: readonly string[]
   /** Undefined: plain HTTP. */
   readonly tls: TlsServing | undefined
-  readonly listen: { readonly host: string; readonly port: number }
+  readonly listen: { readonly host: string; readonly port: number; readonly backlog: number }
   readonly signatureSecret: Buffer | undefined
   readonly aclFile: string
 }
@@ -33,13 +34,14 @@ export async function readLiveSettings(paths: Paths): Promise<LiveSettings> {
   const settings = await readSettings(paths)
   const folder = settingPath(paths, settings.configuration)
   const files = ['core-site.xml', 'kms-site.xml'].map((name) => join(folder, name))
-  const configuration = await readConfiguration(files, process.env)
+  const old = await readOldEnvironment(join(folder, oldEnvironmentFile), process.env)
+  const configuration = new Map([...(await readConfiguration(files, process.env)), ...old.values])
   const { site, remarks } = readKmsSite(configuration)
   return {
     settings,
     configuration,
     site,
-    remarks,
+    remarks: [...remarks, ...old.remarks],
     tls: settings.tls === 'on' ? await readTls(paths, settings) : undefined,
     listen: readListen(settings, site),
     signatureSecret: await readSignatureSecret(site),
@@ -61,7 +63,7 @@ function readListen(settings: Settings, site: KmsSite) {
         ],
       },
     )
-  return { host, port: settings.port ?? site.port ?? defaultPort }
+  return { host, port: settings.port ?? site.port ?? defaultPort, backlog: site.http.backlog }
 }
 
 function isLoopback(host: string): boolean {
@@ -139,6 +141,7 @@ function findRestartNeeds(before: LiveSettings, after: LiveSettings): readonly s
   return [
     ...changed('keytrustee-kms.host', before.listen.host !== after.listen.host),
     ...changed('keytrustee-kms.port', before.listen.port !== after.listen.port),
+    ...changed('hadoop.http.*', !isDeepStrictEqual(before.site.http, after.site.http)),
     ...changed('keytrustee-kms.tls', before.settings.tls !== after.settings.tls),
     ...changed('keytrustee-kms.conf', before.aclFile !== after.aclFile),
     ...changed('keytrustee-kms.log.size', before.settings.logBytes !== after.settings.logBytes),

@@ -53,8 +53,7 @@ export interface RunningKms {
 
 const renewedWords = 'another certificate for the Trustee Server'
 const maxBodyBytes = 16 * 1024 * 1024
-/** Hadoop allows 64 KiB of headers: Kerberos tickets with many groups are that long. */
-const limits = { maxHeaderBytes: 64 * 1024, maxConnections: 8192, idleTimeoutMs: 75_000 }
+const maxConnections = 8192
 /** Less than the 60 seconds that Hadoop's client waits. */
 const deadlineMs = 55_000
 
@@ -146,10 +145,11 @@ function openPort(
   live: LiveSettings,
   context: RequestContext,
 ): Promise<HttpServer> {
+  const { maxHeaderBytes, idleTimeoutMs } = live.site.http
   return startForeignServer({
     listen: live.listen,
     ...(live.tls ? { tls: live.tls } : {}),
-    limits,
+    limits: { maxHeaderBytes, idleTimeoutMs, maxConnections },
     maxBodyBytes,
     deadlineMs,
     handle: (request) => handleRequest(context, request),

@@ -6,7 +6,12 @@ import type { BoundRoute, Identity } from './route-request.js'
 
 /** A TCP address (port 0: any free one), or a control socket: mode 0600 in a directory of mode 0700 of our own user. */
 export type Listen =
-  | { readonly host: string; readonly port: number }
+  | {
+      readonly host: string
+      readonly port: number
+      /** Connections that wait to be accepted; default 511. */
+      readonly backlog?: number
+    }
   | { readonly socketPath: string }
 
 export interface TlsServing {
