@@ -33,7 +33,7 @@ function serverCertificate({ tls }: Pick<LiveSettings, 'tls'>): ExpiringCertific
       id: 'server',
       what: 'the certificate of the KMS',
       expiresAt: new Date(new X509Certificate(tls.cert).validTo),
-      cure: 'keytrustee-kms reload after another pair is in its place',
+      cure: 'keytrustee-kms cert renew --server, or reload after another pair is in its place',
       effect: 'Hadoop refuses it',
     },
   ]

@@ -29,7 +29,9 @@ test('both certificates of a KMS are warned of 60, 30 and 7 days ahead and at th
   ] as const) {
     const [server, client] = at(day)
     expect(server).toMatch(
-      new RegExp(`of the KMS expires in ${left} days, .*keytrustee-kms reload`),
+      new RegExp(
+        `of the KMS expires in ${left} days, .*keytrustee-kms cert renew --server, or reload`,
+      ),
     )
     expect(client).toMatch(
       new RegExp(

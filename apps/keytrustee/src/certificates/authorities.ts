@@ -7,17 +7,21 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DomainError, type Fingerprint } from '@keyhsm/core'
 import {
+  certificateFile,
   certificateFingerprint,
+  finishSwap,
   isInItsTime,
   type KeyedCertificate,
+  keyFile,
+  layDownPair,
   makeAuthority,
+  type PairPlaces,
   parseCertificates,
   publicKeyFingerprint,
   writeFileAtomically,
 } from '@keyhsm/service'
 import { readOptionalText, readPrivateText, readText } from '../files.js'
 import type { Paths } from '../paths.js'
-import { certificateFile, finishSwap, keyFile, layDownPair, type PairPlaces } from './swap-pair.js'
 
 /** The authority outlives what it issues by far. */
 const authorityDays = 7300

@@ -3,11 +3,10 @@ import { X509Certificate } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { DomainError } from '@keyhsm/core'
-import { writeFileAtomically } from '@keyhsm/service'
+import { finishSwap, layDownPair, writeFileAtomically } from '@keyhsm/service'
 import { readOptionalText, readText } from '../files.js'
 import type { Paths } from '../paths.js'
 import { type Authorities, fileOf, listPrevious, placesOf } from './authorities.js'
-import { finishSwap, layDownPair } from './swap-pair.js'
 
 export interface OwnState {
   readonly sequence: number

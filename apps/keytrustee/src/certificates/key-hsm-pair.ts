@@ -6,12 +6,20 @@ import { X509Certificate } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { isInItsTime, type KeyedCertificate, makeSelfSigned } from '@keyhsm/service'
+import {
+  certificateFile,
+  finishSwap,
+  isInItsTime,
+  type KeyedCertificate,
+  keyFile,
+  layDownPair,
+  makeSelfSigned,
+  type PairPlaces,
+} from '@keyhsm/service'
 import { readOptionalText, readPrivateText } from '../files.js'
 import type { Paths } from '../paths.js'
 import type { Joined } from '../sealing/join-file.js'
 import { type GivenPair, parseGivenPair } from './given-pair.js'
-import { certificateFile, finishSwap, keyFile, layDownPair, type PairPlaces } from './swap-pair.js'
 
 /** Lifetime in days. */
 const keyHsmClientDays = 3650

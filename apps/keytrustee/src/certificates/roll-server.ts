@@ -11,9 +11,12 @@ import { signSuccession } from '@keyhsm/protocol'
 import {
   certificateFingerprint,
   encryptPrivateKey,
+  finishSwap,
   isInItsTime,
   type KeyedCertificate,
+  layDownPair,
   makeSelfSigned,
+  type PairPlaces,
   parseCertificates,
   readSystemdCredential,
 } from '@keyhsm/service'
@@ -21,7 +24,6 @@ import { readPrivateText, readText } from '../files.js'
 import type { Paths } from '../paths.js'
 import { type Settings, settingPath } from '../settings.js'
 import { type GivenPair, parseGivenPair, parseKey } from './given-pair.js'
-import { finishSwap, layDownPair, type PairPlaces } from './swap-pair.js'
 import { addSuccession, forgetSuccessions } from './successions.js'
 
 /** Lifetime in days. */

@@ -9,6 +9,7 @@ import { followSuccessions, statusRoute } from '@keyhsm/protocol'
 import {
   certificateFingerprint,
   encryptPrivateKey,
+  layDownPair,
   makeAuthority,
   makeSelfSigned,
 } from '@keyhsm/service'
@@ -25,7 +26,6 @@ import {
   replaceServerPair,
   type RollOptions,
 } from '../../src/certificates/roll-server.js'
-import { layDownPair } from '../../src/certificates/swap-pair.js'
 import { readSuccessions } from '../../src/certificates/successions.js'
 import type { Paths } from '../../src/paths.js'
 import { readLiveState } from '../../src/service/live-state.js'

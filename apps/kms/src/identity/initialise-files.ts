@@ -1,16 +1,9 @@
 /** Every file a KMS needs besides its identity. What exists is kept, so that it can be run again. */
 import { mkdir, stat } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
-import {
-  ed25519AuditSigner,
-  makeAuditKey,
-  makeSelfSigned,
-  writeFileAtomically,
-} from '@keyhsm/service'
+import { ed25519AuditSigner, makeAuditKey, writeFileAtomically } from '@keyhsm/service'
 import type { Paths } from '../paths.js'
-
-const serverDays = 825
+import { makeServerPair } from './server-pair.js'
 
 export interface FilesOrder {
   /** Names and addresses for the certificate; the host's own name and loopback are always there. */
@@ -31,12 +24,7 @@ export async function initialiseFiles(paths: Paths, o: FilesOrder): Promise<read
   }
   await make(paths.settings, () => initialSettings(o), 0o640)
   if (!(await exists(paths.tlsCertificate))) {
-    const pair = await makeSelfSigned({
-      commonName: hostname().slice(0, 64) || 'keytrustee-kms',
-      subjectAltNames: [...new Set([hostname(), 'localhost', '127.0.0.1', ...o.names])],
-      days: serverDays,
-      usage: 'server',
-    })
+    const pair = await makeServerPair(o.names)
     // The key first: a certificate without its key is never left behind.
     await writeFileAtomically(paths.tlsKey, pair.privateKey, 0o600)
     await make(paths.tlsCertificate, () => pair.certificate, 0o644)

@@ -11,6 +11,7 @@ import type { ApiSettings } from '../api/call.js'
 import { type Configuration, readConfiguration } from '../configuration/configuration.js'
 import { type KmsSite, readKmsSite } from '../configuration/kms-site.js'
 import { oldEnvironmentFile, readOldEnvironment } from '../configuration/old-environment.js'
+import { finishServerSwap } from '../identity/server-pair.js'
 import type { Paths } from '../paths.js'
 import type { CacheLimits } from '../zone-keys/version-cache.js'
 
@@ -71,6 +72,7 @@ function isLoopback(host: string): boolean {
 }
 
 async function readTls(paths: Paths, settings: Settings): Promise<TlsServing> {
+  await finishServerSwap(paths, settings)
   const [cert, key] = await Promise.all(
     [settings.certificate, settings.key].map((path) =>
       readFile(settingPath(paths, path), 'utf8').catch((cause: unknown) => {

@@ -210,6 +210,7 @@ export async function makeTestKms(o: TestKmsOptions = {}) {
     keys,
     secrets,
     states,
+    trail: audit,
     entries,
     lines,
     faults,

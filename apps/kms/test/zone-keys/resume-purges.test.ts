@@ -1,15 +1,13 @@
 /** A purge that was cut off is ended by whichever instance comes by, without being asked. */
-import { DomainError } from '@keyhsm/core'
 import { afterEach, expect, it } from 'vitest'
 import { type ResumeOptions, resumePurges } from '../../src/zone-keys/resume-purges.js'
+import { cutOffPurge, gone } from '../support/cut-off-purge.js'
 import { makeTestKms, type TestKms } from '../support/test-kms.js'
 
 const open: TestKms[] = []
 afterEach(() => {
   for (const kms of open.splice(0)) kms.close()
 })
-
-const gone = () => Promise.reject(new DomainError('ERR_UNAVAILABLE', 'gone'))
 
 /** A key `k` of two versions whose purge got as far as the mark, and another instance. */
 async function cutOff() {
@@ -18,13 +16,7 @@ async function cutOff() {
   open.push(one, two)
   const post = (path: string, body?: object) =>
     one.ask(path, { method: 'POST', user: 'alice', body: body ?? {} })
-  await post('/v1/keys', { name: 'k' })
-  await post('/v1/key/k')
-  await one.ask('/v1/key/k', { method: 'DELETE', user: 'alice' })
-  const purge = one.vault.purge.bind(one.vault)
-  one.vault.purge = gone
-  expect((await post('/v1/trustee/key/k?trusteeOp=purge')).status).toBe(503)
-  one.vault.purge = purge
+  await cutOffPurge(one)
   return { one, two, post }
 }
 

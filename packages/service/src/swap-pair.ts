@@ -4,8 +4,8 @@
  */
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { type KeyedCertificate, syncDirectory, writeFileAtomically } from '@keyhsm/service'
-import { readOptionalText } from '../files.js'
+import { syncDirectory, writeFileAtomically } from './atomic-file.js'
+import type { KeyedCertificate } from './certificates.js'
 
 export interface PairPlaces {
   /** Folder of the pair that follows; exists only while it is being moved. */
@@ -40,7 +40,11 @@ export async function finishSwap({ next, certificate, key }: PairPlaces): Promis
 }
 
 async function move(from: string, to: string): Promise<void> {
-  if ((await readOptionalText(from)) === undefined) return
-  await rename(from, to)
+  try {
+    await rename(from, to)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw error
+  }
   await syncDirectory(dirname(to))
 }
