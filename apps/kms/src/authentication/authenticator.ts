@@ -129,7 +129,7 @@ export class Authenticator {
       // libhdfs3 writes the URL-safe alphabet; Node reads both.
       const { principal, reply } = await negotiator.accept(Buffer.from(text, 'base64'))
       return {
-        caller: { user: this.#toName(principal), by: 'kerberos' },
+        caller: { user: this.#toName(requireName(principal)), by: 'kerberos' },
         headers: { 'www-authenticate': `Negotiate ${reply.toString('base64')}` },
       }
     } catch (error) {

@@ -181,7 +181,10 @@ function rotateOne(
   { everyMs, acceptedMs }: Rotation,
   { now, leadMs }: { readonly now: number; readonly leadMs: number },
 ): SharedSecret[] {
-  const newest = secrets.reduce((most, { from }) => Math.max(most, from), Number.NEGATIVE_INFINITY)
+  // One that begins later than any could be published came from a clock that was wrong: nobody waits for it.
+  const newest = secrets
+    .filter(({ from }) => from <= now + leadMs + everyMs)
+    .reduce((most, { from }) => Math.max(most, from), Number.NEGATIVE_INFINITY)
   // Nothing yet, or nothing for so long that all of it is over: the first one begins at once.
   const begins = signingAt(secrets, now) === undefined && newest <= now
   if (!begins && newest + everyMs > now + leadMs) return secrets

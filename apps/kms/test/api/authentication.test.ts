@@ -159,6 +159,16 @@ describe('SPNEGO', () => {
     ).toBe(401)
   })
 
+  it('does not take a principal that would be read as another one in a cookie', async () => {
+    const accept = async () => ({
+      principal: 'bob&u=alice@EXAMPLE.COM',
+      reply: Buffer.from('reply'),
+    })
+    const kms = await make({ authentication: { type: 'kerberos' }, negotiator: { accept } })
+    const got = await kms.ask('/v1/keys/names', { headers: header('good') })
+    expect([got.status, got.headers['set-cookie']]).toEqual([400, undefined])
+  })
+
   it('does not take a cookie of another type', async () => {
     const simple = await make()
     const { headers } = await simple.ask('/v1/keys/names', { user: 'alice' })

@@ -52,6 +52,23 @@ describe('shared secrets', () => {
     expect((await one.accepted('cookies')).some(({ id }) => id === first.id)).toBe(false)
   })
 
+  it.each([11, 24, 24 * 770])(
+    'come back after an instance whose clock was %d hours ahead',
+    async (hours) => {
+      const { vault, clock, all } = instances(2)
+      const [one] = all as [SharedSecrets]
+      await one.refresh()
+      const wrong = new TestClock(clock.ms + hours * hour)
+      await new SharedSecrets({ vault, clock: wrong, rotation, refreshMs: 30_000 }).refresh()
+      clock.advance(60_000)
+      for (const each of all) await each.refresh()
+      const signing = await Promise.all(all.map((each) => each.signing('cookies')))
+      expect(signing[0]?.from).toBeLessThanOrEqual(clock.ms)
+      expect(signing[1]).toEqual(signing[0])
+      expect((await one.signing('masterKeys')).from).toBeLessThanOrEqual(clock.ms)
+    },
+  )
+
   it('stay in use while nobody can be asked', async () => {
     const { vault, clock, all } = instances(1)
     const [one] = all as [SharedSecrets]
