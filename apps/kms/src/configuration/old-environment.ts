@@ -82,19 +82,23 @@ function ofProcess(env: Readonly<Record<string, string | undefined>>): readonly 
     .map(([variable, text = '']) => ({ variable, text, file: 'environment', line: 0 }))
 }
 
-/** Assignments of literals. @param remarks gets those that only a shell could work out */
+/** Assignments. @param remarks gets those that only a shell could work out */
 function ofScript(text: string, remarks: string[]): readonly Setting[] {
   return text.split('\n').flatMap((source, i) => {
-    const found = /^\s*(?:export\s+)?(KMS_\w+)=(.*)$/.exec(source)
-    if (!found) return []
-    const [, variable = '', assigned = ''] = found
-    const literal = /^(?:"([^"$`\\]*)"|'([^']*)'|([^\s"'$`\\;#]*))\s*(?:#.*)?$/.exec(assigned)
-    const value = literal?.[1] ?? literal?.[2] ?? literal?.[3] ?? ''
-    const setting = { variable, text: value, file: oldEnvironmentFile, line: i + 1 }
-    if (!literal && variable in properties)
+    const [, variable, assigned] = /^\s*(?:export\s+)?(KMS_\w+)=(.*)$/.exec(source) ?? []
+    if (variable === undefined || assigned === undefined) return []
+    const value = literalOf(assigned)
+    const setting = { variable, text: value ?? '', file: oldEnvironmentFile, line: i + 1 }
+    if (value === undefined && variable in properties)
       remarks.push(`${placeOf(setting)}: ${variable} has no effect: its value is not written out`)
     return [setting]
   })
+}
+
+/** Undefined for what a shell would have to expand. */
+function literalOf(assigned: string): string | undefined {
+  const found = /^(?:"([^"$`\\]*)"|'([^']*)'|([^\s"'$`\\;#]*))\s*(?:#.*)?$/.exec(assigned)
+  return found?.slice(1).find((group) => group !== undefined)
 }
 
 function tell(setting: Setting): string {
