@@ -1,4 +1,4 @@
-/** Two instances behind one provider URI, with HTTPS; each is killed in the middle of creates and rolls that the client then repeats. */
+/** Two instances behind one provider URI, with HTTPS; each is killed in the middle of creates, rolls and deletes that the client then repeats. */
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
@@ -34,14 +34,23 @@ export async function failover() {
     const cluster = await startInstances(stack)
     const out = await drive({ ...cluster, stack, crash })
     const hits = readFileSync(join(crash, 'hits'), 'utf8').trim().split('\n').length
-    if (!out.includes('failover ok') || hits !== 2 * keyChangeSteps.length)
+    if (!out.includes('failover ok') || hits !== 3 * keyChangeSteps.length)
       throw new Error(`${hits} crashes: ${out.slice(-4000)}`)
-    return `failover: https, two instances, ${hits} of ${hits} crashes leave one version, one gone ok`
+    await requireDeletedOnce(stack)
+    return `failover: https, two instances, ${hits} of ${hits} crashes leave one version or none, one gone ok`
   } finally {
     await stack.run(`keytrustee-kms --home ${stack.home}/two stop`, { exit: 'any', quiet: true })
     await stack.remove()
     rmSync(crash, { recursive: true, force: true })
   }
+}
+
+/** However often the client asked: the key of each step was deleted once, and can be undeleted. */
+async function requireDeletedOnce(stack) {
+  const { stdout } = await stack.run('keytrustee-kms keys list --deleted --json', { quiet: true })
+  const names = JSON.parse(stdout).map(({ name }) => name)
+  const wanted = keyChangeSteps.map((_, i) => `crash${i + 1}`)
+  if (names.sort().join() !== wanted.join()) throw new Error(`deleted: ${names.join()}`)
 }
 
 /** Both on one port, on addresses of their own: Hadoop's URI has one port for all. */

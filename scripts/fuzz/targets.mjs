@@ -20,6 +20,8 @@ const { formatIdentifier, formatToken, parseIdentifier, parseToken } = await loa
 )
 const { findCookie, openCookie } = await load('authentication/signed-cookie.js')
 const { toConfiguration } = await load('configuration/configuration.js')
+const { readKmsSite } = await load('configuration/kms-site.js')
+const { toOldEnvironment } = await load('configuration/old-environment.js')
 const { acceptRequest } = await load('kerberos/accept-request.js')
 const { parseKeytab } = await load('kerberos/keytab.js')
 const { readNegotiation } = await load('kerberos/negotiation.js')
@@ -117,6 +119,11 @@ const all = {
     ],
     run: (bytes) =>
       parseAcls(toConfiguration(bytes.toString('utf8'), 'kms-acls.xml', { USER: 'u' })),
+  },
+  environment: {
+    seeds: [text('# c\nexport KMS_HTTP_PORT="16000" # d\nKMS_TEMP=/tmp\n')],
+    words: ['export ', 'KMS_', '=', '"', "'", '$', '`', '\n', '#', 'KMS_CONFIG='],
+    run: (bytes) => readKmsSite(toOldEnvironment(bytes.toString('utf8'), {}).values),
   },
   json: {
     seeds: [

@@ -9,8 +9,8 @@ import org.apache.hadoop.crypto.key.KeyProviderFactory;
 import org.apache.hadoop.security.UserGroupInformation;
 
 /**
- * Hadoop's client over two instances with HTTPS. Whoever started this kills an instance in the middle of a create and of a roll, at each
- * step that follows the provider URI on the command line: there must be exactly one version more each time.
+ * Hadoop's client over two instances with HTTPS. Whoever started this kills an instance in the middle of a create, a roll and a delete, at
+ * each step that follows the provider URI on the command line: there must be exactly one version more each time, and none after the delete.
  */
 public class FailoverDriver {
   private static final Configuration conf = new Configuration();
@@ -45,6 +45,17 @@ public class FailoverDriver {
     ask("revive");
     int versions = KeyProviderFactory.get(uri, conf).getMetadata(name).getVersions();
     check(versions == 2, "roll killed at " + step + ": " + versions + " versions");
+    ask("arm " + step);
+    try {
+      fresh.deleteKey(name);
+    } catch (Exception expected) {
+      System.out.println("told: " + String.valueOf(expected.getMessage()).split("\n")[0]);
+    }
+    ask("revive");
+    KeyProvider last = KeyProviderFactory.get(uri, conf);
+    check(last.getMetadata(name) == null, "delete killed at " + step);
+    last.createKey(name, new Options(conf).setBitLength(128));
+    check(last.getMetadata(name).getVersions() == 1, "the name is free after " + step);
   }
 
   /** Everything goes on with one of two. */

@@ -37,8 +37,8 @@ export interface AuthenticatorOptions {
   readonly proxies: ProxyUsers
   readonly negotiator: Negotiator | undefined
   readonly clock: Clock
-  /** Told of every final answer to somebody who is not known. */
-  onUnauthenticated(parts: RequestParts, message: string): Promise<void>
+  /** Told of every final answer to somebody who is not believed; `caller` is who wanted to act for another. */
+  onUnauthenticated(parts: RequestParts, message: string, caller?: Caller): Promise<void>
 }
 
 /** Cookies whose signatures were checked already, and for how long that holds: a secret that was taken away ends its cookies. */
@@ -63,7 +63,7 @@ export class Authenticator {
     const known = typeof cookie === 'object' ? cookie : undefined
     if (isTokenOperation(parts)) return { reply: await this.#tokenOperation(parts, known) }
     if (known) return this.#actFor(parts, toCaller(known, 'cookie'), {})
-    if (parts.token !== undefined) return this.#byToken(parts.token)
+    if (parts.token !== undefined) return this.#byToken(parts, parts.token)
     const fresh = await this.#freshly(parts, typeof cookie === 'string' ? cookie : undefined)
     if ('reply' in fresh) return fresh
     return this.#actFor(parts, fresh.caller, await this.#withCookie(parts, fresh))
@@ -103,11 +103,12 @@ export class Authenticator {
   }
 
   /** No cookie is given for a token, and `doAs` means nothing with one. */
-  async #byToken(text: string): Promise<Authentication> {
+  async #byToken(parts: RequestParts, text: string): Promise<Authentication> {
     try {
       return { caller: await this.#o.tokens.verify(text), headers: {} }
     } catch (error) {
       if (!(error instanceof RemoteError)) throw error
+      await this.#o.onUnauthenticated(parts, error.message)
       return { reply: toErrorReply(error) }
     }
   }
@@ -173,8 +174,10 @@ export class Authenticator {
     const effective = this.#toName(requireName(parts.doAs))
     const { short } = caller.user
     const refused = await this.#o.proxies.findRefusal(short, effective.short, parts.peerAddress)
-    if (refused !== undefined)
+    if (refused !== undefined) {
+      await this.#o.onUnauthenticated(parts, refused, caller)
       return { reply: withHeaders(toErrorReply(notAuthorized(refused)), headers) }
+    }
     return { caller: { user: effective, realUser: caller.user, by: caller.by }, headers }
   }
 

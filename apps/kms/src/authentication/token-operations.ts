@@ -116,7 +116,13 @@ export class TokenOperations {
     const isProxied = owner.short !== asker.user.short
     if (isProxied) {
       const refused = await asking.findProxyRefusal(asker.user.short, owner.short)
-      if (refused !== undefined) return toErrorReply(notAuthorized(refused))
+      if (refused !== undefined) {
+        const { peerAddress } = parts
+        const op = 'GETDELEGATIONTOKEN'
+        const status = 'UNAUTHORIZED'
+        await this.#o.audit.record({ status, op, caller: asker, peerAddress, message: refused })
+        return toErrorReply(notAuthorized(refused))
+      }
     }
     const renewer = parts.query.get('renewer')
     const issueDate = this.#now()
@@ -133,7 +139,7 @@ export class TokenOperations {
     const identifierBytes = formatIdentifier(identifier)
     const password = tokenPassword(identifierBytes, Buffer.from(secret, 'base64'))
     const service = parts.query.get('service') ?? ''
-    await this.#audit(parts, asker, 'GETDELEGATIONTOKEN', identifier)
+    await this.#audit(parts, { op: 'GETDELEGATIONTOKEN', caller: asker, identifier })
     return json({ Token: { urlString: formatToken({ identifierBytes, password, service }) } })
   }
 
@@ -143,11 +149,15 @@ export class TokenOperations {
     const { identifier } = token
     const text = describeToken(identifier)
     const who = asker.user.short
+    const asked = { op: 'RENEWDELEGATIONTOKEN', caller: asker, identifier }
+    const refuse = async (words: string) => {
+      await this.#audit(parts, { ...asked, status: 'UNAUTHORIZED' })
+      return plain(403, words)
+    }
     if (!(await this.#isProved(token)))
-      return plain(403, `${invalidToken}: Renewal request for unknown token (${text})`)
+      return refuse(`${invalidToken}: Renewal request for unknown token (${text})`)
     if (identifier.renewer === '' || identifier.renewer !== who)
-      return plain(
-        403,
+      return refuse(
         `${accessControl}: ${who} tries to renew a token (${text}) with non-matching renewer ${identifier.renewer}`,
       )
     try {
@@ -159,10 +169,10 @@ export class TokenOperations {
             `${invalidToken}: ${who} tried to renew an expired token (${text}) max expiration date: ${new Date(identifier.maxDate).toISOString()} currentTime: ${new Date(this.#now()).toISOString()}`,
           )
       })
-      await this.#audit(parts, asker, 'RENEWDELEGATIONTOKEN', identifier)
+      await this.#audit(parts, asked)
       return json({ long: expiresAt })
     } catch (error) {
-      if (error instanceof Refused) return plain(403, error.message)
+      if (error instanceof Refused) return refuse(error.message)
       throw error
     }
   }
@@ -175,7 +185,12 @@ export class TokenOperations {
     const owner = { short: identifier.owner, full: identifier.owner }
     const asker = asking.byCookie ?? { user: owner, by: 'token' as const }
     const may = [identifier.owner, identifier.renewer].includes(asker.user.short)
-    const unknown = () => plain(404, 'Invalid delegation token, cannot cancel')
+    const op = 'CANCELDELEGATIONTOKEN'
+    const unknown = async () => {
+      // Whose the token says it is was not proved.
+      await this.#audit(parts, { op, caller: asking.byCookie, identifier, status: 'UNAUTHORIZED' })
+      return plain(404, 'Invalid delegation token, cannot cancel')
+    }
     if (!may || !(await this.#isProved(token))) return unknown()
     try {
       await this.#o.states.cancel(token, (state) => {
@@ -185,7 +200,7 @@ export class TokenOperations {
       if (error instanceof Refused) return unknown()
       throw error
     }
-    await this.#audit(parts, asker, 'CANCELDELEGATIONTOKEN', identifier)
+    await this.#audit(parts, { op, caller: asker, identifier })
     return { status: 200 }
   }
 
@@ -213,13 +228,17 @@ export class TokenOperations {
 
   #audit(
     { peerAddress }: RequestParts,
-    caller: Caller,
-    op: string,
-    identifier: TokenIdentifier,
+    asked: {
+      readonly op: string
+      readonly caller: Caller | undefined
+      readonly identifier: TokenIdentifier
+      readonly status?: 'OK' | 'UNAUTHORIZED'
+    },
   ): Promise<void> {
-    const { owner, renewer, sequenceNumber } = identifier
+    const { op, caller, status = 'OK' } = asked
+    const { owner, renewer, sequenceNumber } = asked.identifier
     const message = `owner=${owner} renewer=${renewer} sequenceNumber=${sequenceNumber}`
-    return this.#o.audit.record({ status: 'OK', op, caller, peerAddress, message })
+    return this.#o.audit.record({ status, op, caller, peerAddress, message })
   }
 }
 

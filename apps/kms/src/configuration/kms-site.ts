@@ -79,6 +79,7 @@ const notObeyedPrefixes: Readonly<Record<string, string>> = {
     'instances share through the Trustee Server',
   [`${authentication}.zk-dt-secret-manager.`]: 'instances share through the Trustee Server',
   [`${authentication}.multi-scheme-auth-handler.`]: 'one type of authentication is used',
+  'hadoop.security.group.mapping.': 'groups are those that the operating system knows (id)',
   'ssl.server.': 'certificate and key are PEM files, keytrustee-kms.tls.certificate and …tls.key',
 }
 

@@ -223,9 +223,10 @@ async function makeAuthenticator(
     proxies: await readProxyUsers(live.configuration, groups, warn),
     negotiator,
     clock,
-    onUnauthenticated: ({ method, path, peerAddress }, message) =>
+    onUnauthenticated: ({ method, path, peerAddress }, message, caller) =>
       trail.record({
         status: 'UNAUTHENTICATED',
+        caller,
         peerAddress,
         message: `RemoteHost:${peerAddress} Method:${method} URL:${path} ErrorMsg:'${message}'`,
       }),

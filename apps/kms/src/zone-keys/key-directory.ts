@@ -1,6 +1,7 @@
 /**
  * Descriptions of zone keys by name. What was read is used for a bounded time without asking; then a listing, which costs no HSM
- * call, says whether the revision that was read is still the newest. Names that do not exist are never remembered.
+ * call, says whether the revision that was read is still the newest. That there is no key of a name, or none any more, is never remembered: who
+ * made one finds it on every instance at once.
  */
 import { type Clock, hasCode } from '@keyhsm/core'
 import { keyHandle, keyPrefix } from './handles.js'
@@ -44,8 +45,8 @@ export class KeyDirectory {
   /** The key of this name, undefined when there is none (any more). Answers at once where it can. */
   find(name: string): LiveKey | undefined | Promise<LiveKey | undefined> {
     const remembered = this.#byHandle.get(keyHandle(name))
-    if (remembered && this.#clock.now().getTime() - remembered.checkedAt < this.#maxAgeMs())
-      return toLive(remembered.named)
+    const live = remembered && toLive(remembered.named)
+    if (live && this.#clock.now().getTime() - remembered.checkedAt < this.#maxAgeMs()) return live
     return this.look(name).then((found) => found && toLive(found.named))
   }
 

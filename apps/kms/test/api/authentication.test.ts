@@ -114,6 +114,21 @@ describe('acting for others', () => {
     )
   })
 
+  it('is audited when it is refused, with who wanted it', async () => {
+    const kms = await make({ site: proxies })
+    await kms.ask('/v1/keys/names?doAs=root', { user: 'hive' })
+    await kms.ask('/v1/?op=GETDELEGATIONTOKEN&doAs=root', { user: 'hive' })
+    const words = 'User: hive is not allowed to impersonate root'
+    expect(kms.lines).toEqual([
+      `UNAUTHENTICATED[user=hive] ErrorMsg:'${words}'`,
+      `UNAUTHORIZED[op=GETDELEGATIONTOKEN, user=hive] ${words}`,
+    ])
+    expect(kms.entries).toEqual([
+      expect.objectContaining({ actor: 'hive', outcome: 'refused' }),
+      expect.objectContaining({ actor: 'hive', outcome: 'refused' }),
+    ])
+  })
+
   it('is audited with both names', async () => {
     const kms = await make({ site: proxies })
     await kms.ask('/v1/keys/names?doAs=alice', { user: 'hive' })
@@ -283,6 +298,30 @@ describe('delegation tokens', () => {
       headers: { 'x-hadoop-delegation-token': token },
     })
     expect(byToken.status).toBe(403)
+  })
+
+  it('are audited, what is refused too', async () => {
+    const kms = await make()
+    const token = await getToken(kms, 'alice')
+    const about = expect.stringMatching(/owner=alice renewer=yarn sequenceNumber=\d+$/)
+    kms.lines.length = 0
+    await renew(kms, token, 'mallory')
+    await renew(kms, token)
+    const { headers } = await kms.ask('/v1/keys/names', { user: 'mallory', method: 'OPTIONS' })
+    await cancel(kms, token, cookieOf(headers['set-cookie']))
+    await cancel(kms, token)
+    await cancel(kms, token)
+    await use(kms, token)
+    expect(kms.lines).toEqual(Array.from({ length: 6 }, () => expect.any(String)))
+    expect(kms.lines.slice(0, 5)).toEqual(Array.from({ length: 5 }, () => about))
+    expect(kms.lines.map((line) => line.replace(/\] .*/, ']'))).toEqual([
+      'UNAUTHORIZED[op=RENEWDELEGATIONTOKEN, user=mallory]',
+      'OK[op=RENEWDELEGATIONTOKEN, user=yarn]',
+      'UNAUTHORIZED[op=CANCELDELEGATIONTOKEN, user=mallory]',
+      'OK[op=CANCELDELEGATIONTOKEN, user=alice]',
+      'UNAUTHORIZED[op=CANCELDELEGATIONTOKEN]',
+      expect.stringMatching(/^UNAUTHENTICATED ErrorMsg:'.*can't be found in cache'$/),
+    ])
   })
 
   it('are refused when forged, cut or garbage, and say so as JSON', async () => {

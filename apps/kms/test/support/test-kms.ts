@@ -154,9 +154,10 @@ export async function makeTestKms(o: TestKmsOptions = {}) {
     ),
     negotiator: o.negotiator,
     clock,
-    onUnauthenticated: (parts, message) =>
+    onUnauthenticated: (parts, message, caller) =>
       audit.record({
         status: 'UNAUTHENTICATED',
+        caller,
         peerAddress: parts.peerAddress,
         message: `ErrorMsg:'${message}'`,
       }),

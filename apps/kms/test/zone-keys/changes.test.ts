@@ -122,6 +122,32 @@ describe('what an instance remembers', () => {
     expect(await versions(two)).toBe(2)
   })
 
+  it('opens nothing longer than the setting after a delete elsewhere', async () => {
+    const [one, two] = await pair()
+    await create(one)
+    const [eek] = (await two.ask('/v1/key/k/_eek?eek_op=generate', { user: 'alice' })).json
+    const body = { name: 'k', iv: eek.iv, material: eek.encryptedKeyVersion.material }
+    const decrypt = () =>
+      two.ask('/v1/keyversion/k@0/_eek?eek_op=decrypt', { method: 'POST', user: 'alice', body })
+    expect((await decrypt()).status).toBe(200)
+    await remove(one)
+    one.clock.advance(30_001)
+    const got = await decrypt()
+    expect([got.status, got.json.RemoteException.message]).toEqual([400, "'k@0' not found"])
+  })
+
+  it('is never that there is no key: one made elsewhere is found at once, also under the name of a deleted one', async () => {
+    const [one, two] = await pair()
+    expect(await versions(two)).toBeUndefined()
+    await create(one)
+    expect(await versions(two)).toBe(1)
+    await remove(one)
+    one.clock.advance(30_001)
+    expect(await versions(two)).toBeUndefined()
+    await create(one, { length: 256 })
+    expect(await versions(two)).toBe(1)
+  })
+
   it('is forgotten at once when told so', async () => {
     const [one, two] = await pair()
     await create(one)
