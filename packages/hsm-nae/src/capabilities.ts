@@ -18,12 +18,8 @@ import type { ValueKey } from './dialect/dialect.js'
 import { NaeRefusal } from './failure.js'
 import { toKeyName } from './keys/key-names.js'
 import { kindRows } from './keys/kinds.js'
-import {
-  keyDelRequest,
-  keyGenRequest,
-  parsePublicKeyPem,
-  publicKeyExportRequest,
-} from './messages/keys.js'
+import { readPublicKey } from './keys/read-public-key.js'
+import { keyDelRequest, keyGenRequest } from './messages/keys.js'
 import type { NaeLog } from './options.js'
 import { cmac, hmac } from './verbs/authenticate.js'
 import { crypto, type Device } from './verbs/device.js'
@@ -124,11 +120,10 @@ async function tryWithThrowAwayKey(
     curve: curve && dialect.values[curve],
     attributes: {},
   })
-  const isPair = kind.startsWith('rsa-') || kind === 'ec-p256'
   try {
     const { result } = await cluster.run({ kind: 'write' }, async (link) => {
       await link.request(asked, timers.keyGenMs)
-      const publicKey = isPair ? await exportPublicKey(device, link, keyName) : undefined
+      const publicKey = await readPublicKey(link, { dialect, timers, name: keyName, kind })
       return await finds({ device, link, keyName, publicKey })
     })
     return result
@@ -136,17 +131,6 @@ async function tryWithThrowAwayKey(
     await cluster
       .run(job, (link) => link.request(keyDelRequest(dialect, keyName), timers.readMs))
       .catch(() => undefined)
-  }
-}
-
-async function exportPublicKey(device: Device, link: NaeLink, name: string): Promise<Buffer> {
-  const asked = publicKeyExportRequest(device.dialect, name)
-  const { element } = await link.request(asked, device.timers.readMs)
-  try {
-    const key = createPublicKey(parsePublicKeyPem(element) ?? '')
-    return key.export({ type: 'spki', format: 'der' })
-  } catch (cause) {
-    throw new DomainError('ERR_HSM_REFUSED', 'the HSM showed no usable public key', { cause })
   }
 }
 

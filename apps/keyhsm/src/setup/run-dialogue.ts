@@ -63,7 +63,7 @@ export async function runDialogue(
 }
 
 /** Asks for the password; an empty answer keeps the stored one. @throws ERR_INVALID_INPUT when nobody can be asked. */
-export async function askPin(
+async function askPin(
   question: Question,
   o: Pick<DialogueOptions, 'io' | 'hardware' | 'keepsPin' | 'person'>,
 ): Promise<SecretBytes | undefined> {

@@ -2,7 +2,6 @@
  * What is known of the appliance's keys. The device is asked by name at each use, so what is remembered here only spares
  * questions about things that never change: kind, use, label, public key.
  */
-import { createPublicKey } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DomainError, hasCode, type HsmKeyId } from '@keyhsm/core'
 import { type HsmKey, secretKeyFingerprint, spkiFingerprint } from '@keyhsm/hsm'
@@ -10,17 +9,12 @@ import type { Affinity, Cluster, Member } from '../connection/cluster.js'
 import type { NaeLink } from '../connection/nae-link.js'
 import type { NaeDialect } from '../dialect/dialect.js'
 import { NaeRefusal, refusalToError } from '../failure.js'
-import {
-  keyInfoRequest,
-  type NaeKeyInfo,
-  parseKeyInfo,
-  parsePublicKeyPem,
-  publicKeyExportRequest,
-} from '../messages/keys.js'
+import { keyInfoRequest, type NaeKeyInfo, parseKeyInfo } from '../messages/keys.js'
 import type { NaeTimers } from '../options.js'
 import { labelAttribute, parseKeyName, toKeyName } from './key-names.js'
 import { toKindAndUse } from './kinds.js'
 import { listNames } from './list-names.js'
+import { readPublicKey } from './read-public-key.js'
 
 /** A key and what the appliance says of its versions. */
 export interface KnownKey {
@@ -186,8 +180,8 @@ export class KeyDirectory {
     const info = await this.#info(link, name)
     const told = info && toKindAndUse(this.#dialect, info)
     if (!info || !told || isWiped(info)) return undefined
-    const isPair = told.kind.startsWith('rsa-') || told.kind === 'ec-p256'
-    const publicKey = isPair ? await this.#publicKey(link, name) : undefined
+    const [dialect, timers] = [this.#dialect, this.#timers]
+    const publicKey = await readPublicKey(link, { dialect, timers, name, kind: told.kind })
     const fingerprint = publicKey ? spkiFingerprint(publicKey) : secretKeyFingerprint(id)
     const label = info.attributes.get(labelAttribute) ?? name
     return { key: { id, label, ...told, publicKey, fingerprint }, versions: info.versions }
@@ -206,17 +200,6 @@ export class KeyDirectory {
       const names = await listNames(link, this.#dialect, readMs)
       if (names.includes(name)) throw refusalToError(error)
       return undefined
-    }
-  }
-
-  async #publicKey(link: NaeLink, name: string): Promise<Buffer> {
-    const asked = publicKeyExportRequest(this.#dialect, name)
-    const { element } = await link.request(asked, this.#timers.readMs)
-    try {
-      const key = createPublicKey(parsePublicKeyPem(element) ?? '')
-      return key.export({ type: 'spki', format: 'der' })
-    } catch (cause) {
-      throw new DomainError('ERR_HSM_REFUSED', 'the HSM showed no usable public key', { cause })
     }
   }
 
