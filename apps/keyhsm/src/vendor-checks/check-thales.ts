@@ -70,26 +70,28 @@ export function judgePorts(
   listeners: readonly Listener[],
 ): VendorFinding {
   const on = (port: number) => listeners.filter((listener) => listener.port === port)
-  if (moved !== undefined) {
-    const found = on(moved)[0]
-    if (found) return good(portCheck, `${moved}: ${found.program ?? 'a process'} listens`)
-    return bad(portCheck, `nobody listens on ${moved}`, moveTo([moved, moved + 1]))
-  }
-  const others = usualPorts.flatMap(on).filter(({ program }) => program !== hardserver)
+  const wanted = moved === undefined ? usualPorts : [moved]
+  const others = wanted.flatMap(on).filter(({ program }) => program !== hardserver)
   const known = others.find(({ program }) => program !== undefined)
-  const free = manualPorts.some((port) => on(port).length > 0)
-    ? ([11510, 11511] as const)
-    : manualPorts
   if (known) {
+    const free = manualPorts.some((port) => on(port).length > 0)
+      ? ([11510, 11511] as const)
+      : manualPorts
     const clash = `port ${known.port} is ${known.program}’s, not the hardserver’s`
     return bad(portCheck, clash, [...moveTo(free), `set thales.nfast_server_port=${free[0]}`])
   }
   const [unseen] = others
   if (unseen) return unknown(portCheck, `${unseen.port} is taken; run as root to see by whom`)
-  const listens = usualPorts.some((port) => on(port).length > 0)
-  return listens
-    ? good(portCheck, `${usualPorts.join(' and ')} are the hardserver’s`)
-    : unknown(portCheck, `nobody listens on ${usualPorts.join(' or ')}: the local socket is used`)
+  if (wanted.some((port) => on(port).length > 0)) {
+    return good(portCheck, `${wanted.join(' and ')}: the hardserver’s`)
+  }
+  if (moved !== undefined) {
+    return bad(portCheck, `nobody listens on ${moved}`, moveTo([moved, moved + 1]))
+  }
+  return unknown(
+    portCheck,
+    `nobody listens on ${usualPorts.join(' or ')}: the local socket is used`,
+  )
 }
 
 /** The manual's commands. */

@@ -243,9 +243,20 @@ describe('nShield: the hardserver’s ports', () => {
     expect(judgePorts(undefined, []).verdict).toBe('unknown')
     expect(judgePorts(undefined, [{ port: 9001, program: undefined }]).verdict).toBe('unknown')
     expect(judgePorts(12000, [{ port: 12000, program: 'hardserver' }]).verdict).toBe('good')
+    const unseen = judgePorts(12000, [{ port: 12000, program: undefined }])
+    expect(unseen.verdict).toBe('unknown')
     const nobody = judgePorts(12000, [ours])
     expect(nobody.verdict).toBe('bad')
     expect(nobody.remedy[0]).toContain('--port=12000 --privport=12001')
+  })
+
+  test('the moved one is another program’s: the commands with ports that are free', () => {
+    const finding = judgePorts(11500, [{ port: 11500, program: 'java' }])
+    expect(finding).toMatchObject({
+      verdict: 'bad',
+      found: 'port 11500 is java’s, not the hardserver’s',
+    })
+    expect(finding.remedy.join()).toMatch(/--port=11510 .*set thales.nfast_server_port=11510/)
   })
 
   test('a moved port comes from the settings, and a real listener is seen', async () => {
@@ -254,10 +265,11 @@ describe('nShield: the hardserver’s ports', () => {
     const { port } = server.address() as { port: number }
     expect(await findListeners([port])).toEqual([{ port, program: expect.any(String) }])
     const moved: DeviceSettings = { ...thales, env: { NFAST_SERVER_PORT: String(port) } }
-    expect(await find('Hardserver port', moved)).toMatchObject({ verdict: 'good' })
+    // This very process, which is no hardserver.
+    expect((await find('Hardserver port', moved)).found).toMatch(`port ${port} is `)
     await new Promise((resolve) => server.close(resolve))
     expect(await findListeners([port])).toEqual([])
-    expect(await find('Hardserver port', moved)).toMatchObject({ verdict: 'bad' })
+    expect((await find('Hardserver port', moved)).found).toBe(`nobody listens on ${port}`)
   })
 })
 
