@@ -72,6 +72,27 @@ describe('the service', () => {
     await expect(prod.open(order)).rejects.toMatchObject({ code: 'ERR_IRRETRIEVABLE' })
   })
 
+  it('shows in its status the last error that a Trustee Server met, and when', async () => {
+    const home = await makeHome()
+    const client = await makeClientCertificate()
+    await trust(home, client.certificate)
+    const service = await startService(home)
+    const trustee = await connectClient(home, service, client)
+    const admin = await administer(home)
+    const { canary } = await trustee.describe()
+    expect((await admin.call(keyHsmStatusRoute, {})).lastError).toBeUndefined()
+    const partition = service.partitions().named()
+    await partition.hsm.destroyKey(partition.keys.canary.id)
+    await expect(partition.recheck()).rejects.toThrow()
+    const request = { requestId: newUuid(), context: context(), canary, content: Buffer.from('x') }
+    await expect(trustee.seal(request)).rejects.toMatchObject({ code: 'ERR_WRONG_PARTITION' })
+    expect((await admin.call(keyHsmStatusRoute, {})).lastError).toEqual({
+      at: expect.stringMatching(/^\d{4}-.*Z$/),
+      code: 'ERR_WRONG_PARTITION',
+      message: expect.stringContaining('wrong partition'),
+    })
+  })
+
   it('cuts off whoever shows no certificate, an unknown one or one of an untrusted authority', async () => {
     const home = await makeHome()
     await trust(home, (await makeClientCertificate()).certificate)
