@@ -65,7 +65,7 @@ async function makeChanges(stack, changes, load) {
       wrong.push(`round ${round}, ${change.name}: exit ${result.exit}: ${said.trim()}`)
     }
     if (what) await what.undo()
-    progress.step(`requests ${load.state.requests}`)
+    progress.step(`requests ${load.state.requests} lost ${load.state.lost.length}`)
   }
   return wrong
 }
