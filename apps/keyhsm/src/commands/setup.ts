@@ -124,7 +124,8 @@ async function runSetup(input: Input, io: Io, call: Call): Promise<Result> {
   }
   if (optionGiven(input, 'dry-run')) {
     const wanted = { ...changes, ...toChanges(answers, hardware) }
-    return { wouldWrite: await previewSettings({ ...o, changes: wanted }) }
+    const preview = previewSettings({ ...o, changes: wanted })
+    return { wouldWrite: await preview.finally(() => pin?.wipe()) }
   }
   const result = await connectWithPerson(o, { answers, dialogue, steps: only.steps })
   if (isRunning(paths)) io.words('the service runs: keyhsm reload, or restart for what it names')

@@ -78,7 +78,11 @@ function requireNothingElse(flag: PartFlag, input: Input, { request, pin }: Aske
     ...('keystore-password-file' in input.files ? ['keystore-password-file'] : []),
     ...Object.keys(request.answers),
   ].filter((one) => one !== ownAnswer[flag])
-  const [other] = [...answers.map((one) => `--${one}`), ...Object.keys(request.changes)]
+  const [other] = [...answers.map(nameAnswer), ...Object.keys(request.changes)]
   if (other === undefined) return
   throw invalidInput(`--${flag}`, `changes nothing else: give ${other} to a setup without it`)
+}
+
+function nameAnswer(answer: string): string {
+  return answer === 'pin-file' ? '--pin-file or KEYHSM_PIN' : `--${answer}`
 }

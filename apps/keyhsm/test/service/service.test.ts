@@ -268,7 +268,9 @@ describe('the service port', () => {
       'utf8',
     )
     expect(exportedNames(metrics)).toEqual(
-      [...page.matchAll(/^\| `(keyhsm_\w+)`/gm)].map(([, name]) => name).sort(),
+      [...page.matchAll(/^\| `(keyhsm_\w+)`/gm)]
+        .map(([, name = '']) => name)
+        .sort((a, b) => (a < b ? -1 : 1)),
     )
     expect(metrics).toMatch(/^keyhsm_hsm_ready\{backend="default"\} 1$/m)
     expect(metrics).toMatch(/^keyhsm_hsm_call_seconds_count\{backend="default",call="list"\} \d+$/m)

@@ -187,6 +187,8 @@ describe('the dialogue with a KeySecure', () => {
     expect(refused.screen).toMatch(/shows the certificate [0-9a-f]{64}, trusted is/)
     expect(refused.screen).toContain(first)
     const trust = ['setup', 'keysecure', '--trust-only', '--force']
+    const besides = await play(home, [...trust, '--user', 'other'], [])
+    expect(besides.screen).toMatch(/--trust-only changes nothing else: give --user to a setup/)
     const { screen, status } = await play(home, trust, ['y'])
     expect(screen).toMatch(/Trusted server: :\[ Successful \]/)
     expect(status).toBe(0)
