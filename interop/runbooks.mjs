@@ -56,7 +56,9 @@ const breakages = {
     setLine(stack, 'softhsm.token.label', 'other')
   },
   5: async (stack) => {
+    await backUpBeforeLoss(stack)
     await stack.run('ktadmin db stop')
+    return () => stack.disks?.follow('keytrustee', 'keytrustee.lost')
   },
   6: async (stack) => {
     const full = []
@@ -81,13 +83,24 @@ const breakages = {
   9: () => undefined,
 }
 
+/** What the page has done by somebody else, or by the disaster, where its text has such a mark. */
+const marks = {
+  '<!-- lose -->': async (stack) => {
+    await stack.run('ktadmin db stop')
+    await stack.run(`find ${stack.home}/keytrustee/db -mindepth 1 -delete`)
+  },
+}
+
 await runMain(async () => {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: { report: { type: 'string' }, verbose: { type: 'boolean', default: false } },
   })
   const isChosen = (word) => positionals.length === 0 || positionals.includes(word)
-  const runbooks = readRunbooks().filter(({ number }) => isChosen(number))
+  // The lost home of the fifth takes the small disks along.
+  const runbooks = readRunbooks()
+    .filter(({ number }) => isChosen(number))
+    .toSorted((a, b) => Number(a.number === '5') - Number(b.number === '5'))
   const cases = []
   const stack = await Stack.create({ print: values.verbose ? console.log : undefined })
   mountSmallDisks(stack, [kmsDisk])
@@ -166,12 +179,24 @@ function secondHome({ home }) {
   return join(home, 'second')
 }
 
+/** A backup outside of the home, then one deposit that is not in it. */
+async function backUpBeforeLoss(stack) {
+  const { env } = stack.shell
+  env.IDENTITY = join(stack.home, 'backup.identity')
+  env.BACKUP = join(stack.home, 'last.ktbackup')
+  await stack.run(`ktadmin backup-identity ${env.IDENTITY}`, { quiet: true })
+  const recipient = /# recipient: (\S+)/.exec(readFileSync(env.IDENTITY, 'utf8'))?.[1]
+  await stack.run(`ktadmin backup --recipient ${recipient}`, { quiet: true })
+  await stack.run(`mv ${stack.home}/keytrustee/backup/*.ktbackup ${env.BACKUP}`)
+  await stack.run(`echo ${stack.secret} | keytrustee put after-the-backup -`)
+}
+
 /** Sections with a number, each the lines of its blocks in order. */
 function readRunbooks() {
   const sections = readFileSync(page, 'utf8').split(/^## (?=\d+\. )/m)
   return sections.slice(1).map((section) => {
     const [title] = section.split('\n')
-    const blocks = section.matchAll(/^```console\n(.*?)^```|^<!-- mend -->$/gms)
+    const blocks = section.matchAll(/^```console\n(.*?)^```|^<!-- (?:mend|lose) -->$/gms)
     const lines = [...blocks].flatMap(([all, lines]) => (lines ?? all).trimEnd().split('\n'))
     return { number: title.split('.')[0], title, lines }
   })
@@ -194,7 +219,7 @@ async function run(stack, { number, title, lines }) {
     const fired = await stack.watch.begin(expected)
     mend = await breakages[number](stack)
     // What a stopped service does not show must be seen before the page mends it.
-    await Promise.all([fired(), runLines(stack, lines, { '<!-- mend -->': mendOnce })])
+    await Promise.all([fired(), runLines(stack, lines, { ...marks, '<!-- mend -->': mendOnce })])
     const served = await stack.run('keytrustee get kept', { quiet: true })
     if (served.stdout.trim() !== stack.secret.toString()) throw new Error('other bytes came back')
     await mendOnce()

@@ -39,6 +39,12 @@ export function mountSmallDisks(stack, more = []) {
   process.once('exit', unmount)
   stack.disks = {
     unmount,
+    /** A folder of the home with disks in it was renamed. */
+    follow(from, to) {
+      const [before, now] = [from, to].map((name) => join(stack.home, name))
+      for (const [index, folder] of mounted.entries())
+        mounted[index] = folder.replace(`${before}/`, `${now}/`)
+    },
     fill: (name) =>
       fill(
         stack,

@@ -63,7 +63,10 @@ export async function startCluster(options: StartOptions): Promise<RunningCluste
   const before = await statusAfterShutdown(options)
   if (before.state === 'absent')
     throw new DomainError('ERR_SETTINGS', `there is no database in ${options.directory}`, {
-      hints: ['make it with: ktadmin db bootstrap'],
+      hints: [
+        'of a new server, make it with: ktadmin db bootstrap',
+        'if its files are lost: ktadmin restore (docs/operations/outage.md, 5)',
+      ],
     })
   await rm(layout.stopped, { force: true })
   const hasEnded = before.state === 'stopped' ? await launch(layout, options.binaries) : () => true

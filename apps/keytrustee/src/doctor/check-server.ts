@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { daemonState, verifyAudit } from '@keyhsm/service'
 import { backupPattern } from '../backup/write-backup.js'
 import { clusterStatus } from '../cluster/index.js'
-import { readText } from '../files.js'
+import { readOptionalText, readText } from '../files.js'
+import type { Paths } from '../paths.js'
 import { settingPath } from '../settings.js'
 import { version } from '../version.js'
 import { type Check, fault, type Finding, ok, type Patient, skipped, warning } from './check.js'
@@ -36,7 +37,7 @@ export const serverChecks: readonly Check[] = [
       if (!settings) return []
       if (settings.databaseUrl !== undefined) return [notRunning]
       const { state, version: major } = await clusterStatus({ directory: paths.database })
-      if (state === 'absent') return [fault('there is no database', 'ktadmin db bootstrap')]
+      if (state === 'absent') return [await absentDatabase(paths)]
       return [ok(`private, PostgreSQL ${major ?? ''}, ${state}`)]
     },
   },
@@ -104,6 +105,14 @@ export const serverChecks: readonly Check[] = [
     }),
   },
 ]
+
+/** A server that was joined had one: an empty one in its place would serve nothing of what it stored. */
+async function absentDatabase({ join: joinFile }: Paths): Promise<Finding> {
+  const wasInUse = (await readOptionalText(joinFile)) !== undefined
+  return wasInUse
+    ? fault('the database is lost', 'ktadmin restore: docs/operations/outage.md, 5')
+    : fault('there is no database', 'ktadmin db bootstrap')
+}
 
 function onStatus(look: (status: Status) => readonly Finding[]): Check['run'] {
   return ({ status }) => Promise.resolve(status ? look(status) : [notRunning])

@@ -30,6 +30,14 @@ describe('ktadmin doctor', () => {
       expect(found).not.toContain(`${name}:`)
   })
 
+  test('a database that was in use and is gone is restored, never made anew', async () => {
+    const paths = await makeHome()
+    await writeFile(paths.join, '{}')
+    expect(await faultsIn(paths)).toContain(
+      'database: the database is lost → ktadmin restore: docs/operations/outage.md, 5',
+    )
+  })
+
   test.each<[string, string, (paths: Paths) => Promise<unknown>]>([
     ['private files', 'chmod 600', (paths) => chmod(paths.grantKey, 0o644)],
     ['private files', 'audit.key is missing', (paths) => rm(paths.auditKey)],
