@@ -37,6 +37,9 @@ export async function retrieveDeposit(
     await auditRefusal(trustee.audit, operation, 'refused', 'held')
     throw heldDeposit()
   }
+  const { mode, elsewhere } = reach
+  // A copy may not know yet of an approval, or of a use: the writer decides.
+  if (needsWriter(found) && mode !== 'writer') throw readOnlyHere(elsewhere)
   const approved = await findApproved(trustee, caller, { uuid: retrieval.request, found })
   const approvals = approved?.approvals.length ?? 0
   const facts = { ...(await readFacts(trustee, caller, retrieval, found)), approvals }
@@ -51,8 +54,6 @@ export async function retrieveDeposit(
     throw noSuchDeposit()
   }
   const once = approved !== undefined || found.deposit.policy?.maxRetrievals !== undefined
-  const { mode, elsewhere } = reach
-  if (once && mode !== 'writer') throw readOnlyHere(elsewhere)
   const content = await audited(trustee.audit, operation, 'released', () =>
     !once
       ? openFound(trustee, sealer, retrieval, { found })
@@ -61,6 +62,10 @@ export async function retrieveDeposit(
   const latest = await latestOf(trustee, found)
   const standby = !isSame(reach, trustee.store.reach())
   return { deposit: latest, revision: found.revision.revision, content, standby }
+}
+
+function needsWriter({ deposit: { policy } }: Found): boolean {
+  return policy?.maxRetrievals !== undefined || policy?.trustees !== undefined
 }
 
 /** What was read between the two came from one primary, which was the only one all the while. */

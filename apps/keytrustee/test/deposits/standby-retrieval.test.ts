@@ -8,7 +8,7 @@ import { openExisting } from '../../src/sealing/open-existing.js'
 import { servedWithWriter } from '../../src/service/writer-only.js'
 import { onlyCopy, type Reach, type Store } from '../../src/store/store.js'
 import { canary, KeyHsmDouble } from '../support/key-hsm-double.js'
-import { addCaller, makeSurroundings, putRequest } from '../support/surroundings.js'
+import { addCaller, makeSurroundings, newIdentityKey, putRequest } from '../support/surroundings.js'
 
 const standby: Reach = {
   mode: 'reader',
@@ -35,6 +35,7 @@ async function withReach() {
     retrieveDeposit(at.trustee, owner, { requestId: newUuid(), ref, from: '127.0.0.1' })
   return {
     at,
+    owner,
     put,
     get,
     reaches: (...next: readonly Reach[]) => {
@@ -66,11 +67,14 @@ test.each([
   expect((await get('plain')).standby).toBe(true)
 })
 
-test('counted deposits and absent ones name the writer; nothing is opened', async () => {
-  const { at, put, get, reaches } = await withReach()
+test('counted deposits, those with trustees and absent ones name the writer; nothing is opened', async () => {
+  const { at, owner, put, get, reaches } = await withReach()
   await put('counted', { policy: { maxRetrievals: 1 } })
+  const { organisation } = owner
+  const { client } = await addCaller(at, { organisation, identityKey: newIdentityKey() })
+  await put('voted', { trustees: { required: 1, keys: [client.identityKey] } })
   reaches(standby)
-  for (const handle of ['counted', 'absent'])
+  for (const handle of ['counted', 'voted', 'absent'])
     await expect(get(handle)).rejects.toMatchObject(elsewhere)
   expect(at.keyHsm.count('open')).toBe(0)
   reaches(onlyCopy)

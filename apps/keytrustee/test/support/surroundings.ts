@@ -1,5 +1,5 @@
 /** A Trustee with its surroundings: memory store, real audit in a temporary folder, a Key HSM double, a settable clock. */
-import { randomBytes } from 'node:crypto'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -159,6 +159,12 @@ export async function addCaller(
     await transaction.insertClient(client)
   })
   return { client, organisation }
+}
+
+/** An Ed25519 key as clients send it. */
+export function newIdentityKey(): string {
+  const { publicKey } = generateKeyPairSync('ed25519')
+  return publicKey.export({ type: 'spki', format: 'der' }).toString('base64')
 }
 
 export function putRequest(
