@@ -5,6 +5,7 @@ import { withOwnerAddress } from '../service/database.js'
 import { readSettings } from '../settings.js'
 import { installSchema } from '../store/postgres/install-schema.js'
 import {
+  assumedBytesPerSecond,
   type PlannedLock,
   type PlannedMigration,
   planMigrations,
@@ -57,6 +58,8 @@ function printPlan({ installed, known, done, migrations }: Migrated, io: Io): vo
   if (migrations.length === 0)
     return void line(`the schema is at version ${known}: nothing is missing`)
   for (const migration of migrations) for (const text of describe(migration)) line(text)
+  const works = migrations.flatMap(({ locks }) => locks.map(({ work }) => work))
+  if (!done && works.some((work) => work !== 'catalogue')) line(assumption)
   line(
     done
       ? `the schema is at version ${known} (before: ${installed})`
@@ -68,6 +71,10 @@ function describe({ version, name, changes, aboutMs, locks }: PlannedMigration):
   const held = locks.length === 0 ? 'locks nothing that is in use' : `locks ${seconds(aboutMs)}`
   return [`${version} ${name}: ${changes}`, `  ${held}`, ...locks.map(describeLock)]
 }
+
+const megabyte = 1_000_000
+const assumption = `times are estimated, not measured: ${assumedBytesPerSecond.scan / megabyte} MB/s read and \
+${assumedBytesPerSecond.rewrite / megabyte} MB/s written are assumed; a busy or slow disk takes longer`
 
 const works: Readonly<Record<PlannedLock['work'], string>> = {
   catalogue: 'no row is read',

@@ -24,8 +24,8 @@ export interface SchemaPlan {
   readonly migrations: readonly PlannedMigration[]
 }
 
-/** Bytes a second that PostgreSQL gets through on a slow machine: assumed, low on purpose, and said to be an estimate. */
-const bytesPerSecond = { scan: 100_000_000, rewrite: 15_000_000 } as const
+/** Bytes a second that PostgreSQL gets through on a slow machine: assumed, low on purpose, and said where times are shown. */
+export const assumedBytesPerSecond = { scan: 100_000_000, rewrite: 15_000_000 } as const
 /** A change of the catalogue alone, with its commit. */
 const catalogueMs = 20
 
@@ -61,6 +61,6 @@ async function planLock(client: pg.Client, lock: TableLock): Promise<PlannedLock
     [lock.table],
   )
   const { rows, bytes } = found[0] ?? { rows: 0, bytes: 0 }
-  const workMs = lock.work === 'catalogue' ? 0 : (bytes / bytesPerSecond[lock.work]) * 1000
+  const workMs = lock.work === 'catalogue' ? 0 : (bytes / assumedBytesPerSecond[lock.work]) * 1000
   return { ...lock, rows, bytes, aboutMs: Math.round(catalogueMs + workMs) }
 }
