@@ -126,6 +126,12 @@ export class Databases {
     this.primary = next
   }
 
+  /** What the server at `url` wrote last is so much older than it is. */
+  ageBeats(url, seconds) {
+    const age = `update keytrustee.nodes set beat_at = beat_at - interval '${seconds} s' where url = '${url}'`
+    this.#sql(this.primary, `\\c keytrustee\n${age}`)
+  }
+
   /** What was the primary before follows the new one: rewound where that works, copied anew else. @returns which */
   rebuild() {
     const name = this.standby

@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { hostPidOf, kill } from '../faults/lib/processes.mjs'
 import { idsOf } from '../ha/identities.mjs'
 import { setLine } from './setting-lines.mjs'
 
@@ -94,6 +95,22 @@ export const furtherFaults = [
     },
   },
   {
+    name: 'an HSM that cannot sign',
+    alerts: ['KeyHsmAuditUnsigned'],
+    async make(stack) {
+      const tokens = join(stack.home, 'tokens')
+      renameSync(tokens, `${tokens}.away`)
+      await kill(hostPidOf(stack))
+      // Something to sign, and an order to do it now instead of within a minute.
+      await stack.run('keytrustee get kept', { exit: 69 })
+      await stack.run('keyhsm audit public-key', { exit: 'any' })
+      return async () => {
+        renameSync(`${tokens}.away`, tokens)
+        await stack.run('until keyhsm audit public-key; do sleep 0.5; done')
+      }
+    },
+  },
+  {
     name: 'services that are gone',
     alerts: ['KeytrusteeDown', 'KeytrusteeKmsDown'],
     async make(stack) {
@@ -111,6 +128,20 @@ export const furtherFaults = [
       return async () => {
         setLine(stack, 'keyhsm.open.alarm', '0')
         await stack.run('keyhsm reload')
+      }
+    },
+  },
+  {
+    name: 'a migration whose Key HSM is gone',
+    alerts: ['KeytrusteeMigrationWaits'],
+    async make(stack) {
+      // Slow enough to be met in its midst.
+      setLine(stack, 'keyhsm.reseal.rate', '1')
+      await stack.run('keyhsm reload; for n in 1 2 3 4; do echo x | keytrustee put move-$n -; done')
+      await stack.run('ktadmin migrate --scope organisation --yes --no-wait; keyhsm stop')
+      return async () => {
+        setLine(stack, 'keyhsm.reseal.rate', '0')
+        await stack.run('keyhsm start; ktadmin migrate resume; ktadmin migrate rollback --yes')
       }
     },
   },

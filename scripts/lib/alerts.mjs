@@ -16,8 +16,8 @@ export const alerts = JSON.parse(readFileSync(join(root, folder, 'alerts.json'),
 export const proofs = {
   runbooks: 'breaking the installation as these sections of outage.md do (`npm run runbooks`)',
   further: 'a fault of its own, in the same run (`npm run runbooks`)',
-  'fail-over': 'losing a real primary (`npm run fail-over`)',
-  unit: 'the number itself is made in a unit test, since the fault takes minutes to tens of minutes',
+  'fail-over':
+    'losing a real primary, then a server, whose last sign of life is dated back by a minute (`npm run fail-over`)',
 }
 
 const compares = {

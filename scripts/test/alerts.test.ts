@@ -1,11 +1,5 @@
-/** The alerts whose faults take minutes, fired where their numbers are made; and how thresholds are judged. */
-import { type Audit, meterAudit, type Metrics, openMetrics } from '@keyhsm/service'
-import { newUuid } from '@keyhsm/core'
-import { describe, expect, it, onTestFinished } from 'vitest'
-import {
-  openMonitoring,
-  type MonitoredServer,
-} from '../../apps/keytrustee/src/monitoring/open-monitoring.js'
+/** How thresholds of alerts are judged; real faults fire each in `npm run runbooks` and `npm run fail-over`. */
+import { describe, expect, it } from 'vitest'
 
 interface Alert {
   readonly name: string
@@ -28,71 +22,6 @@ const { alerts, alertFaults, expressionOf, isCrossed, parseScrape } = (await imp
   isCrossed(alert: object, scrapes: Scrapes, o?: Judging): boolean
   parseScrape(text: string): readonly object[]
 }
-
-const alertNamed = (name: string) => alerts.find((alert) => alert.name === name) as Alert
-const tested: string[] = []
-
-async function isFired(name: string, metrics: Metrics): Promise<boolean> {
-  tested.push(name)
-  return isCrossed(alertNamed(name), { service: parseScrape(await metrics.text()) })
-}
-
-async function openTestMetrics(prefix: string): Promise<Metrics> {
-  const metrics = await openMetrics(prefix)
-  onTestFinished(() => metrics.close())
-  return metrics
-}
-
-describe('alerts whose faults take minutes', () => {
-  it.each([
-    ['KeyHsmAuditUnsigned', 'keyhsm'],
-    ['KeytrusteeAuditUnsigned', 'keytrustee'],
-    ['KeytrusteeKmsAuditUnsigned', 'keytrustee_kms'],
-  ])('%s: entries pile up after the last checkpoint', async (name, prefix) => {
-    const metrics = await openTestMetrics(prefix)
-    let unsigned = 16_384
-    const state = () => ({ healthy: true, detail: '', unsigned })
-    meterAudit({ head: () => ({ sequence: 1, hash: '' }), state } as unknown as Audit, metrics)
-    expect(await isFired(name, metrics)).toBe(false)
-    unsigned = 40_000
-    expect(await isFired(name, metrics)).toBe(true)
-  })
-
-  it('KeytrusteeNodeGone, KeytrusteeMigrationWaits: a server that wrote long ago, a migration with a note', async () => {
-    const metrics = await openTestMetrics('keytrustee')
-    let [ageMs, note]: [number, string | undefined] = [2_000, undefined]
-    const node = { node: newUuid(), url: 'https://ts2', ageMs }
-    const served = {
-      metrics,
-      log: { state: () => ({ healthy: true }) },
-      live: () => ({ settings: { monitoringAddress: '127.0.0.1', monitoringPort: 0 } }),
-      care: { certificates: () => [], folders: () => [] },
-      readParts: () => Promise.resolve({}),
-      inFlight: () => 0,
-      store: {
-        installation: () => ({ mode: 'writer', hosts: [], nodes: [{ ...node, ageMs }] }),
-      },
-      migration: {
-        get progress() {
-          return { total: 2, moved: 1, overtaken: 0, note }
-        },
-        order: { state: 'running' },
-      },
-      schedule: { state: () => undefined },
-    } as unknown as MonitoredServer
-    expect(await openMonitoring(served)).toBeUndefined()
-    expect(await isFired('KeytrusteeNodeGone', metrics)).toBe(false)
-    expect(await isFired('KeytrusteeMigrationWaits', metrics)).toBe(false)
-    ;[ageMs, note] = [61_000, 'the HSM cannot be asked now']
-    expect(await isFired('KeytrusteeNodeGone', metrics)).toBe(true)
-    expect(await isFired('KeytrusteeMigrationWaits', metrics)).toBe(true)
-  })
-
-  it('are those that the table says are fired so', () => {
-    const said = alerts.filter(({ fired }) => fired === 'unit').map(({ name }) => name)
-    expect([...new Set(tested)].sort()).toEqual(said.sort())
-  })
-})
 
 describe('judging', () => {
   const row = { metric: 'm', compare: '>=', threshold: 0.8 }

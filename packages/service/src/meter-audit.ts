@@ -14,6 +14,10 @@ export function meterAudit(audit: Audit, metrics: Metrics): Audit {
   meters.auditWaiting.from(() => waiting)
   meters.auditSequence.from(() => audit.head().sequence)
   meters.auditUnsigned.from(() => audit.state().unsigned)
+  meters.auditCheckpointFailed.from(() => {
+    const { checkpointFailed } = audit.state()
+    return checkpointFailed === undefined ? undefined : Number(checkpointFailed)
+  })
   meters.auditHealthy.from(() => (audit.state().healthy ? 1 : 0))
   const measure = ({ event, operation, requestId, outcome }: AuditEntry): void => {
     const id = `${operation} ${requestId}`

@@ -60,6 +60,11 @@ export const auditMeters = meterTable({
     name: 'audit_unsigned_entries',
     help: 'Entries after the last signed checkpoint',
   },
+  auditCheckpointFailed: {
+    kind: 'gauge',
+    name: 'audit_checkpoint_failed',
+    help: '1 after a checkpoint could not be signed or written, until one was; absent where none is signed',
+  },
   auditHealthy: {
     kind: 'gauge',
     name: 'audit_healthy',

@@ -14,7 +14,7 @@ function metered(append: (entry: AuditEntry) => Promise<typeof head>) {
     head: () => head,
     anchor: () => Promise.resolve(head),
     checkpoint: () => Promise.resolve(),
-    state: () => ({ healthy: true, detail: '', unsigned: 3 }),
+    state: () => ({ healthy: true, detail: '', unsigned: 3, checkpointFailed: true }),
     close: () => Promise.resolve(),
   }
   return { metrics, audit: meterAudit(audit, metrics) }
@@ -42,6 +42,7 @@ describe('meterAudit', () => {
     expect(text).toContain('m_audit_append_seconds_count 4')
     expect(text).toContain('m_audit_entries 7')
     expect(text).toContain('m_audit_unsigned_entries 3')
+    expect(text).toContain('m_audit_checkpoint_failed 1')
   })
 
   it('shows what waits for the disk, and counts an outcome that could not be written', async () => {

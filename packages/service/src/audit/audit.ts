@@ -53,6 +53,8 @@ export interface AuditState {
   readonly detail: string
   /** Entries after the last signed checkpoint; absent where nothing is signed. */
   readonly unsigned?: number
+  /** The last checkpoint could not be signed or written; absent where nothing is signed. */
+  readonly checkpointFailed?: boolean
 }
 
 export interface Audit {

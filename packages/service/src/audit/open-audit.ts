@@ -102,8 +102,9 @@ class OpenAudit implements Audit {
     const { sequence } = this.#writer.head
     const checkpoints = this.#checkpoints
     if (!checkpoints?.signs) return { healthy: true, detail: `${sequence} entries` }
-    const detail = `${sequence} entries${checkpoints.failed ? ', the last checkpoint failed' : ''}`
-    return { healthy: true, detail, unsigned: sequence - checkpoints.signed }
+    const { failed, signed } = checkpoints
+    const detail = `${sequence} entries${failed ? ', the last checkpoint failed' : ''}`
+    return { healthy: true, detail, unsigned: sequence - signed, checkpointFailed: failed }
   }
 
   close(): Promise<void> {

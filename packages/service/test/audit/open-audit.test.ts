@@ -251,6 +251,7 @@ describe('checkpoints', () => {
       healthy: true,
       detail: '1 entries, the last checkpoint failed',
       unsigned: 1,
+      checkpointFailed: true,
     })
     await audit.append(entry(2))
     expect(told.map((e) => e.code)).toEqual(['ERR_HSM_UNAVAILABLE'])
