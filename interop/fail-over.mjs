@@ -7,8 +7,9 @@
  * 2. cut off from the primary, the standby's server serves nothing once max-staleness is over;
  * 3. the primary is killed, the standby promoted: both servers follow within 5 s, without a restart;
  * 4. every put that was acknowledged meanwhile is there, and nobody read what cannot have been;
- * 5. a server that is removed serves nothing, and does not come back by itself;
- * 6. without a standby that confirms, the status is red and promises nothing.
+ * 5. a server that is killed is missed, until it is back;
+ * 6. a server that is removed serves nothing, and does not come back by itself;
+ * 7. without a standby that confirms, the status is red and promises nothing.
  *
  * The alerts of docs/operations/alerts.md about the database's copies are fired by it. `npm run ha` does the same at random,
  * with three servers and for longer.
@@ -35,6 +36,7 @@ const maxStalenessMs = 5_000
 const slackMs = 2_500
 const followMs = 5_000
 const monitoringPort = 11_372
+const nodeGone = 'KeytrusteeNodeGone'
 
 const names = { servers: ['n1', 'n2'], databases: ['db1', 'db2'], clients: ['c1'] }
 const settings = {
@@ -79,7 +81,7 @@ async function run(installation) {
   const other = await registerAt(installation, installation.servers[1])
   const workers = await startWorkers(installation, registers)
   await acknowledged(workers, 'the first put')
-  const alerts = alertsFiredBy('fail-over')
+  const alerts = alertsFiredBy('fail-over').filter((name) => name !== nodeGone)
   const fired = await watch.begin(alerts)
   await disableElsewhere(installation, other)
   await cutStandby(installation)
@@ -88,9 +90,10 @@ async function run(installation) {
   await watch.end(alerts)
   await workers.stop()
   await judge(installation, workers)
+  await loseNode(installation, watch)
   await removeNode(installation)
   await loseThePromise(installation, watch)
-  say(`alerts fired: ${alerts.join(', ')}`)
+  say(`alerts fired: ${[...alerts, nodeGone].join(', ')}`)
 }
 
 /** A second client, which knows this server alone. */
@@ -169,6 +172,19 @@ async function judge(installation, { operations }) {
   )
   for (const { key, why } of violations) say(`violation: ${key}: ${why}`)
   if (done === 0 || lost.length + violations.length > 0) throw new Error('deposits are not as told')
+}
+
+/** Killed, and silent for a minute: that minute is taken off what it wrote last. */
+async function loseNode({ databases, servers: [first, second] }, watch) {
+  const { stdout } = await first.run('ktadmin status', { exit: 'any', quiet: true })
+  if (!/^key hsm of \S+: +ready: /m.test(stdout)) throw new Error(`no other Key HSM in:\n${stdout}`)
+  const fired = await watch.begin([nodeGone])
+  await second.kill('keytrustee-server')
+  databases.ageBeats(second.url, 60)
+  await fired()
+  await second.start()
+  await watch.end([nodeGone])
+  say('a server that is killed is missed, until it is back')
 }
 
 /** The second server is taken for lost. */

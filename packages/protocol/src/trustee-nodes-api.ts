@@ -34,6 +34,8 @@ export const InstallationField = Type.Object({
       ageMs: Type.Integer(),
       /** The server that was asked. */
       self: Type.Boolean(),
+      /** How its Key HSM was when that last changed; absent where it does not say. */
+      keyHsm: Type.Optional(Type.Object({ healthy: Type.Boolean(), detail: Type.String() })),
     }),
   ),
 })

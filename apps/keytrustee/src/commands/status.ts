@@ -88,9 +88,10 @@ function printStatus(status: Status, io: Io): void {
     {
       server: `running on ${status.address}, pid ${status.pid}, version ${status.version}`,
       ...fingerprint,
-      'certificate until': status.serverCertificateExpiresAt,
+      certificates: certificatesLine(status.certificates),
       health: status.healthy ? 'healthy' : 'NOT HEALTHY',
       database: line(parts.database),
+      ...(status.installation ? {} : { role: 'the only copy: its loss is a restore' }),
       audit: line(parts.audit),
       ...installationLines(status.installation),
       'key hsm': line(parts.keyHsm),
@@ -104,12 +105,19 @@ function printStatus(status: Status, io: Io): void {
       'waiting for you': waitingLine(status.waiting),
       quotas: quotaLine(status.quotas),
       'log level': levelText(status.log),
-      migration: status.migration,
+      migration: status.migration ?? 'none under way',
       'scheduled reseal': status.resealSchedule && scheduleLine(status.resealSchedule),
     },
     io,
   )
   for (const warning of status.warnings) io.words(`warning: ${warning}`)
+}
+
+/** `server until 2029-02-25, client-authority until 2046-11-18`; those that end soon are warned of besides. */
+function certificatesLine(certificates: Running['certificates']): string {
+  return certificates
+    .map(({ role, expiresAt }) => `${role} until ${expiresAt.slice(0, 10)}`)
+    .join(', ')
 }
 
 function waitingLine(waiting: Running['waiting']): string | undefined {
@@ -149,9 +157,12 @@ function installationLines(seen: Running['installation']): Record<string, string
       ]),
     ),
     ...Object.fromEntries(
-      nodes.map(({ url, name, ageMs, version, self, serverFingerprint }) => [
-        `node ${url}`,
-        `${name}${self ? ' (this one)' : ''}, ${version}, ${seconds(ageMs, 'wrote')} ago, ${serverFingerprint}`,
+      nodes.flatMap(({ url, name, ageMs, version, self, serverFingerprint, keyHsm }) => [
+        [
+          `node ${url}`,
+          `${name}${self ? ' (this one)' : ''}, ${version}, ${seconds(ageMs, 'wrote')} ago, ${serverFingerprint}`,
+        ],
+        ...(self || !keyHsm ? [] : [[`key hsm of ${name}`, line(keyHsm)]]),
       ]),
     ),
   }

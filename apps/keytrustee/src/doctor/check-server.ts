@@ -14,6 +14,8 @@ import { type Check, fault, type Finding, ok, type Patient, skipped, warning } f
 const dayMs = 86_400_000
 /** A backup older than this is warned of. */
 const backupDays = 7
+/** As the alert KeytrusteeNodeGone has it. */
+const silentMs = 60_000
 
 type Status = NonNullable<Patient['status']>
 
@@ -80,6 +82,15 @@ export const serverChecks: readonly Check[] = [
     },
   },
   {
+    name: 'other servers',
+    run: onStatus(({ installation }) => {
+      const others = installation?.nodes.filter(({ self }) => !self) ?? []
+      const found = others.flatMap(findNodeFaults)
+      if (found.length > 0) return found
+      return [ok(others.length === 0 ? 'there are none' : `${others.length}, all well`)]
+    }),
+  },
+  {
     name: 'waiting',
     run: onStatus(({ waiting, held, migration }) => {
       const found = [
@@ -116,6 +127,25 @@ async function absentDatabase({ join: joinFile }: Paths): Promise<Finding> {
 
 function onStatus(look: (status: Status) => readonly Finding[]): Check['run'] {
   return ({ status }) => Promise.resolve(status ? look(status) : [notRunning])
+}
+
+type OtherServer = NonNullable<Status['installation']>['nodes'][number]
+
+function findNodeFaults({ name, url, ageMs, keyHsm, version: other }: OtherServer): Finding[] {
+  if (ageMs > silentMs) {
+    const detail = `${name} (${url}) wrote last ${Math.round(ageMs / 1000)} s ago`
+    return [fault(detail, 'start it, or ktadmin nodes remove: docs/operations/outage.md, 8')]
+  }
+  return [
+    ...(keyHsm && !keyHsm.healthy
+      ? [fault(`the Key HSM of ${name} (${url}): ${keyHsm.detail}`, 'keyhsm status on its host')]
+      : []),
+    ...(other === version
+      ? []
+      : [
+          warning(`${name} (${url}) is version ${other}, this one ${version}`, 'upgrade the older'),
+        ]),
+  ]
 }
 
 function sameVersion(status: Status): Finding[] {

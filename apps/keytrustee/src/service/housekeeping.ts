@@ -46,6 +46,7 @@ export function startHousekeeping(o: HousekeepingOptions): () => Promise<void> {
     if (now !== line && isHealthy(parts)) o.log.info({}, `health: ${now}`)
     else if (now !== line) o.log.warn({}, `health: ${now}`)
     line = now
+    await o.trustee.store.showKeyHsm?.(parts.keyHsm)
   }
   const stops = [
     every(healthEveryMs, watch, o.log),

@@ -18,9 +18,9 @@ export function installationOf(store: Store): Pick<Status, 'installation'> {
       ...(timeline === undefined ? {} : { timeline }),
       databases: [...seen.hosts],
       nodes: seen.nodes.map((row) => {
-        const { node, name, url, serverFingerprint, version } = row
-        const self = node === own
-        return { node, name, url, serverFingerprint, version, ageMs: Math.round(row.ageMs), self }
+        const { ageMs, node, name, url, serverFingerprint, version, keyHsm } = row
+        const known = { node, name, url, serverFingerprint, version, ...(keyHsm ? { keyHsm } : {}) }
+        return { ...known, ageMs: Math.round(ageMs), self: node === own }
       }),
     },
   }

@@ -1,5 +1,11 @@
 import type { Fingerprint, Uuid } from '@keyhsm/core'
 
+/** How the Key HSM of a server is, as that server says. */
+export interface NodeKeyHsm {
+  readonly healthy: boolean
+  readonly detail: string
+}
+
 /** Every copy of the database and every server of the installation, as seen from here. */
 export interface Installation {
   readonly mode: 'writer' | 'reader' | 'none'
@@ -27,5 +33,6 @@ export interface Installation {
     readonly serverFingerprint: Fingerprint
     readonly version: string
     readonly ageMs: number
+    readonly keyHsm?: NodeKeyHsm
   }[]
 }

@@ -10,7 +10,7 @@ import type { Backlog, BacklogLook } from './backlog-records.js'
 import type { DirectionRow } from './direction-records.js'
 import type { FormerFilter, FormerRevision, FormExchange } from './former-records.js'
 import type { Client, Group, Organisation } from './identity-records.js'
-import type { Installation } from './installation.js'
+import type { Installation, NodeKeyHsm } from './installation.js'
 import type {
   Cursor,
   MigrationFault,
@@ -328,6 +328,8 @@ export interface Store extends Reader {
    * @throws ERR_STORE_UNAVAILABLE naming the servers that take writes
    */
   forgetNode?(node: Uuid): Promise<boolean>
+  /** Shows the other servers how the Key HSM of this one is; writes only what changed. @throws ERR_STORE_UNAVAILABLE */
+  showKeyHsm?(now: NodeKeyHsm): Promise<void>
   /** Undefined where no other server shares the database. */
   readonly authorities?: SharedAuthorities
   /** Never throws. */

@@ -118,6 +118,12 @@ test('two servers on one database: both serve, status shows both, grants of one 
   expect(installation).toMatchObject({ mode: 'writer', noLoss: false, timeline: 1 })
   expect(healthy).toBe(false)
   expect(second.url).not.toBe(first.url)
+  // Looked at every five seconds.
+  const keyHsmOfFirst = async () =>
+    (await second.admin(statusRoute)).installation?.nodes.find(({ self }) => !self)?.keyHsm
+  await expect
+    .poll(keyHsmOfFirst, { timeout: 15_000, interval: 500 })
+    .toEqual({ healthy: true, detail: 'not joined, deposits pass through unsealed' })
 
   // A new authority reaches the other server by itself, and no client meets one that does not know it.
   const shared = await addTestOrganisation(first, 'ROLLED')

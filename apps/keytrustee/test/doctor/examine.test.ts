@@ -1,12 +1,13 @@
 import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DomainError } from '@keyhsm/core'
+import { DomainError, newUuid } from '@keyhsm/core'
 import { describe, expect, test } from 'vitest'
 import { ok, type Patient } from '../../src/doctor/check.js'
 import { checks, examine } from '../../src/doctor/examine.js'
 import { refuseOldProduct } from '../../src/old-product.js'
 import type { Paths } from '../../src/paths.js'
 import { readSettings } from '../../src/settings.js'
+import { version } from '../../src/version.js'
 import { makeHome } from '../support/running-server.js'
 
 async function patientIn(paths: Paths, more: Partial<Patient> = {}): Promise<Patient> {
@@ -52,6 +53,25 @@ describe('ktadmin doctor', () => {
     const line = (await faultsIn(paths)).split('\n').find((one) => one.startsWith(`${check}:`))
     expect(line).toContain(words)
     expect(line).toMatch(/ → \S/)
+  })
+
+  test('other servers: silent, without their Key HSM, of another version', async () => {
+    const node = { node: newUuid(), url: 'https://ts2', serverFingerprint: '', version, ageMs: 500 }
+    const keyHsm = { healthy: false, detail: 'the HSM cannot be asked now' }
+    const nodes = [
+      { ...node, name: 'own', self: true, ageMs: 90_000 },
+      { ...node, name: 'well', self: false, keyHsm: { healthy: true, detail: 'ready' } },
+      { ...node, name: 'gone', self: false, ageMs: 90_000, keyHsm },
+      { ...node, name: 'shut', self: false, keyHsm },
+      { ...node, name: 'old', self: false, version: '0.0.1' },
+    ]
+    const status = { installation: { nodes } } as unknown as NonNullable<Patient['status']>
+    const found = (await faultsIn(await makeHome(), { status })).split('\n')
+    expect(found.filter((line) => line.startsWith('other servers:'))).toEqual([
+      'other servers: gone (https://ts2) wrote last 90 s ago → start it, or ktadmin nodes remove: docs/operations/outage.md, 8',
+      'other servers: the Key HSM of shut (https://ts2): the HSM cannot be asked now → keyhsm status on its host',
+      `other servers: old (https://ts2) is version 0.0.1, this one ${version} → upgrade the older`,
+    ])
   })
 
   test('certificates that end', async () => {

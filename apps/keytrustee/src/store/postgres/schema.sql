@@ -161,7 +161,9 @@ CREATE TABLE keytrustee.nodes (
     server_fingerprint keytrustee.fingerprint NOT NULL,
     version text NOT NULL,
     timeline integer NOT NULL,
-    beat_at timestamp with time zone NOT NULL
+    beat_at timestamp with time zone NOT NULL,
+    key_hsm text,
+    key_hsm_healthy boolean
 )
 WITH (fillfactor='50');
 CREATE TABLE keytrustee.organisations (

@@ -16,8 +16,9 @@ const look = `select pg_catalog.pg_is_in_recovery() as standby,
       else pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) end as wal_file,
     pg_catalog.current_setting('synchronous_standby_names') as standbys,
     exists (select from keytrustee.nodes where node = $1 and beat_at = '-infinity') as removed`
-/** A server that has not written for a week was taken away. */
+/** A server that has not written for a week was taken away. The schema of the release before has no Key HSMs. */
 const findNodes = `select node::text, name, url, server_fingerprint::text as fingerprint, version, timeline,
+    to_jsonb(nodes) ->> 'key_hsm' as key_hsm, (to_jsonb(nodes) ->> 'key_hsm_healthy')::boolean as key_hsm_healthy,
     (extract(epoch from clock_timestamp() - beat_at) * 1000)::float8 as age_ms
   from keytrustee.nodes where beat_at > clock_timestamp() - interval '7 days'
   order by timeline desc, beat_at desc limit 32`
@@ -52,6 +53,8 @@ interface NodeRow {
   readonly version: string
   readonly timeline: number
   readonly age_ms: number
+  readonly key_hsm: string | null
+  readonly key_hsm_healthy: boolean | null
 }
 
 /** What a copy is now, for the server `own`. `seenAt`: when asking began. @throws what the driver throws */
@@ -109,6 +112,13 @@ function timelineOfFile(name: string | null): number {
   return Number.parseInt((name ?? '').slice(0, 8), 16) || 0
 }
 
-function toNode({ fingerprint, age_ms, ...row }: NodeRow): NodeSeen {
-  return { ...row, serverFingerprint: fingerprint, ageMs: age_ms }
+function toNode({
+  fingerprint,
+  age_ms,
+  key_hsm: detail,
+  key_hsm_healthy: healthy,
+  ...row
+}: NodeRow): NodeSeen {
+  const keyHsm = detail === null ? {} : { keyHsm: { healthy: healthy === true, detail } }
+  return { ...row, serverFingerprint: fingerprint, ageMs: age_ms, ...keyHsm }
 }

@@ -1,7 +1,7 @@
 /** A store over several copies of one database, of which one takes writes: it follows that one without a restart. */
-import type { Installation } from '../../installation.js'
+import type { Installation, NodeKeyHsm } from '../../installation.js'
 import type { Reach, SharedAuthorities, Store, StoreHealth, Transaction } from '../../store.js'
-import type { Uuid } from '@keyhsm/core'
+import { hasCode, type Uuid } from '@keyhsm/core'
 import type { Statement } from '../queries.js'
 import { defaultTimeouts, type Timeouts } from '../pool.js'
 import { PostgresReader } from '../reader.js'
@@ -34,10 +34,15 @@ const forget: Statement = {
   text: `update keytrustee.nodes set beat_at = '-infinity' where node = $1 and beat_at > '-infinity'`,
 }
 
+const showKeyHsm: Statement = {
+  name: 'show_key_hsm',
+  text: 'update keytrustee.nodes set key_hsm = $2, key_hsm_healthy = $3 where node = $1',
+}
 class FollowingStore extends PostgresReader implements Store {
   readonly #follower: Follower
   readonly #o: FollowingOptions
   readonly authorities: SharedAuthorities
+  #shownKeyHsm: string | undefined
 
   constructor(follower: Follower, o: FollowingOptions) {
     super({
@@ -94,6 +99,21 @@ class FollowingStore extends PostgresReader implements Store {
     const { rowCount } = await this.#follower.writing().queries.run(forget, [node])
     if (rowCount > 0) this.#follower.forget(node)
     return rowCount > 0
+  }
+
+  async showKeyHsm({ healthy, detail }: NodeKeyHsm): Promise<void> {
+    const shown = `${healthy} ${detail}`
+    if (shown === this.#shownKeyHsm) return
+    const values = [this.#o.own.node, detail, healthy]
+    const { rowCount } = await this.#follower
+      .writing()
+      .queries.run(showKeyHsm, values)
+      .catch((error: unknown) => {
+        // The schema of the release before has no place for it: shown from the next start on.
+        if (hasCode(error, 'ERR_CONFLICT')) return { rowCount: 1 }
+        throw error
+      })
+    if (rowCount > 0) this.#shownKeyHsm = shown
   }
 
   async probe(): Promise<StoreHealth> {

@@ -1,5 +1,6 @@
 /** What is known of one copy of the database, and of the servers that write to it. Times in ms of a monotonic clock. */
 import type { Fingerprint, Uuid } from '@keyhsm/core'
+import type { NodeKeyHsm } from '../../installation.js'
 
 /** How a server is known to the others of its installation. */
 export interface NodeIdentity {
@@ -15,6 +16,8 @@ export interface NodeSeen extends NodeIdentity {
   readonly timeline: number
   /** Age of its last beat, by the clock of the copy that was asked. */
   readonly ageMs: number
+  /** How its Key HSM was when that last changed; absent where it does not say. */
+  readonly keyHsm?: NodeKeyHsm
 }
 
 export interface Sighting {

@@ -8,6 +8,7 @@ import { nodes } from './0007-nodes.js'
 import { programs } from './0008-programs.js'
 import { clientAuthorities } from './0009-client-authorities.js'
 import { directions } from './0010-directions.js'
+import { keyHsmsOfNodes } from './0011-key-hsms-of-nodes.js'
 import type { Migration } from './migration.js'
 
 export type { Migration, TableLock } from './migration.js'
@@ -24,6 +25,7 @@ export const migrations: readonly Migration[] = [
   programs,
   clientAuthorities,
   directions,
+  keyHsmsOfNodes,
 ]
 
 /**

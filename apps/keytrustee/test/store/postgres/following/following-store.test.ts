@@ -140,6 +140,44 @@ it('a commit that no standby confirms is unknown, never acknowledged; then nothi
   expect(await store.countDeposits()).toBe(0)
 }, 20_000)
 
+it('shows the other servers how its Key HSM is, and writes only what changed', async () => {
+  const [one, other] = [await follow('shows.json'), await follow('sees.json')]
+  const node = one.installation?.().own
+  const seen = () => other.installation?.().nodes.find((row) => row.node === node)?.keyHsm
+  expect(seen()).toBeUndefined()
+  for (const now of [
+    { healthy: true, detail: 'ready: a device' },
+    { healthy: false, detail: 'the HSM cannot be asked now' },
+  ]) {
+    await one.showKeyHsm?.(now)
+    await vi.waitFor(() => expect(seen()).toEqual(now), { timeout: 5_000 })
+  }
+  // Unchanged, it is not written again: a row changed behind its back stays as it is.
+  await withClient(cluster.administrator, (client) =>
+    client.query('update keytrustee.nodes set key_hsm = null where node = $1', [node]),
+  )
+  await one.showKeyHsm?.({ healthy: false, detail: 'the HSM cannot be asked now' })
+  await vi.waitFor(() => expect(seen()).toBeUndefined(), { timeout: 5_000 })
+}, 20_000)
+
+it('a schema of the release before has no place for it, and nothing else is missing', async () => {
+  const store = await follow('before.json')
+  await withClient(cluster.administrator, (client) =>
+    client.query('alter table keytrustee.nodes rename column key_hsm to later'),
+  )
+  onTestFinished(() =>
+    withClient(cluster.administrator, async (client) => {
+      await client.query('alter table keytrustee.nodes rename column later to key_hsm')
+    }),
+  )
+  await store.showKeyHsm?.({ healthy: true, detail: 'ready' })
+  expect(store.reach().mode).toBe('writer')
+  // Two looks later.
+  await pause(2_500)
+  const own = store.installation?.()
+  expect(own?.nodes.find(({ node }) => node === own.own)).not.toHaveProperty('keyHsm')
+}, 20_000)
+
 it('serves nothing once another server removed it, and does not write itself back', async () => {
   const [remover, removed] = [await follow('remover.json'), await follow('removed.json')]
   const node = removed.installation?.().own as Uuid
