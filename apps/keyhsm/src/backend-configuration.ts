@@ -26,6 +26,8 @@ export type DeviceSettings =
       readonly library: string
       /** Configuration file of the library, given to it by its own environment variable. */
       readonly config?: string
+      /** What C_Initialize hands to the library, for those that take it. */
+      readonly parameters?: string
       /** More environment variables of the library. */
       readonly env: Readonly<Record<string, string>>
       /** Nothing: the only token there is. */
@@ -126,7 +128,7 @@ function parseKeySecure(source: Source): BackendParsed {
 
 function parsePkcs11(source: Source, hardware: Pkcs11Hardware): BackendParsed {
   const { device: found, ...parsed } = parseWith(source, pkcs11Schema(hardware))
-  const { library, config, env, tokenLabel, tokenSerial, slot, pin } = found
+  const { library, config, parameters, env, tokenLabel, tokenSerial, slot, pin } = found
   const { nfastServerPort, username } = found
   const token = {
     ...(tokenLabel === undefined ? {} : { label: tokenLabel }),
@@ -142,6 +144,7 @@ function parsePkcs11(source: Source, hardware: Pkcs11Hardware): BackendParsed {
       ...env,
     },
     ...(config === undefined ? {} : { config }),
+    ...(parameters === undefined ? {} : { parameters }),
   }
   const password = username === undefined ? pin : `${username}:${pin}`
   return { ...parsed, device, pin: toSecret(password) }

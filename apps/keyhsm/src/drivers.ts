@@ -28,6 +28,7 @@ const pkcs11Drivers = {
   luna: { profile: 'luna', configVariable: 'ChrystokiConfigurationPath' },
   ncipher: { profile: 'thales', configVariable: undefined },
   cloudhsm: { profile: 'cloudhsm', configVariable: undefined },
+  nss: { profile: 'nss', configVariable: undefined },
 } as const satisfies Record<Pkcs11Hardware, { profile: string; configVariable: string | undefined }>
 
 export type {
@@ -94,7 +95,7 @@ export async function ensureSoftToken(
 }
 
 async function connectLibrary(device: Pkcs11Device, options: ConnectDeviceOptions): Promise<Hsm> {
-  const { library, token, config, hardware, env } = device
+  const { library, token, config, parameters, hardware, env } = device
   const { profile, configVariable } = pkcs11Drivers[hardware]
   if (!(await isFile(library))) throw noLibrary(library)
   const { connectPkcs11 } = await import('@keyhsm/hsm-pkcs11')
@@ -107,6 +108,7 @@ async function connectLibrary(device: Pkcs11Device, options: ConnectDeviceOption
     wrap: options.wrap,
     log: options.log,
     onLoginRefused: options.onLoginRefused,
+    ...(parameters === undefined ? {} : { libraryParameters: parameters }),
     env: { ...env, ...(named ? { [configVariable]: config } : {}) },
   })
 }

@@ -56,3 +56,11 @@ export function parseFingerprints(given: string, field: string): readonly Finger
     .flatMap((part) => part.trim() || [])
     .map((part) => parseFingerprint(part, field))
 }
+
+/** The PKCS#11 PIN is `user:password`, so that a name cannot hold a colon. */
+export function parseUserName(given: string, field: string): string {
+  if (!/^[^:\p{Cc}]{1,64}$/u.test(given)) {
+    throw invalidInput(field, 'must be 1 to 64 printable characters without a colon')
+  }
+  return given
+}

@@ -2,7 +2,6 @@
  * The names of `application.properties` and what may stand behind them. The part about the HSM is a union on
  * `keyhsm.hardware`: a file for a Luna cannot hold a setting of another vendor.
  */
-import { invalidInput } from '@keyhsm/core'
 import { wrappingKinds } from '@keyhsm/hsm'
 import { duration, integer, oneOf, parseAddress, settingsSchema, size } from '@keyhsm/service'
 import { firstName, firstNameSetting, parseBackendName } from './backend-names.js'
@@ -11,6 +10,7 @@ import {
   parseFingerprints,
   parseHosts,
   parsePath,
+  parseUserName,
   parseVariable,
   text,
   yesOrNo,
@@ -23,6 +23,7 @@ export const hardwareNames = [
   'ncipher',
   'cloudhsm',
   'keysecure',
+  'nss',
   'soft-token',
 ] as const
 export type Hardware = (typeof hardwareNames)[number]
@@ -37,6 +38,7 @@ export const vendorPrefix: Readonly<Record<Hardware, string>> = {
   ncipher: 'thales',
   cloudhsm: 'cloudhsm',
   keysecure: 'keysecure',
+  nss: 'nss',
   'soft-token': 'soft-token',
 }
 
@@ -204,6 +206,7 @@ export const secretSettings: Readonly<
   },
   cloudhsm: { name: 'cloudhsm.password', comment: 'Crypto user password' },
   keysecure: { name: 'keysecure.password', comment: 'HSM login password' },
+  nss: { name: 'nss.password', comment: 'Database password' },
   'soft-token': { name: 'soft-token.pin', comment: 'Token PIN' },
 }
 
@@ -227,6 +230,7 @@ const vendorSpecsOf: Readonly<Record<Pkcs11Hardware, Partial<typeof vendorSpecs>
   luna: {},
   ncipher: { nfastServerPort: vendorSpecs.nfastServerPort },
   cloudhsm: { username: vendorSpecs.username },
+  nss: {},
 }
 
 /** Settings of a device with a PKCS#11 library: the same for all vendors, under each vendor's own names. */
@@ -258,6 +262,11 @@ export function pkcs11Schema(hardware: Pkcs11Hardware) {
       name: `${prefix}.config`,
       parse: parsePath,
       describe: 'configuration file of the library, where it is not found by itself',
+    },
+    parameters: {
+      name: `${prefix}.library.parameters`,
+      parse: text(1, 1024),
+      describe: 'what the library is given at its start, where it takes that (NSS needs it)',
     },
     env: {
       name: 'keyhsm.hsm.env.',
@@ -335,12 +344,4 @@ function pinSpec(hardware: Hardware) {
     parse: text(1, 4096),
     describe: 'password, sealed; only setup writes it',
   } as const
-}
-
-/** The PKCS#11 PIN is `user:password`, so that a name cannot hold a colon. */
-function parseUserName(given: string, field: string): string {
-  if (!/^[^:\p{Cc}]{1,64}$/u.test(given)) {
-    throw invalidInput(field, 'must be 1 to 64 printable characters without a colon')
-  }
-  return given
 }

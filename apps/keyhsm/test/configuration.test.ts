@@ -71,7 +71,9 @@ describe('application.properties', () => {
       `thales.ocs_password = ${pin('thales.ocs_password')}`,
       'thales.nfast_server_port = 11500',
       'keyhsm.hsm.env.NFAST_HOME = /opt/nfast',
+      'thales.library.parameters = a=b c',
     ])
+    expect(device).toMatchObject({ parameters: 'a=b c' })
     expect(device).toMatchObject({ env: { NFAST_SERVER_PORT: '11500', NFAST_HOME: '/opt/nfast' } })
   })
 

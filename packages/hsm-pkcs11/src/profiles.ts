@@ -6,7 +6,7 @@ import { opencryptoki } from './vendors/opencryptoki.js'
 import { softhsm } from './vendors/softhsm.js'
 import { thales } from './vendors/thales.js'
 
-/** Every profile by its name in settings. `nss` and `opencryptoki` are there for the tests. */
+/** Every profile by its name in settings. `opencryptoki` is there for the tests. */
 export const pkcs11Profiles = {
   softhsm,
   luna,

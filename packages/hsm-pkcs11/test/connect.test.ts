@@ -215,6 +215,18 @@ describe('another way of wrapping than the first', () => {
     await database.dispose()
   })
 
+  test('what the library refuses at its start is named, before any login', async () => {
+    const libraryParameters = `configdir='sql:/nowhere' certPrefix='' keyPrefix='' secmod='secmod.db' flags=`
+    const pin = SecretBytes.own(Buffer.from('marked-nss-password'))
+    const options = { profile: 'nss', token: { label: 'x' }, libraryParameters, pin } as const
+    await expect(connectPkcs11(options)).rejects.toMatchObject({
+      code: 'ERR_SETTINGS',
+      message: expect.stringMatching(/^the PKCS#11 library refused its parameters \(.+\)$/),
+      faults: [{ field: 'library.parameters' }],
+      hints: [expect.stringContaining('library-parameters')],
+    })
+  })
+
   test('RSA in software with the public key read from the device', async () => {
     const hsm = await connectPkcs11(token.options({ wrap: 'software' }))
     const id = randomBytes(16).toString('hex') as HsmKeyId

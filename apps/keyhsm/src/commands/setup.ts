@@ -47,7 +47,7 @@ export const setupCommand: Command = {
   arguments: [
     {
       name: 'HSM',
-      describe: 'keysecure, thales, luna, cloudhsm, softhsm or soft-token',
+      describe: 'keysecure, thales, luna, cloudhsm, softhsm, nss or soft-token',
       check: parseHardware,
     },
   ],

@@ -9,7 +9,7 @@ import type { Workshop } from './caller.js'
 type Description = ReplyOf<typeof describeRoute>
 
 /** Those that stand in for an HSM. */
-const softwareDevices: readonly Hardware[] = ['softhsm', 'soft-token']
+const softwareDevices: readonly Hardware[] = ['softhsm', 'nss', 'soft-token']
 
 const probeDeadlineMs = 5000
 /** The others are shown beside the one that is asked for; none of them may hold it up for long. */

@@ -14,6 +14,7 @@ const settingNames: Readonly<Record<PlainAnswerName, (prefix: string) => string>
   port: () => commonSchema.port.name,
   'token-label': (prefix) => `${prefix}.token.label`,
   slot: (prefix) => `${prefix}.slot`,
+  'library-parameters': (prefix) => `${prefix}.library.parameters`,
   user: (prefix) => `${prefix}.username`,
   'hsm-address': (prefix) => `${prefix}.address`,
   'hsm-port': (prefix) => `${prefix}.port`,

@@ -45,7 +45,7 @@ export async function connectWithPerson(o: SetUpOptions, at: PersonAt): Promise<
 /** Which questions a refusal puts again. */
 const blamed: readonly (readonly [DomainError['code'], readonly AnswerName[]])[] = [
   ['ERR_HSM_LOGIN', ['user', 'pin']],
-  ['ERR_SETTINGS', ['slot', 'token-label']],
+  ['ERR_SETTINGS', ['slot', 'library-parameters', 'token-label']],
   ['ERR_HSM_UNAVAILABLE', ['slot', 'token-label']],
 ]
 

@@ -10,6 +10,7 @@ export type AnswerName =
   | 'port'
   | 'token-label'
   | 'slot'
+  | 'library-parameters'
   | 'user'
   | 'hsm-address'
   | 'hsm-port'
@@ -137,6 +138,17 @@ export const deviceSteps: Readonly<Record<Hardware, readonly Step[]>> = {
     { ask: 'token-label', prompt: 'Please enter SoftHSM Token Label: ', optional: true },
     { ask: 'pin', prompt: 'Please enter SoftHSM PIN (input suppressed):', echo: 'nothing' },
   ],
+  nss: [
+    '-- Configuring NSS --',
+    { ask: 'library-parameters', prompt: 'Please enter NSS Library Parameters: ' },
+    {
+      ask: 'token-label',
+      prompt: 'Please enter NSS Token Label: ',
+      fallback: 'NSS Certificate DB',
+      showsFallback: true,
+    },
+    { ask: 'pin', prompt: 'Please enter NSS password (input suppressed):', echo: 'nothing' },
+  ],
   'soft-token': [
     '-- Configuring software token --',
     { ask: 'pin', prompt: 'Please enter software token PIN (input suppressed):', echo: 'nothing' },
@@ -154,5 +166,12 @@ export const closingLines: Readonly<Record<Hardware, readonly string[]>> = {
   luna: [stored('service keyHsm settings'), saved],
   cloudhsm: [saved, stored('keyhsm settings')],
   softhsm: [saved, stored('keyhsm settings')],
+  nss: [saved, stored('keyhsm settings')],
   'soft-token': [saved, stored('keyhsm settings')],
+}
+
+/** Whether this device's dialogue has the question; an option may say more than a person is asked. */
+export function isAsked(answer: AnswerName, hardware: Hardware): boolean {
+  const steps = [...generalSteps, ...deviceSteps[hardware]]
+  return steps.some((step) => typeof step !== 'string' && step.ask === answer)
 }

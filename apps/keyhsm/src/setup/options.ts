@@ -13,6 +13,7 @@ const hardwareByName: Readonly<Record<string, Hardware>> = {
   luna: 'luna',
   cloudhsm: 'cloudhsm',
   softhsm: 'softhsm',
+  nss: 'nss',
   'soft-token': 'soft-token',
 }
 
@@ -20,7 +21,7 @@ const hardwareByName: Readonly<Record<string, Hardware>> = {
 export function parseHardware(text: string): Hardware {
   const hardware = Object.hasOwn(hardwareByName, text) ? hardwareByName[text] : undefined
   if (hardware) return hardware
-  throw invalidInput('HSM', 'must be keysecure, thales, luna, cloudhsm, softhsm or soft-token')
+  throw invalidInput('HSM', 'must be keysecure, thales, luna, cloudhsm, softhsm, nss or soft-token')
 }
 
 /** Options that answer a question of the dialogue. */
@@ -29,6 +30,11 @@ export const answerOptions: readonly (Option & { readonly flag: PlainAnswerName 
   { flag: 'port', value: 'N', describe: 'port to listen on (default 9090)' },
   { flag: 'token-label', value: 'L', describe: 'label of the token' },
   { flag: 'slot', value: 'N', describe: 'slot number (slots are renumbered: prefer the others)' },
+  {
+    flag: 'library-parameters',
+    value: 'T',
+    describe: 'what the PKCS#11 library is given at its start; nss: the database',
+  },
   { flag: 'user', value: 'U', describe: 'cloudhsm: crypto user; keysecure: login name' },
   {
     flag: 'hsm-address',

@@ -16,7 +16,7 @@ import {
   settingOf,
   variablePrefix,
 } from './answers.js'
-import type { PlainAnswerName } from './dialogues.js'
+import { isAsked, type PlainAnswerName } from './dialogues.js'
 import type { Changes, Written } from './settings-text.js'
 
 export interface SetupRequest {
@@ -38,14 +38,16 @@ export function readRequest(input: Input, whose: Written): SetupRequest {
     return text !== undefined && pathOptions.includes(flag) ? resolve(text) : text
   }
   const answers: Partial<Record<PlainAnswerName, string>> = {}
+  const changes: Record<string, string> = {}
   for (const { flag } of answerOptions) {
     const text = valueOf(flag)
     if (text === undefined) continue
-    requireOwn(flag, settingOf(flag, hardware), whose)
+    const setting = settingOf(flag, hardware)
+    requireOwn(flag, setting, whose)
     checkAnswer(flag, text, hardware)
-    answers[flag] = text
+    if (isAsked(flag, hardware)) answers[flag] = text
+    else changes[setting] = text
   }
-  const changes: Record<string, string> = {}
   for (const { flag, setting } of settingOptions) {
     const text = valueOf(flag)
     if (text === undefined) continue

@@ -91,6 +91,34 @@ describe('setup without a person', () => {
     await expect(stat(home.paths.keystore)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
+  it.each([
+    ['luna', ['--token-label', 'part 1'], 'luna.token.label=part 1'],
+    ['thales', ['--slot', '2'], 'thales.slot=2'],
+    ['cloudhsm', ['--user', 'u', '--library-parameters', 'a b'], 'cloudhsm.library.parameters=a b'],
+    [
+      'nss',
+      ['--library-parameters', "configdir='sql:/db'"],
+      "nss.library.parameters=configdir='sql:/db'",
+    ],
+  ])(
+    'keeps every option that %s takes, also those that a person is not asked',
+    async (hsm, given, line) => {
+      const home = await makeRoot()
+      const order = ['setup', hsm, '--library', '/x.so', ...given, '--dry-run', ...ports]
+      const { status, stdout } = await run(home, order, { KEYHSM_PIN: testPin })
+      expect(status).toBe(0)
+      expect(stdout.split('\n')).toContain(line)
+    },
+  )
+
+  it('does not set NSS up without the parameters that name its database', async () => {
+    const { status, stderr } = await run(await makeRoot(), ['setup', 'nss'], {
+      KEYHSM_PIN: testPin,
+    })
+    expect(status).toBe(2)
+    expect(stderr).toContain('--library-parameters is needed')
+  })
+
   it('changes the password alone with --pin-only, which needs one', async () => {
     const home = await makeToken()
     const first = ['setup', 'soft-token', '--directory', home.tokenDirectory, ...ports]

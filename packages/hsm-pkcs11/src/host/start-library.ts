@@ -37,7 +37,7 @@ export async function startLibrary(
   const cryptoki = await loadCryptoki(start.library)
   const { profile } = start
   return await translated(profile, async () => {
-    initialise(cryptoki, start.libraryParameters)
+    initialise(cryptoki, start)
     const chosen = chooseSlot(cryptoki, start.token, start.library)
     const flags = CKF.serialSession | CKF.rwSession
     const open = () => ask(cryptoki, 'C_OpenSession', chosen.slot, flags)
@@ -49,10 +49,28 @@ export async function startLibrary(
   })
 }
 
-function initialise(cryptoki: Cryptoki, libraryParameters: string | undefined): void {
+function initialise(cryptoki: Cryptoki, { libraryParameters, profile }: StartMessage): void {
   // Without the flag SoftHSM turns its mutexes off, and pkcs11js passes no flag of its own.
   const options = { flags: CKF.osLockingOk, ...(libraryParameters ? { libraryParameters } : {}) }
-  unless(alreadyInitialised, () => ask(cryptoki, 'C_Initialize', options))
+  try {
+    unless(alreadyInitialised, () => ask(cryptoki, 'C_Initialize', options))
+  } catch (error) {
+    const isRefusal =
+      error instanceof CryptokiError &&
+      classifyFailure(error.failure, profile.returnCodes) === 'refused'
+    throw isRefusal && libraryParameters ? badParameters(error) : error
+  }
+}
+
+function badParameters(cause: CryptokiError): DomainError {
+  const { name } = cause.failure
+  return new DomainError('ERR_SETTINGS', `the PKCS#11 library refused its parameters (${name})`, {
+    faults: [{ field: 'library.parameters', rule: 'must be what the library takes at its start' }],
+    hints: [
+      'correct library-parameters; a path that they name must exist and belong to the user of Key HSM',
+    ],
+    cause,
+  })
 }
 
 /** A locked PIN is not tried: it cannot succeed, and the attempt may be counted. */

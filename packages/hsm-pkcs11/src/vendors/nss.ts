@@ -2,7 +2,7 @@ import { CKM, CKU_USER } from '../constants.js'
 import type { Pkcs11Profile } from '../profile.js'
 
 /**
- * NSS softoken, the second, independent library that the tests run against. It needs `libraryParameters`, e.g.
+ * NSS softoken, a database of keys in software. It needs `libraryParameters`, e.g.
  * `configdir='sql:/dir' certPrefix='' keyPrefix='' secmod='secmod.db' flags=`, and the token `NSS Certificate DB`.
  */
 export const nss: Pkcs11Profile = {
