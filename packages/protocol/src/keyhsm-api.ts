@@ -224,10 +224,11 @@ export const describeRoute = defineRoute({
     /** Name of the backend that is described. */
     backend: NameField,
     defaultBackend: Type.Boolean(),
-    /** HSM keys in the partition, and how many it may hold where that is known. */
+    /** HSM keys in the partition, how many it may hold where that is known, and how many more Key HSM would make. */
     capacity: Type.Object({
       used: Type.Integer({ minimum: 0 }),
       limit: Type.Optional(Type.Integer({ minimum: 0 })),
+      room: Type.Optional(Type.Integer({ minimum: 0 })),
     }),
     backends: Type.Array(BackendField),
     scope: ScopeField,

@@ -34,8 +34,12 @@ export const MigrationPlanField = Type.Object({
   contentBytes: count,
   /** HSM keys that will be made. */
   hsmKeys: count,
-  /** Of the target partition now. */
-  capacity: Type.Object({ used: count, limit: Type.Optional(count) }),
+  /** Of the target partition now. `room`: how many more keys Key HSM would make, where a limit is known. */
+  capacity: Type.Object({
+    used: count,
+    limit: Type.Optional(count),
+    room: Type.Optional(count),
+  }),
   /** Whether those keys have room. */
   fits: Type.Boolean(),
   /** Deposits that cannot be moved, of which the first are shown. */

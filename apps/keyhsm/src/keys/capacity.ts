@@ -15,6 +15,8 @@ export interface CapacityState {
   /** Room for keys in the device, where it tells. */
   readonly memory?: DeviceMemory
   readonly level: Level
+  /** Keys that would still be made; undefined where nothing limits them but, perhaps, bytes. */
+  readonly room: number | undefined
 }
 
 type Level = 'ok' | 'warn' | 'full'
@@ -62,9 +64,13 @@ export class Capacity {
     const limit = this.#settingLimit ?? this.#deviceLimit
     const memory = this.#memory
     const byKeys = levelOf(this.#keys, limit)
-    if (!memory) return { keys: this.#keys, limit, level: byKeys }
+    const room =
+      limit === undefined ? undefined : Math.max(0, Math.ceil(limit * refuseShare) - this.#keys)
+    const state = { keys: this.#keys, limit }
+    if (!memory) return { ...state, level: byKeys, room }
     const byMemory = levelOf(memory.totalBytes - memory.freeBytes, memory.totalBytes)
-    return { keys: this.#keys, limit, memory, level: higher(byKeys, byMemory) }
+    const level = higher(byKeys, byMemory)
+    return { ...state, memory, level, room: level === 'full' ? 0 : room }
   }
 }
 

@@ -32,14 +32,18 @@ export async function describePartition(
       return describe(backend, { deadlineMs, isDefault: backend === partitions.default })
     }),
   )
-  const { keys: used, limit } = capacity.state()
+  const { keys: used, limit, room } = capacity.state()
   return {
     realm,
     canary: keys.canaryFingerprint,
     domain: keys.domain,
     backend: asked.name,
     defaultBackend: asked === partitions.default,
-    capacity: limit === undefined ? { used } : { used, limit },
+    capacity: {
+      used,
+      ...(limit === undefined ? {} : { limit }),
+      ...(room === undefined ? {} : { room }),
+    },
     backends,
     scope: settings.scope,
     kind,

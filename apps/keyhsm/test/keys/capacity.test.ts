@@ -4,14 +4,15 @@ import { Capacity } from '../../src/keys/capacity.js'
 describe('capacity', () => {
   it('warns at 80 % and refuses at 95 % of the limit', () => {
     const capacity = new Capacity(100)
-    for (const [keys, level] of [
-      [79, 'ok'],
-      [80, 'warn'],
-      [94, 'warn'],
-      [95, 'full'],
+    for (const [keys, level, room] of [
+      [79, 'ok', 16],
+      [80, 'warn', 15],
+      [94, 'warn', 1],
+      [95, 'full', 0],
+      [99, 'full', 0],
     ] as const) {
       capacity.observe(keys)
-      expect(capacity.state()).toEqual({ keys, limit: 100, level })
+      expect(capacity.state()).toEqual({ keys, limit: 100, level, room })
     }
     expect(() => capacity.reserve()).toThrow(expect.objectContaining({ code: 'ERR_HSM_FULL' }))
   })
@@ -19,6 +20,7 @@ describe('capacity', () => {
   it('counts keys being made, so that many at once cannot pass the limit', () => {
     const capacity = new Capacity(20)
     capacity.observe(17)
+    expect(capacity.state().room).toBe(2)
     capacity.reserve()
     capacity.reserve()
     expect(() => capacity.reserve()).toThrow(/no room/)
@@ -45,7 +47,7 @@ describe('capacity', () => {
     capacity.observe(10, undefined, { totalBytes: 1000, freeBytes: 200 })
     expect(capacity.state().level).toBe('warn')
     capacity.observe(10, undefined, { totalBytes: 1000, freeBytes: 50 })
-    expect(capacity.state()).toMatchObject({ level: 'full', memory: { freeBytes: 50 } })
+    expect(capacity.state()).toMatchObject({ level: 'full', room: 0, memory: { freeBytes: 50 } })
     capacity.observe(95, undefined, { totalBytes: 1000, freeBytes: 900 })
     expect(capacity.state().level).toBe('full')
   })

@@ -15,7 +15,7 @@ export function printPlan(plan: Plan, io: Io): void {
       'content bytes': contentBytes,
       'HSM keys needed': hsmKeys,
       'HSM keys there': `${capacity.used} of ${capacity.limit ?? 'an unknown number'}`,
-      room: fits ? 'enough' : 'NOT ENOUGH',
+      room: `${fits ? 'enough' : 'NOT ENOUGH'}${capacity.room === undefined ? '' : `: for ${capacity.room} more`}`,
       'cannot be moved': plan.offending,
       'get another name': plan.renamed === 0 ? undefined : plan.renamed,
     },

@@ -147,12 +147,13 @@ async function makePlan(
 ): Promise<Omit<Planned, 'order'>> {
   // No migration has this uuid: what failed in another is tried again.
   const { unfailedIn: _, ...selection } = selectionOf({ ...order } as MigrationOrder)
-  const counts = await trustee.store.countToMove(selection)
+  const { organisations, ...counts } = await trustee.store.countToMove(selection)
   const { offenders, offending, renames } = await findOffenders(trustee, order, names)
   const scope = order.to.sealing === 'hsm' ? (order.to.scope ?? target.scope) : undefined
-  const hsmKeys = scope === 'deposit' ? counts.revisions : Number(scope !== undefined)
-  const { used, limit } = target.capacity
-  const fits = limit === undefined || used + hsmKeys <= limit
+  const keysIn = { deposit: counts.revisions, organisation: organisations, service: 1 }
+  const hsmKeys = scope === undefined || counts.revisions === 0 ? 0 : keysIn[scope]
+  const { room } = target.capacity
+  const fits = room === undefined || hsmKeys <= room
   const plan = {
     source: describeForm(order.from, target),
     target: describeForm(order.to, target),
@@ -205,7 +206,7 @@ export function requireFeasible({ offending, offenders, fits, hsmKeys, capacity 
   if (!fits)
     throw new DomainError(
       'ERR_HSM_FULL',
-      `${hsmKeys} HSM keys are needed, ${capacity.used} of ${capacity.limit ?? 'any number'} are there: nothing was changed`,
+      `${hsmKeys} HSM keys are needed, and Key HSM would make ${capacity.room}: nothing was changed`,
       {
         hints: [
           'scope organisation or service needs one HSM key for many deposits: --scope service',

@@ -32,6 +32,7 @@ export interface ToMove {
 }
 
 export interface MoveCounts {
+  readonly organisations: number
   readonly deposits: number
   readonly revisions: number
   readonly contentBytes: number

@@ -59,6 +59,7 @@ export function findHsmKeyUses(
 export function countToMove(tables: Tables, selection: Selection): MoveCounts {
   const chosen = choose(tables, selection)
   return {
+    organisations: new Set(chosen.map(({ deposit }) => deposit.organisation)).size,
     deposits: new Set(chosen.map(({ deposit }) => deposit.uuid)).size,
     revisions: chosen.length,
     contentBytes: chosen.reduce((sum, { revision }) => sum + revision.contentBytes, 0),

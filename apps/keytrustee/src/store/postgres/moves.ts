@@ -46,6 +46,7 @@ const wanted = `${nobodyPurges} and ${fits(1)}
 const count = {
   name: 'moves_count',
   text: `select count(distinct revisions.deposit) as deposits, count(*) as revisions,
+    count(distinct deposits.organisation) as organisations,
     coalesce(sum(content_bytes), 0)::text as content_bytes
     from revisions join deposits on deposits.uuid = revisions.deposit where ${wanted}`,
 }
@@ -143,11 +144,12 @@ const firstUuid = '00000000-0000-0000-0000-000000000000' as Uuid
 
 export async function countToMove(queries: Queries, selection: Selection): Promise<MoveCounts> {
   const found = await findOne(queries, count, selectionValues(selection), (row) => ({
+    organisations: row.count('organisations'),
     deposits: row.count('deposits'),
     revisions: row.count('revisions'),
     contentBytes: row.count('content_bytes'),
   }))
-  return found ?? { deposits: 0, revisions: 0, contentBytes: 0 }
+  return found ?? { organisations: 0, deposits: 0, revisions: 0, contentBytes: 0 }
 }
 
 export async function listToMove(

@@ -107,7 +107,7 @@ export function describeMigrations(current: () => Store): void {
       const rows = [await put(), await put(), await put()].map(({ second }) => second)
       const inOrder = [...rows].sort((a, b) => (a.deposit < b.deposit ? -1 : 1))
       const counts = await current().countToMove(selection())
-      expect(counts).toEqual({ deposits: 3, revisions: 3, contentBytes: 18 })
+      expect(counts).toEqual({ organisations: 1, deposits: 3, revisions: 3, contentBytes: 18 })
       const first = await current().listToMove(selection(), { ...page, limit: 2 })
       expect(first.map(({ revision }) => revision)).toEqual(inOrder.slice(0, 2))
       const after = { deposit: inOrder[1]?.deposit ?? newUuid(), revision: 2 }
@@ -117,6 +117,12 @@ export function describeMigrations(current: () => Store): void {
       // However few bytes are asked for, the first one comes.
       expect(await current().listToMove(selection(), { ...page, maxBytes: 0 })).toHaveLength(1)
       expect(await current().listToMove(selection(), { ...page, maxBytes: 6 })).toHaveLength(2)
+      client = (await enrol(current())).client
+      await put()
+      expect(await current().countToMove(selection())).toMatchObject({
+        organisations: 2,
+        deposits: 4,
+      })
     })
 
     it('choose by scope, kind and age', async () => {
