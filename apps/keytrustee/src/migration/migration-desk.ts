@@ -12,13 +12,13 @@ import type { Trustee } from '../trustee.js'
 import { directionOf, finalDirectionOf, opensUnsealedIn } from './direct-puts.js'
 import type { Directions } from './directions.js'
 import { dropFormer, swapAllBack } from './end-moves.js'
-import { moveAll } from './move-all.js'
+import { formBefore, putMeanwhile } from './form-before.js'
+import { moveAll, type MovingDesk } from './move-all.js'
 import {
   type MigrationOrder,
   type OpenState,
   readMigrationOrder,
   removeMigrationOrder,
-  reverseSelectionOf,
   selectionOf,
   writeMigrationOrder,
 } from './migration-order.js'
@@ -206,14 +206,18 @@ export class MigrationDesk {
   async #rollBack(order: MigrationOrder, signal: AbortSignal): Promise<void> {
     const desk = this.#movingDesk(signal)
     if (!(await swapAllBack(desk))) return
-    // A rotation has left its own target: what was put meanwhile is in it and stays.
-    const reverse = { ...order, to: toForm(order), sealedBefore: undefined }
-    const { sealedBefore: _, ...back } = reverse
-    if (!order.sealedBefore && !(await moveAll(desk, back, reverseSelectionOf(order)))) return
+    // What was put during a rotation is as it was meant to be, and stays.
+    if (!order.sealedBefore && !(await this.#sealBack(desk, order))) return
     if (await dropFormer(desk, order)) await this.#end('rolled-back')
   }
 
-  #movingDesk(signal: AbortSignal) {
+  async #sealBack(desk: MovingDesk, order: MigrationOrder): Promise<boolean> {
+    const { calls, joined } = this.#requireLink()
+    const to = await formBefore(calls, order.before, joined)
+    return await moveAll(desk, { ...order, to }, putMeanwhile(order, to))
+  }
+
+  #movingDesk(signal: AbortSignal): MovingDesk {
     return {
       trustee: this.trustee,
       ways: this.#ways(),
@@ -226,10 +230,14 @@ export class MigrationDesk {
   }
 
   #ways(): MoveWays {
+    const { joined, sealer, calls } = this.#requireLink()
+    return { passThrough: this.sealing.passThrough, hsm: sealer, calls, canary: joined.canary }
+  }
+
+  #requireLink() {
     const link = this.link.current()
-    if (!link) throw new DomainError('ERR_UNAVAILABLE', 'the server is not joined to a Key HSM')
-    const { canary } = link.joined
-    return { passThrough: this.sealing.passThrough, hsm: link.sealer, calls: link.calls, canary }
+    if (link) return link
+    throw new DomainError('ERR_UNAVAILABLE', 'the server is not joined to a Key HSM')
   }
 
   async #end(state: 'finished' | 'rolled-back'): Promise<void> {
@@ -287,20 +295,6 @@ export class MigrationDesk {
 export function openUuid(desk: Pick<MigrationDesk, 'order'>): Uuid {
   if (desk.order) return desk.order.uuid
   throw new DomainError('ERR_NOT_FOUND', 'no migration is under way')
-}
-
-/** Where a rollback seals back to. */
-function toForm({ before, from }: MigrationOrder): MigrationOrder['to'] {
-  if (from.sealing === 'pass-through') return { sealing: 'pass-through' }
-  const { canary, domain } = before
-  const { scope, kind } = before.target ?? {}
-  return {
-    sealing: 'hsm',
-    canary: from.canary ?? canary,
-    domain,
-    ...(scope === undefined ? {} : { scope }),
-    ...(kind === undefined ? {} : { kind }),
-  }
 }
 
 function wait(ms: number, signal: AbortSignal): Promise<void> {

@@ -88,11 +88,6 @@ export function selectionOf(order: MigrationOrder): Selection {
   }
 }
 
-/** What a rollback seals back: puts since the migration began. A rotation leaves them, they are as they were meant to be. */
-export function reverseSelectionOf(order: MigrationOrder): Selection {
-  return { from: patternOf(order.to), to: order.from, unfailedIn: order.uuid }
-}
-
 export function patternOf(form: Form): FormPattern {
   if (form.sealing === 'pass-through') return form
   const { sealing, canary, scope, kind } = form

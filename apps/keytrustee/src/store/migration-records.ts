@@ -16,6 +16,8 @@ export interface Selection {
   readonly to: FormPattern
   /** Instead of "not in `to`": those whose present form was made earlier. */
   readonly sealedBefore?: Date
+  /** Besides: only those whose present form was made since. */
+  readonly sealedSince?: Date
   /** Leaves out what this migration could not move. */
   readonly unfailedIn?: Uuid
 }

@@ -145,8 +145,11 @@ describe('moving deposits', { timeout: patienceMs }, () => {
     // Both forms are needed until one is dropped; what is put now goes to the new one at once.
     await client.put({ handle: 'e', content: Buffer.from('of e') })
     expect(await keysOf(site)).toHaveLength(6)
+    const e = async () => (await client.get('e')).deposit.uuid as Uuid
+    expect((await store.findRevision(await e(), 1))?.scope).toBe('service')
     await act(at, 'rollback')
     await reaches(at, 'rolled-back')
+    expect((await store.findRevision(await e(), 1))?.scope).toBe('deposit')
     await expectContent(site, [...handles, 'e'])
     expect((await keysOf(site)).filter((key) => owned.includes(key))).toHaveLength(5)
 

@@ -136,13 +136,14 @@ export function listFormer(tables: Tables, filter: FormerFilter): readonly Forme
 }
 
 function choose(tables: Tables, selection: Selection): ToMove[] {
-  const { from, to, sealedBefore, unfailedIn } = selection
+  const { from, to, sealedBefore, sealedSince, unfailedIn } = selection
   return [...tables.revisions.values()]
     .filter(
       (row) =>
         nobodyPurges(tables, row.deposit) &&
         fits(row, from) &&
         (sealedBefore ? row.sealedAt < sealedBefore : !fits(row, to)) &&
+        !(sealedSince && row.sealedAt < sealedSince) &&
         !(unfailedIn && tables.migrationFaults.has(`${unfailedIn} ${row.uuid}`)),
     )
     .sort((a, b) => compareText(a.deposit, b.deposit) || a.revision - b.revision)

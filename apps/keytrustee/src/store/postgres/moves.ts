@@ -41,7 +41,8 @@ function fits(at: number): string {
 const wanted = `${nobodyPurges} and ${fits(1)}
     and case when $9::timestamptz is null then not ${fits(5)} else revisions.sealed_at < $9 end
     and ($10::uuid is null or not exists (
-      select from migration_faults where migration = $10 and revision_uuid = revisions.uuid))`
+      select from migration_faults where migration = $10 and revision_uuid = revisions.uuid))
+    and ($11::timestamptz is null or revisions.sealed_at >= $11)`
 
 const count = {
   name: 'moves_count',
@@ -65,12 +66,12 @@ const list = {
       select * from (
         select revisions.uuid as chosen,
           sum(content_bytes) over (order by revisions.deposit, revisions.revision) - content_bytes as before
-        from (select * ${walkFrom('$11', '$12')}) as revisions
+        from (select * ${walkFrom('$12', '$13')}) as revisions
         cross join lateral (
           select state from deposits where uuid = revisions.deposit limit 1) as deposits
         where ${wanted}
-        order by revisions.deposit, revisions.revision limit $13
-      ) as counted where before <= $14
+        order by revisions.deposit, revisions.revision limit $14
+      ) as counted where before <= $15
     ) as page
     join revisions on revisions.uuid = page.chosen
     join deposits on deposits.uuid = revisions.deposit
@@ -210,8 +211,10 @@ export async function deleteFormer(queries: Queries, revisions: readonly Uuid[])
   await change(queries, deleteSome, [revisions])
 }
 
-function selectionValues({ from, to, sealedBefore, unfailedIn }: Selection): readonly Value[] {
-  return [...patternValues(from), ...patternValues(to), sealedBefore ?? null, unfailedIn ?? null]
+function selectionValues(selection: Selection): readonly Value[] {
+  const { from, to, sealedBefore, unfailedIn, sealedSince } = selection
+  const bounds = [sealedBefore, unfailedIn, sealedSince].map((value) => value ?? null)
+  return [...patternValues(from), ...patternValues(to), ...bounds]
 }
 
 function patternValues({ sealing, canary, scope, kind }: FormPattern): readonly Value[] {

@@ -136,6 +136,9 @@ export function describeMigrations(current: () => Store): void {
       expect(await count({ to: { ...here, kind: 'ec-p256' } })).toBe(1)
       expect(await count({ to: here, sealedBefore: minutesAfter(noon, 1) })).toBe(1)
       expect(await count({ to: here, sealedBefore: minutesAfter(noon, 10) })).toBe(2)
+      const kind = { ...here, kind: 'rsa-2048' } as const
+      expect(await count({ to: kind, sealedSince: minutesAfter(noon, 9) })).toBe(1)
+      expect(await count({ to: kind, sealedSince: minutesAfter(noon, 10) })).toBe(0)
     })
 
     it('exchange a form and keep the former, which counts as a use of its key; back again, once', async () => {
