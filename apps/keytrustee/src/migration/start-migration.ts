@@ -102,9 +102,10 @@ async function requireWay(
     return
   }
   if (!sealing.passThroughAllowed)
-    throw new DomainError('ERR_NOT_ALLOWED', 'this server may not keep deposits unsealed', {
-      hints: ['set keytrustee.sealing=pass-through and restart it'],
-    })
+    throw new DomainError(
+      'ERR_NOT_ALLOWED',
+      'this server may not keep deposits unsealed: set keytrustee.sealing=pass-through and restart it',
+    )
   if (!understood)
     throw new DomainError(
       'ERR_NOT_ALLOWED',
