@@ -10,7 +10,13 @@ import type { SharedSecrets } from '../shared/shared-secrets.js'
 import type { NameRules } from './auth-to-local.js'
 import type { Authentication, Caller, Name, ReplyHeaders } from './caller.js'
 import type { RequestParts } from './request-parts.js'
-import { type CookieClaims, formatSetCookie, openCookie, signCookie } from './signed-cookie.js'
+import {
+  type CookieClaims,
+  formatSetCookie,
+  isOver,
+  openCookie,
+  signCookie,
+} from './signed-cookie.js'
 import { isTokenOperation, type TokenOperations } from './token-operations.js'
 
 /** Accepts one SPNEGO or Kerberos token; `spnego.ts` is the one in use. */
@@ -22,6 +28,8 @@ export interface Negotiator {
 export interface AuthenticationSettings {
   readonly type: 'simple' | 'kerberos'
   readonly cookieValidityMs: number
+  /** Unused for so long, a cookie ends; it is written anew with each request. Undefined: it ends at its time only. */
+  readonly cookieIdleMs?: number | undefined
   readonly cookieDomain: string | undefined
   readonly cookiePath: string | undefined
   readonly cookiePersistent: boolean
@@ -62,7 +70,8 @@ export class Authenticator {
     const cookie = parts.cookie === undefined ? undefined : await this.#openCookie(parts.cookie)
     const known = typeof cookie === 'object' ? cookie : undefined
     if (isTokenOperation(parts)) return { reply: await this.#tokenOperation(parts, known) }
-    if (known) return this.#actFor(parts, toCaller(known, 'cookie'), {})
+    if (known)
+      return this.#actFor(parts, toCaller(known, 'cookie'), await this.#usedAgain(parts, known))
     if (parts.token !== undefined) return this.#byToken(parts, parts.token)
     const fresh = await this.#freshly(parts, typeof cookie === 'string' ? cookie : undefined)
     if ('reply' in fresh) return fresh
@@ -73,7 +82,7 @@ export class Authenticator {
   async #openCookie(value: string): Promise<CookieClaims | string> {
     const now = this.#o.clock.now().getTime()
     const checked = this.#checked.get(value)
-    if (checked && now - checked.at < checkedForMs && now <= checked.claims.expiresAt)
+    if (checked && now - checked.at < checkedForMs && !isOver(checked.claims, now))
       return checked.claims
     const { signatureSecret, type } = this.#o.settings
     const secrets = signatureSecret
@@ -150,19 +159,34 @@ export class Authenticator {
     parts: RequestParts,
     { caller, headers }: { readonly caller: Caller; readonly headers: ReplyHeaders },
   ): Promise<ReplyHeaders> {
+    const expiresAt = this.#o.clock.now().getTime() + this.#o.settings.cookieValidityMs
+    const { short: user, full: principal } = caller.user
+    const type = `${this.#o.settings.type}-dt`
+    const cookie = await this.#sign(parts, { user, principal, type, expiresAt })
+    return { ...headers, 'set-cookie': cookie }
+  }
+
+  /** A cookie that ends when it is not used gets a later end with each use. */
+  async #usedAgain(parts: RequestParts, claims: CookieClaims): Promise<ReplyHeaders> {
+    if (this.#o.settings.cookieIdleMs === undefined) return {}
+    return { 'set-cookie': await this.#sign(parts, claims) }
+  }
+
+  async #sign(parts: RequestParts, claims: CookieClaims): Promise<string> {
     const { settings, clock, secrets } = this.#o
-    const expiresAt = clock.now().getTime() + settings.cookieValidityMs
+    const { cookieIdleMs, cookiePersistent, cookieDomain: domain, cookiePath: path } = settings
+    const { expiresAt } = claims
     const secret =
       settings.signatureSecret ?? Buffer.from((await secrets.signing('cookies')).secret, 'base64')
-    const { short: user, full: principal } = caller.user
-    const value = signCookie({ user, principal, type: `${settings.type}-dt`, expiresAt }, secret)
-    const cookie = formatSetCookie(value, {
-      domain: settings.cookieDomain,
-      path: settings.cookiePath,
-      persistentUntil: settings.cookiePersistent ? new Date(expiresAt) : undefined,
+    const idle =
+      cookieIdleMs === undefined ? {} : { idleUntil: clock.now().getTime() + cookieIdleMs }
+    const value = signCookie({ ...claims, ...idle }, secret)
+    return formatSetCookie(value, {
+      domain,
+      path,
+      persistentUntil: cookiePersistent ? new Date(expiresAt) : undefined,
       secure: parts.secure,
     })
-    return { ...headers, 'set-cookie': cookie }
   }
 
   async #actFor(

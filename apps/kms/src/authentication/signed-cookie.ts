@@ -15,6 +15,8 @@ export interface CookieClaims {
   readonly type: string
   /** Milliseconds since 1970. */
   readonly expiresAt: number
+  /** Until when it must be used again, where there is such a time. Milliseconds since 1970. */
+  readonly idleUntil?: number
 }
 
 /** Why a cookie is not believed, in the words that clients and logs know. */
@@ -26,8 +28,9 @@ export type CookieFault =
 
 /** The value without quotes. @param secret raw bytes */
 export function signCookie(claims: CookieClaims, secret: Buffer): string {
-  const { user, principal, type, expiresAt } = claims
-  const text = `u=${user}&p=${principal}&t=${type}&e=${expiresAt}`
+  const { user, principal, type, expiresAt, idleUntil } = claims
+  const idle = idleUntil === undefined ? '' : `&i=${idleUntil}`
+  const text = `u=${user}&p=${principal}&t=${type}${idle}&e=${expiresAt}`
   return `${text}&s=${signatureOf(text, secret)}`
 }
 
@@ -46,7 +49,12 @@ export function openCookie(
     return 'org.apache.hadoop.security.authentication.util.SignerException: Invalid signature'
   const claims = parseClaims(text)
   if (!claims) return 'Unauthorized access'
-  return now > claims.expiresAt ? 'AuthenticationToken expired' : claims
+  return isOver(claims, now) ? 'AuthenticationToken expired' : claims
+}
+
+/** Whether its time, or the time in which it had to be used again, has passed. */
+export function isOver({ expiresAt, idleUntil = expiresAt }: CookieClaims, now: number): boolean {
+  return now > Math.min(expiresAt, idleUntil)
 }
 
 /** The value of our cookie in a Cookie header, its quotes taken off; undefined when it is not there. */
@@ -97,7 +105,14 @@ function parseClaims(text: string): CookieClaims | undefined {
     fields.set(part.slice(0, at), part.slice(at + 1))
   }
   const [user, principal, type] = ['u', 'p', 't'].map((name) => fields.get(name))
-  const expires = fields.get('e') ?? ''
-  if (!user || !principal || !type || !/^\d{1,15}$/.test(expires)) return undefined
-  return { user, principal, type, expiresAt: Number(expires) }
+  const [expiresAt, idleUntil] = ['e', 'i'].map((name) => parseTime(fields.get(name)))
+  const isWhole = expiresAt !== undefined && !Number.isNaN(expiresAt) && !Number.isNaN(idleUntil)
+  if (!user || !principal || !type || !isWhole) return undefined
+  return { user, principal, type, expiresAt, ...(idleUntil === undefined ? {} : { idleUntil }) }
+}
+
+/** NaN for what is no time. */
+function parseTime(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  return /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
 }

@@ -26,6 +26,8 @@ export interface KmsSite {
   readonly authentication: {
     readonly type: 'simple' | 'kerberos'
     readonly cookieValidityMs: number
+    /** Undefined: a cookie that is not used ends at its time only. */
+    readonly cookieIdleMs: number | undefined
     readonly cookieDomain: string | undefined
     readonly cookiePath: string | undefined
     readonly cookiePersistent: boolean
@@ -66,7 +68,6 @@ const notObeyed: Readonly<Record<string, string>> = {
   'hadoop.security.kms.encrypted.key.cache.num.fill.threads':
     'encrypted keys are made when they are asked for',
   [`${authentication}.simple.anonymous.allowed`]: 'anonymous requests are never allowed',
-  [`${authentication}.token.max-inactive-interval`]: 'cookies end at a fixed time',
   [`${authentication}.kerberos.endpoint.whitelist`]: 'every path asks for authentication',
   'hadoop.security.keystore.java-keystore-provider.password-file':
     'there is no keystore: zone keys are deposits',
@@ -165,6 +166,11 @@ function readSite(reader: Reader): KmsSite {
     authentication: {
       type: reader.read(`${authentication}.type`, authenticationType, 'simple'),
       cookieValidityMs: seconds(`${authentication}.token.validity`, 36_000),
+      cookieIdleMs: reader.read<number | undefined>(
+        `${authentication}.token.max-inactive-interval`,
+        idleTime,
+        undefined,
+      ),
       cookieDomain: word(`${authentication}.cookie.domain`),
       cookiePath: word(`${authentication}.cookie.path`),
       cookiePersistent: reader.read(`${authentication}.cookie.persistent`, truth, false),
@@ -232,6 +238,12 @@ function asText(text: string): string {
 function truth(text: string, field: string): boolean {
   if (text === 'true' || text === 'false') return text === 'true'
   throw invalidInput(field, 'must be true or false')
+}
+
+/** Seconds; 0 and less is none, as the original has it. */
+function idleTime(text: string, field: string): number | undefined {
+  if (/^(?:0|-\d{1,12})$/.test(text)) return undefined
+  return wholeNumber(1, 1e9)(text, field) * 1000
 }
 
 function wholeNumber(least: number, most: number): Parse<number> {

@@ -62,6 +62,24 @@ describe('simple authentication', () => {
     expect(renewed.headers['set-cookie']).toContain('u=alice')
   })
 
+  it('gives a cookie that ends when it is not used, where the site says so', async () => {
+    const kms = await make({ authentication: { cookieIdleMs: 60_000 } })
+    let { headers } = await kms.ask('/v1/keys/names', { user: 'alice' })
+    expect(headers['set-cookie']).toContain(`&i=${kms.clock.ms + 60_000}&e=`)
+    const end = /&e=(\d+)/.exec(headers['set-cookie'] ?? '')?.[1]
+    const first = cookieOf(headers['set-cookie'])
+    for (let i = 0; i < 3; i += 1) {
+      kms.clock.advance(50_000)
+      const got = await kms.ask('/v1/keys/names', { headers: cookieOf(headers['set-cookie']) })
+      expect(got.status).toBe(200)
+      headers = got.headers
+    }
+    // Its own end stays where it was.
+    expect(headers['set-cookie']).toContain(`&e=${end}&`)
+    const unused = await kms.ask('/v1/keys/names', { headers: first })
+    expect([unused.status, unused.reason]).toEqual([401, 'AuthenticationToken expired'])
+  })
+
   it('gives a cookie that every instance believes', async () => {
     const one = await make()
     const two = await make({ vault: one.vault, clock: one.clock })

@@ -34,6 +34,16 @@ describe('cookie', () => {
     expect(openCookie('', [secret], 1)).toBe('Unauthorized access')
   })
 
+  it('ends when it was not used in its time, whatever its end', () => {
+    const idle = { ...claims, idleUntil: 1000 }
+    const value = signCookie(idle, secret)
+    expect(value).toContain('&t=kerberos-dt&i=1000&e=1800000000000&s=')
+    expect(openCookie(value, [secret], 1000)).toEqual(idle)
+    expect(openCookie(value, [secret], 1001)).toBe('AuthenticationToken expired')
+    const strange = signCookie({ ...idle, idleUntil: Number.NaN }, secret)
+    expect(openCookie(strange, [secret], 1)).toBe('Unauthorized access')
+  })
+
   it('is not believed when any character is changed, or cut', () => {
     for (let at = 0; at < vector.length; at += 1) {
       const changed = vector.slice(0, at) + (vector[at] === 'x' ? 'y' : 'x') + vector.slice(at + 1)

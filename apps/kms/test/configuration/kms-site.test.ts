@@ -24,14 +24,24 @@ describe('kms-site.xml', () => {
       'hadoop.kms.http.port': '16000',
       'hadoop.kms.authentication.type': 'kerberos',
       'hadoop.kms.authentication.token.validity': '60',
+      'hadoop.kms.authentication.token.max-inactive-interval': '5',
       'hadoop.kms.cache.enable': 'false',
       'hadoop.kms.proxyuser.hive.users': '*',
       'hadoop.security.key.default.bitlength': '256',
       'fs.defaultFS': 'hdfs://x',
     })
     expect(site).toMatchObject({ port: 16000, cacheEnabled: false, defaultBits: 256 })
-    expect(site.authentication).toMatchObject({ type: 'kerberos', cookieValidityMs: 60_000 })
+    expect(site.authentication).toMatchObject({
+      type: 'kerberos',
+      cookieValidityMs: 60_000,
+      cookieIdleMs: 5_000,
+    })
     expect(remarks).toEqual([])
+  })
+
+  it.each(['-1', '0'])('takes a cookie’s idle time of %s for none', (value) => {
+    const { site } = read({ 'hadoop.kms.authentication.token.max-inactive-interval': value })
+    expect(site.authentication.cookieIdleMs).toBeUndefined()
   })
 
   it('says what has no effect and what is not known, with its place', () => {
