@@ -1,6 +1,8 @@
 /** The program as an operator runs it: real processes, a home of its own, root dropping to another user. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { findAccount, runProgram } from '@keyhsm/command-line'
@@ -30,6 +32,14 @@ interface Run {
   readonly status: number | null
   readonly stdout: string
   readonly stderr: string
+}
+
+async function unusedPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  return port
 }
 
 function environment(): NodeJS.ProcessEnv {
@@ -121,7 +131,6 @@ describe('keyhsm', () => {
     [['setup', 'paper'], 2, /HSM must be keysecure, thales, luna/],
     [['setup', 'soft-token', '--slot', '1', '--pin-file', '-'], 2, /--slot is not for soft-token/],
     [['setup', 'luna', '--directory', '/x', '--pin-file', '-'], 2, /--directory is not for luna/],
-    [['setup', 'soft-token'], 2, /--pin-file is needed/],
     [['trust'], 2, /CERT or --list or --remove/],
     [['trust', '--remove', 'x'], 2, /--remove must be a SHA-256/],
     [['keys', 'revoke', '--date', 'x'], 2, /--date must be/],
@@ -137,6 +146,18 @@ describe('keyhsm', () => {
     expect(stderr).toMatch(message)
     expect(stderr).not.toMatch(/\bat .*\.js/)
     expect(status).toBe(expected)
+  })
+
+  it('asks for the file with the PIN where nobody can be asked', async () => {
+    const port = String(await unusedPort())
+    const { status, stderr } = await runHere(await makeRoot(), [
+      'setup',
+      'soft-token',
+      '--port',
+      port,
+    ])
+    expect(stderr).toMatch(/--pin-file is needed/)
+    expect(status).toBe(2)
   })
 
   it('is set up, trusts, validates, starts, shows keys and stops', async () => {
