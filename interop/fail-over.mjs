@@ -3,6 +3,7 @@
  * `npm run fail-over`: two server pairs, a primary and a synchronous standby of PostgreSQL and a client, each on a machine of
  * its own (a network namespace), told once from beginning to end:
  *
+ * 0. every server puts where a migration on the first says: to another scope, out of the HSM, and back by a rollback;
  * 1. a server that reaches only the standby refuses a client that was disabled elsewhere, within max-staleness;
  * 2. cut off from the primary, the standby's server serves nothing once max-staleness is over;
  * 3. the primary is killed, the standby promoted: both servers follow within 5 s, without a restart;
@@ -24,6 +25,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { runMain } from '../scripts/lib/say.mjs'
 import { root } from '../scripts/lib/sources.mjs'
+import { followDirections } from './ha/directions.mjs'
 import { checkHistory, findLost } from './ha/history.mjs'
 import { Installation } from './ha/installation.mjs'
 import { whyNoNamespaces } from './ha/network.mjs'
@@ -42,6 +44,8 @@ const names = { servers: ['n1', 'n2'], databases: ['db1', 'db2'], clients: ['c1'
 const settings = {
   'keytrustee.standby.max-staleness': `${maxStalenessMs / 1000}s`,
   'keytrustee.monitoring.port': String(monitoringPort),
+  // For the way out of the HSM; once joined, nothing passes through by it.
+  'keytrustee.sealing': 'pass-through',
 }
 
 await runMain(async () => {
@@ -81,6 +85,8 @@ async function run(installation) {
   const other = await registerAt(installation, installation.servers[1])
   const workers = await startWorkers(installation, registers)
   await acknowledged(workers, 'the first put')
+  const followedMs = await followDirections(installation, other.folder)
+  say(`a put followed a migration on the other server within ${seconds(followedMs)}`)
   const alerts = alertsFiredBy('fail-over').filter((name) => name !== nodeGone)
   const fired = await watch.begin(alerts)
   await disableElsewhere(installation, other)
@@ -105,7 +111,7 @@ async function registerAt({ servers: [first], home }, server) {
   const get = () => server.run(`keytrustee get mine --home ${folder}`, { exit: 'any', quiet: true })
   await server.run(`keytrustee put mine /etc/hostname --home ${folder}`)
   const { stdout } = await server.run(`keytrustee status --home ${folder} --json`)
-  return { get, uuid: JSON.parse(stdout).client }
+  return { folder, get, uuid: JSON.parse(stdout).client }
 }
 
 /** The second server reaches only the standby, which still gets everything. */

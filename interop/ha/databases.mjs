@@ -250,7 +250,12 @@ export class Databases {
     return folder
   }
 
-  #sql(name, text) {
+  /** What the primary's store answers, a row a line. */
+  read(text) {
+    return this.#sql(this.primary, text, 'keytrustee')
+  }
+
+  #sql(name, text, database = 'postgres') {
     const [command, ...args] = this.#words(
       name,
       'env',
@@ -261,14 +266,17 @@ export class Databases {
       '-q',
       '-h',
       this.#socket(name),
+      '-A',
+      '-t',
       '-d',
-      'postgres',
+      database,
     )
     // By standard input: passwords are not for the process list.
-    execFileSync(command, [...args, '-v', 'ON_ERROR_STOP=1'], {
+    return execFileSync(command, [...args, '-v', 'ON_ERROR_STOP=1'], {
       input: text,
       cwd: '/',
-      stdio: ['pipe', 'ignore', 'pipe'],
+      encoding: 'utf8',
+      stdio: ['pipe', 'pipe', 'pipe'],
     })
   }
 
