@@ -52,6 +52,7 @@ interface Site {
   readonly store: Store
   readonly paths: Paths
   readonly client: TrusteeClient
+  readonly auth: string
 }
 
 /** A pass-through server with one client; every site has the same pair for Key HSM, and so the same realm. */
@@ -63,7 +64,7 @@ async function openSite(more: readonly string[] = []): Promise<Site> {
   const at = await startIn(paths, { store })
   const { auth } = await addTestOrganisation(at)
   const { client } = await enrolTestClient(at, { organisation: 'PROD', auth })
-  return { at, store, paths, client }
+  return { at, store, paths, client, auth }
 }
 
 function joinBody(more: object = {}) {
@@ -256,6 +257,27 @@ describe('moving deposits', { timeout: patienceMs }, () => {
     await reaches(at, 'finished')
     await expectContent(site, ['kept'])
     await expect(client.get('lost')).rejects.toMatchObject(refusal('ERR_IRRETRIEVABLE'))
+  })
+
+  test('a deposit with trustees moves within the HSM, and stops the way out by its name', async () => {
+    const { at, client, auth } = await openSite()
+    await at.admin(joinRoute, { body: joinBody() })
+    const trustee = { organisation: 'PROD', auth, clientName: 'trustee' }
+    const { identityKey } = (await enrolTestClient(at, trustee)).body
+    const trustees = { required: 1, keys: [identityKey] }
+    await client.put({ handle: 'vault', content: Buffer.from('of vault'), trustees })
+    await client.put({ handle: 'plain', content: Buffer.from('of plain') })
+
+    await migrate(at, { scope: 'service', finish: true })
+    expect(await reaches(at, 'finished')).toMatchObject({ moved: 2, failed: 0 })
+    await expect(client.get('vault')).rejects.toMatchObject(refusal('ERR_APPROVAL_NEEDED'))
+
+    const out = { to: 'pass-through', understood: true }
+    expect((await at.admin(planMigrationRoute, { body: out })).offenders).toMatchObject([
+      { handle: 'vault', reason: expect.stringContaining('its trustees') as string },
+    ])
+    await expect(migrate(at, out)).rejects.toMatchObject(refusal('ERR_CONFLICT'))
+    expect((await client.get('plain')).deposit.sealing).toBe('hsm')
   })
 
   test('refuses plainly: not joined, unknown places, nothing to do, nothing under way', async () => {
