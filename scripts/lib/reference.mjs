@@ -123,6 +123,6 @@ function metricsPage() {
     )
     return `\n## ${title}\n\n| name | kind | labels | what |\n|---|---|---|---|\n${lines.join('\n')}\n`
   })
-  const buckets = `\nHistograms are of seconds, with the bounds ${secondsBuckets.join(', ')}. Besides, each service has the process and Node.js\nmetrics of prom-client under its prefix (\`keyhsm_process_…\`, \`keyhsm_nodejs_…\`).\n`
+  const buckets = `\nHistograms are of seconds, with the bounds ${secondsBuckets.join(', ')}. Besides, each service has the process and Node.js\nmetrics of prom-client under its prefix (\`keyhsm_process_…\`, \`keyhsm_nodejs_…\`), but not its \`nodejs_eventloop_lag_…\`: they hold the sampling\ninterval, and \`…_event_loop_delay_…\` says the same without it.\n`
   return `${generated(heads.metrics)}${monitoringText}${buckets}${sections.join('')}`
 }

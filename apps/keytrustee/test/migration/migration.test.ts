@@ -272,11 +272,13 @@ describe('moving deposits', { timeout: patienceMs }, () => {
     expect(await reaches(at, 'finished')).toMatchObject({ moved: 2, failed: 0 })
     await expect(client.get('vault')).rejects.toMatchObject(refusal('ERR_APPROVAL_NEEDED'))
 
-    const out = { to: 'pass-through', understood: true }
+    const out = { to: 'pass-through' }
     expect((await at.admin(planMigrationRoute, { body: out })).offenders).toMatchObject([
       { handle: 'vault', reason: expect.stringContaining('its trustees') as string },
     ])
-    await expect(migrate(at, out)).rejects.toMatchObject(refusal('ERR_CONFLICT'))
+    await expect(migrate(at, { ...out, understood: true })).rejects.toMatchObject(
+      refusal('ERR_CONFLICT'),
+    )
     expect((await client.get('plain')).deposit.sealing).toBe('hsm')
   })
 
