@@ -25,20 +25,24 @@ const lastLines = 25
 const bin = (name) => join(root, 'node_modules', '.bin', name)
 
 /**
- * In their order. `beside` runs beside another, three at a time, each taken by whoever is free, long ones first: much of
- * what the product does is waiting (for disks, sockets, timers), so that two leave a third of two cores idle. The scripts,
- * the longest of all, run three at a time besides. What is cheap, and what others need, runs before them and alone; `last`
- * reads their reports.
+ * In their order. All others need the `types`, since these are what is built. What is `early` is cheap, or brings up what the
+ * rest needs. `beside` is the rest, long ones first; `last` reads their reports. Stages of one time run three at once, each
+ * taken by whoever is free: much of what the product does is waiting (for disks, sockets, timers), so that two leave a third
+ * of two cores idle. The scripts, the longest of all, run three at once besides.
  */
 const stages = [
-  { name: 'format', command: [bin('biome'), 'format', '.'] },
   { name: 'types', command: [node, join(root, 'node_modules/typescript/bin/tsc'), '-b', root] },
-  { name: 'import rules', command: [node, 'scripts/check-imports.mjs'] },
-  { name: 'sizes', command: [node, 'scripts/check-sizes.mjs'] },
-  { name: 'documents', command: [node, 'scripts/check-documents.mjs'] },
-  { name: 'commands', command: [node, 'scripts/check-commands.mjs', '--quiet'] },
-  { name: 'package trees', command: [node, 'packaging/check-tree.mjs'] },
-  { name: 'bringing up', command: [node, 'interop/prepare-stack.mjs', preparedStack] },
+  {
+    when: 'early',
+    name: 'bringing up',
+    command: [node, 'interop/prepare-stack.mjs', preparedStack],
+  },
+  { when: 'early', name: 'commands', command: [node, 'scripts/check-commands.mjs', '--quiet'] },
+  { when: 'early', name: 'package trees', command: [node, 'packaging/check-tree.mjs'] },
+  { when: 'early', name: 'format', command: [bin('biome'), 'format', '.'] },
+  { when: 'early', name: 'documents', command: [node, 'scripts/check-documents.mjs'] },
+  { when: 'early', name: 'import rules', command: [node, 'scripts/check-imports.mjs'] },
+  { when: 'early', name: 'sizes', command: [node, 'scripts/check-sizes.mjs'] },
   {
     when: 'beside',
     name: 'unit, conformance, store contract',
@@ -123,10 +127,10 @@ await runMain(async () => {
   }
   const began = Date.now()
   const stagesOf = (time) => chosen.filter(({ when }) => when === time)
-  await runAll(stagesOf(undefined))
-  const beside = stagesOf('beside')
-  await Promise.all(Array.from({ length: runners }, () => runAll(beside)))
-  await runAll(stagesOf('last'))
+  for (const time of [undefined, 'early', 'beside', 'last']) {
+    const queue = stagesOf(time)
+    await Promise.all(Array.from({ length: runners }, () => runAll(queue)))
+  }
   rmSync(preparedStack, { recursive: true, force: true })
   say(`\n== all stages: ${((Date.now() - began) / 60_000).toFixed(1)} minutes`)
   for (const fault of faults) say(fault)
