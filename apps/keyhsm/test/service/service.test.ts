@@ -44,6 +44,15 @@ async function administer({ paths }: TestHome, signed = true): Promise<Transport
   return transport
 }
 
+/** A service with a Trustee Server that it trusts. */
+async function startTrusting() {
+  const home = await makeHome()
+  const client = await makeClientCertificate()
+  await trust(home, client.certificate)
+  const service = await startService(home)
+  return { home, service, trustee: await connectClient(home, service, client) }
+}
+
 describe('the service', () => {
   it('seals and opens for a trusted certificate, bound to its realm', async () => {
     const home = await makeHome()
@@ -73,11 +82,7 @@ describe('the service', () => {
   })
 
   it('shows in its status the last error that a Trustee Server met, and when', async () => {
-    const home = await makeHome()
-    const client = await makeClientCertificate()
-    await trust(home, client.certificate)
-    const service = await startService(home)
-    const trustee = await connectClient(home, service, client)
+    const { home, service, trustee } = await startTrusting()
     const admin = await administer(home)
     const { canary } = await trustee.describe()
     expect((await admin.call(keyHsmStatusRoute, {})).lastError).toBeUndefined()
@@ -126,11 +131,7 @@ describe('the service', () => {
   })
 
   it('takes over changed settings on reload, and keeps the old ones when the file is bad', async () => {
-    const home = await makeHome()
-    const client = await makeClientCertificate()
-    await trust(home, client.certificate)
-    const service = await startService(home)
-    const trustee = await connectClient(home, service, client)
+    const { home, trustee } = await startTrusting()
     const admin = await administer(home)
     const change = async (changes: Record<string, string>) => {
       const text = editSettings(await readFile(home.paths.settings, 'utf8'), changes)
@@ -202,10 +203,7 @@ describe('the service', () => {
   })
 
   it('writes no secret to its log, audit or settings', async () => {
-    const home = await makeHome()
-    const client = await makeClientCertificate()
-    await trust(home, client.certificate)
-    const trustee = await connectClient(home, await startService(home), client)
+    const { home, trustee } = await startTrusting()
     const { canary } = await trustee.describe()
     const content = Buffer.from('marked-secret-5512')
     const request = { requestId: newUuid(), context: context(), canary }
