@@ -33,11 +33,11 @@ const enoughForAll = 20
 /** Moved one after the other, round by round; one that was rolled back is gone again. */
 const legs = [
   { to: 'second', scope: 'deposit' },
+  { to: 'pass-through', understood: true },
+  { from: 'pass-through', to: 'second', scope: 'organisation' },
   { to: 'default', scope: 'service', kind: 'aes-256' },
   { reseal: true },
   { to: 'default', scope: 'deposit', kind: 'ec-p256' },
-  { to: 'pass-through', understood: true },
-  { from: 'pass-through', to: 'second', scope: 'organisation' },
 ]
 
 const resting = new Set(['paused', 'moved', 'finished', 'rolled-back'])

@@ -12,7 +12,11 @@ const formsMovedSince = (instant) => `
     and r.sealed_at > r.created_at and r.sealed_at >= '${instant}'`
 
 /** Outcomes of Key HSM that prove that it has opened a form under its HSM key. */
-const proofs = { reseal: 'done', open: 'released' }
+const proofs = {
+  reseal: ({ outcome }) => outcome === 'done',
+  seal: ({ outcome, subject }) => outcome === 'done' && subject.verified === 'opened',
+  open: ({ outcome }) => outcome === 'released',
+}
 
 /** Sealed forms that came about by moving since `since`, and those of them that Key HSM had not opened before. */
 export function findUnverified(stack, { instant, sequence }) {
@@ -20,7 +24,7 @@ export function findUnverified(stack, { instant, sequence }) {
   const done = entriesAfter(stack, 'keyhsm', sequence).filter(({ event }) => event === 'outcome')
   const opened = new Map()
   for (const { operation, outcome, subject = {}, at } of done) {
-    if (outcome !== proofs[operation]) continue
+    if (!proofs[operation]?.({ outcome, subject })) continue
     const key = keyOf([subject.deposit, subject.revision, subject.hsmKeyId])
     opened.set(key, [...(opened.get(key) ?? []), at])
   }

@@ -124,7 +124,9 @@ async function seal(sealing: Sealing, findings: Findings): Promise<Sealed> {
     if (request.verified) await verifySealed(opening, made.sealed, request.content)
     return made
   })
-  findings.subject = { hsmKeyId: sealed.hsmKeyId, hsmKeyLabel: sealed.hsmKeyLabel }
+  const { hsmKeyId, hsmKeyLabel } = sealed
+  const verified = sealing.request.verified ? { verified: 'opened' } : {}
+  findings.subject = { hsmKeyId, hsmKeyLabel, ...verified }
   return sealed
 }
 

@@ -1,4 +1,5 @@
 import { type DomainError, newUuid, parseRealm, systemClock } from '@keyhsm/core'
+import type { Audit, AuditEntry } from '@keyhsm/service'
 import { describe, expect, it } from 'vitest'
 import type { Caller, PlacedWorkshop } from '../../src/operations/caller.js'
 import { moveDeposits, type ToMove } from '../../src/operations/move-deposits.js'
@@ -47,6 +48,20 @@ describe('moving deposits', () => {
     const entries = await workshop.entries()
     expect(entries.filter((entry) => entry === 'outcome seal done')).toHaveLength(2)
     expect(entries.filter((entry) => entry === 'outcome reseal done')).toHaveLength(1)
+  })
+
+  it('says in the audit of a seal that the form was opened, which a put alone does not', async () => {
+    const workshop = await makeWorkshop()
+    const kept: AuditEntry[] = []
+    const append = (entry: AuditEntry) => {
+      kept.push(entry)
+      return workshop.audit.append(entry)
+    }
+    const watched = { ...workshop, audit: { ...workshop.audit, append } as Audit }
+    await sealDeposit(watched, caller, sealRequest(workshop, 'put'))
+    await move(watched, [unsealed('one')])
+    const done = kept.filter(({ outcome }) => outcome === 'done')
+    expect(done.map(({ subject }) => subject?.verified)).toEqual([undefined, 'opened'])
   })
 
   it('one that cannot be moved stops no other', async () => {
