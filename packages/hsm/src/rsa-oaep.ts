@@ -28,6 +28,8 @@ export function wrapRsaOaep(
 
 /**
  * Unwraps with a private key in memory: for the software token and the tests. Devices do it with C_Decrypt.
+ * The length is checked here because OpenSSL takes a shorter input as the same number: one wrapped key in 256 begins with a
+ * zero byte that could be left out. @see RFC 8017 §7.1.2 step 1b
  * @throws ERR_INTEGRITY when the bytes are not a content key wrapped for this key with this hash.
  */
 export function unwrapRsaOaep(
@@ -35,6 +37,8 @@ export function unwrapRsaOaep(
   algorithm: RsaOaepAlgorithm,
   wrapped: Buffer,
 ): SecretBytes {
+  if (wrapped.length * 8 !== privateKey.asymmetricKeyDetails?.modulusLength)
+    throw wrappedKeyRefused()
   let contentKey: SecretBytes
   try {
     contentKey = SecretBytes.own(privateDecrypt(options(privateKey, algorithm), wrapped))

@@ -42,6 +42,15 @@ describe.each(algorithms)('%s', (algorithm) => {
     const short = publicEncrypt({ key: pair.publicKey, oaepHash }, Buffer.alloc(16))
     expect(() => unwrapRsaOaep(pair.privateKey, algorithm, short)).toThrow(integrity)
   })
+
+  test('refuses the same number in fewer bytes', () => {
+    let wrapped: Buffer
+    do wrapped = wrapRsaOaep(pair.publicKey, algorithm, SecretBytes.random(32))
+    while (wrapped[0] !== 0)
+    expect(unwrapRsaOaep(pair.privateKey, algorithm, wrapped).length).toBe(32)
+    const shorter = wrapped.subarray(1)
+    expect(() => unwrapRsaOaep(pair.privateKey, algorithm, shorter)).toThrow(integrity)
+  })
 })
 
 test('only the OAEP algorithms are RSA', () => {

@@ -5,10 +5,11 @@ import type { HsmKey, WrappedKey } from '../../hsm.js'
 import type { WrappingKind } from '../../kinds.js'
 import { isRsaOaep, oaepHashes } from '../../rsa-oaep.js'
 import { type WrapAlgorithm, wrapAlgorithms } from '../../wrap-algorithms.js'
+import { wrapInSoftware } from '../../wrap-in-software.js'
 import { parseWrapPublicKey } from '../../wrap-public-key.js'
-import type { CaseContext } from '../case-context.js'
+import type { CaseContext, WrappedEntry } from '../case-context.js'
 import type { ConformanceCase } from '../conformance-case.js'
-import { ensureEqual } from '../failure.js'
+import { ConformanceFailure, ensureEqual } from '../failure.js'
 
 const variesBy = 'kind'
 const binding = Buffer.from('header and context')
@@ -57,6 +58,16 @@ export function tamperingCases(kind: WrappingKind): ConformanceCase[] {
       const wrapped = { ...entry.wrapped, bytes: other }
       await refused(context, entry.key, wrapped, `${other.length} for ${bytes.length} bytes`)
     }
+    if (!isRsaOaep(entry.wrapped.algorithm)) return
+    // The same number in more bytes and in fewer.
+    const longer = { ...entry.wrapped, bytes: Buffer.concat([Buffer.alloc(128), bytes]) }
+    await refused(context, entry.key, longer, '128 zero bytes before it')
+    const beginsWithZero = wrappedWithZero(entry)
+    if (!beginsWithZero) return
+    await context.ensureOpens(beginsWithZero)
+    const { wrapped } = beginsWithZero
+    const shorter = { ...wrapped, bytes: wrapped.bytes.subarray(1) }
+    await refused(context, entry.key, shorter, 'its first byte, a zero, left out')
   }
 
   async function otherAlgorithm(context: CaseContext): Promise<void> {
@@ -95,6 +106,18 @@ export function tamperingCases(kind: WrappingKind): ConformanceCase[] {
       await refused(context, key, { ...wrapped, bytes }, `forgery ${at}`)
     }
   }
+}
+
+/** One wrapped key in 256 begins with a zero byte: wraps with the public half until it does. Undefined without that half. */
+function wrappedWithZero(entry: WrappedEntry): WrappedEntry | undefined {
+  const { key, contentKey, wrapped, binding } = entry
+  if (key.publicKey === undefined) return undefined
+  const publicKey = parseWrapPublicKey(key.id, key.publicKey)
+  for (let tries = 0; tries < 10_000; tries++) {
+    const other = wrapInSoftware(publicKey, wrapped.algorithm, contentKey, binding)
+    if (other.bytes[0] === 0) return { ...entry, wrapped: other }
+  }
+  throw new ConformanceFailure('no wrapped key of 10,000 begins with a zero byte')
 }
 
 /** What a forger makes who has the public key. */
