@@ -244,6 +244,7 @@ export class Pkcs11Hsm implements Hsm, RenamingHsm {
       sessions: answered ? workers + 1 : 0,
       keys: answered?.keys,
       keyLimit: profile.keyLimit,
+      ...(profile.pairLimit === undefined ? {} : { pairLimit: profile.pairLimit }),
       ...(answered?.memory ? { memory: answered.memory } : {}),
     }
   }

@@ -117,6 +117,8 @@ export interface Pkcs11Profile {
   readonly seesOutsideChanges: boolean
   /** The device's limit on keys where the vendor documents one. */
   readonly keyLimit: number | undefined
+  /** Most key pairs, where the vendor documents a limit of their own. */
+  readonly pairLimit?: number
   /** Whether the memory fields of CK_TOKEN_INFO say how much room is left for keys. */
   readonly tellsMemory: boolean
   /** Pause between the two looks that together prove that a key is gone. */

@@ -82,6 +82,8 @@ export interface HsmHealth {
   readonly keys: number | undefined
   /** The device's own limit on keys where it tells one. */
   readonly keyLimit: number | undefined
+  /** The device's own limit on key pairs, where it has fewer of them than of keys. */
+  readonly pairLimit?: number
   /** Room for keys, where the device tells it. */
   readonly memory?: DeviceMemory
 }

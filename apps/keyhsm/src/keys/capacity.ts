@@ -3,11 +3,18 @@
  * is room left for the partition's own keys and for rotation. Opens are never refused.
  */
 import { DomainError } from '@keyhsm/core'
-import type { DeviceMemory } from '@keyhsm/hsm'
+import { type DeviceMemory, isPair, type KeyKind } from '@keyhsm/hsm'
 
 const warnShare = 0.8
 const refuseShare = 0.95
 
+/** Keys in the device, and how many of them are pairs; or the most that it takes of both. */
+export interface KeyCount<Value = number> {
+  readonly keys: Value
+  readonly pairs: Value
+}
+
+/** Either all keys against their limit or the pairs against theirs: what leaves less room. */
 export interface CapacityState {
   readonly keys: number
   /** Undefined: neither the setting nor the device names a limit. */
@@ -24,19 +31,28 @@ const levels: readonly Level[] = ['ok', 'warn', 'full']
 
 export class Capacity {
   readonly #settingLimit: number | undefined
-  #deviceLimit: number | undefined
+  readonly #makesPairs: boolean
+  #limits: KeyCount<number | undefined> = { keys: undefined, pairs: undefined }
   #memory: DeviceMemory | undefined
-  #keys = 0
+  #counted: KeyCount = { keys: 0, pairs: 0 }
+  /** Keys made, or destroyed, since they were counted. */
+  #since = 0
 
-  /** `settingLimit` is `keyhsm.key.limit`; it wins over what the device says. */
-  constructor(settingLimit?: number) {
-    this.#settingLimit = settingLimit
+  /** `limit` is `keyhsm.key.limit`; it wins over what the device says. `kind` is that of the keys to be made. */
+  constructor({ limit, kind }: { readonly limit?: number | undefined; readonly kind: KeyKind }) {
+    this.#settingLimit = limit
+    this.#makesPairs = isPair(kind)
   }
 
   /** Takes a fresh count from the device; in between {@link reserve} and {@link release} keep it up to date. */
-  observe(keys: number, deviceLimit?: number, memory?: DeviceMemory): void {
-    this.#keys = keys
-    this.#deviceLimit = deviceLimit
+  observe(
+    counted: KeyCount,
+    limits: KeyCount<number | undefined> = { keys: undefined, pairs: undefined },
+    memory?: DeviceMemory,
+  ): void {
+    this.#counted = counted
+    this.#since = 0
+    this.#limits = limits
     this.#memory = memory
   }
 
@@ -52,25 +68,37 @@ export class Capacity {
         ],
       })
     }
-    this.#keys += 1
+    this.#since += 1
   }
 
   /** One key less. */
   release(): void {
-    this.#keys = Math.max(0, this.#keys - 1)
+    this.#since -= 1
   }
 
   state(): CapacityState {
-    const limit = this.#settingLimit ?? this.#deviceLimit
     const memory = this.#memory
-    const byKeys = levelOf(this.#keys, limit)
-    const room =
-      limit === undefined ? undefined : Math.max(0, Math.ceil(limit * refuseShare) - this.#keys)
-    const state = { keys: this.#keys, limit }
+    const { keys, limit, room } = this.#scarcest()
+    const byKeys = levelOf(keys, limit)
+    const state = { keys, limit }
     if (!memory) return { ...state, level: byKeys, room }
     const byMemory = levelOf(memory.totalBytes - memory.freeBytes, memory.totalBytes)
     const level = higher(byKeys, byMemory)
     return { ...state, memory, level, room: level === 'full' ? 0 : room }
+  }
+
+  #scarcest(): Pick<CapacityState, 'keys' | 'limit' | 'room'> {
+    const all = this.#against(this.#counted.keys, this.#settingLimit ?? this.#limits.keys)
+    if (!this.#makesPairs || this.#settingLimit !== undefined) return all
+    const pairs = this.#against(this.#counted.pairs, this.#limits.pairs)
+    return (pairs.room ?? Infinity) < (all.room ?? Infinity) ? pairs : all
+  }
+
+  #against(counted: number, limit: number | undefined) {
+    const keys = Math.max(0, counted + this.#since)
+    const room =
+      limit === undefined ? undefined : Math.max(0, Math.ceil(limit * refuseShare) - keys)
+    return { keys, limit, room }
   }
 }
 

@@ -3,7 +3,14 @@
  * Operations get one of these; it never makes the partition's own keys (see `make-partition-keys.ts`).
  */
 import { type Clock, DomainError, type Realm } from '@keyhsm/core'
-import type { CallOptions, Hsm, HsmKey, WrappingKind, HsmHealth } from '@keyhsm/hsm'
+import {
+  type CallOptions,
+  type Hsm,
+  type HsmHealth,
+  type HsmKey,
+  isPair,
+  type WrappingKind,
+} from '@keyhsm/hsm'
 import { Activity } from '../keys/activity.js'
 import { Capacity } from '../keys/capacity.js'
 import { KeyPool } from '../keys/key-pool.js'
@@ -54,7 +61,7 @@ export class Partition {
     this.keys = keys
     this.#clock = options.clock
     this.#kind = options.keySettings.kind
-    this.#capacity = new Capacity(options.keySettings.limit)
+    this.#capacity = new Capacity(options.keySettings)
     this.#ring = this.#makeRing(options.keySettings)
     this.#pool = this.#makePool(options.keySettings)
   }
@@ -97,7 +104,7 @@ export class Partition {
 
   /** Makes new keys by other settings from now on; existing keys stay as they are. */
   async changeKeySettings(settings: KeySettings): Promise<void> {
-    const capacity = new Capacity(settings.limit)
+    const capacity = new Capacity(settings)
     const previous = {
       kind: this.#kind,
       capacity: this.#capacity,
@@ -177,7 +184,9 @@ export class Partition {
   async #take(listed: readonly HsmKey[], listing: number): Promise<void> {
     const health = await this.hsm.probe({ deadlineMs: lookDeadlineMs })
     const keys = Math.max(listed.length, health.keys ?? 0)
-    this.#capacity.observe(keys, health.keyLimit, health.memory)
+    const pairs = listed.filter(({ kind }) => isPair(kind)).length
+    const limits = { keys: health.keyLimit, pairs: health.pairLimit }
+    this.#capacity.observe({ keys, pairs }, limits, health.memory)
     this.#ring.refresh(listed, listing)
     this.#spares = listed.filter(({ label }) => parseLabel(label)?.form === 'pool')
   }

@@ -1,7 +1,7 @@
 /** The public half of a pair, asked of the appliance: the same for a key that is looked up and for one that is tried out. */
 import { createPublicKey } from 'node:crypto'
 import { DomainError } from '@keyhsm/core'
-import type { KeyKind } from '@keyhsm/hsm'
+import { isPair, type KeyKind } from '@keyhsm/hsm'
 import type { NaeLink } from '../connection/nae-link.js'
 import type { NaeDialect } from '../dialect/dialect.js'
 import { parsePublicKeyPem, publicKeyExportRequest } from '../messages/keys.js'
@@ -20,7 +20,7 @@ interface Asked {
  */
 export async function readPublicKey(link: NaeLink, asked: Asked): Promise<Buffer | undefined> {
   const { dialect, timers, name, kind } = asked
-  if (!kind.startsWith('rsa-') && kind !== 'ec-p256') return undefined
+  if (!isPair(kind)) return undefined
   const { element } = await link.request(publicKeyExportRequest(dialect, name), timers.readMs)
   try {
     const key = createPublicKey(parsePublicKeyPem(element) ?? '')

@@ -36,8 +36,9 @@ export const cloudhsm: Pkcs11Profile = {
   // C_SetAttributeValue is not among the functions of SDK 5 (CloudHSM guide, 2023).
   renames: false,
   seesOutsideChanges: true,
-  // hsm2m.medium: 16,666 keys, of which at most 3,333 asymmetric.
+  // hsm2m.medium: 16,666 keys, of which at most 3,333 asymmetric. Whether a pair is one of these or two is not documented: two.
   keyLimit: 16_666,
+  pairLimit: 1666,
   tellsMemory: false,
   secondLookMs: 250,
   // A new token key is usable once it is on two members.

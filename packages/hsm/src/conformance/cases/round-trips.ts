@@ -2,7 +2,7 @@
 import { SecretBytes } from '@keyhsm/core'
 import { secretKeyFingerprint, spkiFingerprint } from '../../fingerprints.js'
 import type { HsmKey, KeySpec } from '../../hsm.js'
-import type { WrappingKind } from '../../kinds.js'
+import { isPair, type WrappingKind } from '../../kinds.js'
 import { wrapAlgorithms } from '../../wrap-algorithms.js'
 import { wrapInSoftware } from '../../wrap-in-software.js'
 import { parseWrapPublicKey } from '../../wrap-public-key.js'
@@ -104,8 +104,7 @@ export function ensureIs(key: HsmKey, spec: KeySpec, what: string): void {
   ensureEqual(key.label, spec.label, `label of ${what}`)
   ensureEqual(key.kind, spec.kind, `kind of ${what}`)
   ensureEqual(key.use, spec.use, `use of ${what}`)
-  const isPair = spec.kind.startsWith('ec-') || spec.kind.startsWith('rsa-')
-  ensureEqual(key.publicKey !== undefined, isPair, `${what} has a public key`)
+  ensureEqual(key.publicKey !== undefined, isPair(spec.kind), `${what} has a public key`)
   if (key.publicKey === undefined) {
     ensureEqual(key.fingerprint, secretKeyFingerprint(key.id), `fingerprint of ${what}`)
     return
