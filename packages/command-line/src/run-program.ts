@@ -2,7 +2,7 @@
  * One call of a program, from its arguments to its exit status. The order matters: everything that can be refused is
  * refused first, files are read while the starter's rights are there, and the command runs with the service's rights.
  */
-import { checkCall } from './input.js'
+import { checkCall, optionGiven } from './input.js'
 import { findHome } from './home.js'
 import { openIo } from './io.js'
 import { OutputWatch, printJson, printLine, printValue } from './output.js'
@@ -10,6 +10,8 @@ import { parseCommandLine } from './grammar.js'
 import { printError } from './print-error.js'
 import { dropPrivileges, ensureHome, findServiceAccount } from './privileges.js'
 import { readFiles } from './read-files.js'
+import { foregroundOption } from './service-commands.js'
+import { compileForOneAnswer } from './short-life.js'
 import type { Call } from './grammar.js'
 import type { Home, Io, Program } from './records.js'
 
@@ -65,6 +67,7 @@ async function answer(program: Program, argv: readonly string[], io: Io): Promis
 
 async function runCall(program: Program, call: Call, io: Io): Promise<number> {
   const { command, args, options } = call
+  if (!optionGiven(call, foregroundOption.flag)) compileForOneAnswer()
   checkCall(call, io)
   const files = await readFiles(call, io)
   const home = findHome(program, call.home, io.env)

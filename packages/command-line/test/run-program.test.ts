@@ -2,8 +2,11 @@ import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import v8 from 'node:v8'
 import { DomainError } from '@keyhsm/core'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { foregroundOption } from '../src/service-commands.js'
+import { compileForOneAnswer } from '../src/short-life.js'
 import { echoCommand, programOf, runWith } from './sample.js'
 
 describe('runProgram', () => {
@@ -16,6 +19,23 @@ describe('runProgram', () => {
     })
     const json = await runWith(program, ['echo', '--json'])
     expect(JSON.parse(json.out)).toEqual({ name: 'a', count: 2 })
+  })
+
+  it('lets V8 compile WebAssembly for one answer only, unless the program serves', async () => {
+    const setFlags = vi.spyOn(v8, 'setFlagsFromString').mockReturnValue()
+    const program = programOf(echoCommand({ options: [foregroundOption] }))
+    try {
+      await runWith(program, ['echo', '--foreground'])
+      expect(setFlags).not.toHaveBeenCalled()
+      await runWith(program, ['echo'])
+      const here = process.versions.node.startsWith('20.') ? [['--liftoff-only']] : []
+      expect(setFlags.mock.calls).toEqual(here)
+      setFlags.mockClear()
+      for (const version of ['20.19.0', '22.1.0', '24.0.0']) compileForOneAnswer(version)
+      expect(setFlags.mock.calls).toEqual([['--liftoff-only']])
+    } finally {
+      setFlags.mockRestore()
+    }
   })
 
   it('takes the exit status from the record', async () => {
