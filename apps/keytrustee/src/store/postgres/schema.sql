@@ -1,12 +1,8 @@
 CREATE SCHEMA keytrustee;
-CREATE DOMAIN keytrustee.fingerprint AS text
-	CONSTRAINT fingerprint_check CHECK ((VALUE ~ '^[0-9a-f]{64}$'::text));
-CREATE DOMAIN keytrustee.handle AS text COLLATE pg_catalog."C"
-	CONSTRAINT handle_check CHECK ((VALUE ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$'::text));
-CREATE DOMAIN keytrustee.hsm_key_id AS text
-	CONSTRAINT hsm_key_id_check CHECK ((VALUE ~ '^[0-9a-f]{32}$'::text));
-CREATE DOMAIN keytrustee.short_name AS text COLLATE pg_catalog."C"
-	CONSTRAINT short_name_check CHECK ((VALUE ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'::text));
+CREATE DOMAIN keytrustee.fingerprint AS text;
+CREATE DOMAIN keytrustee.handle AS text COLLATE pg_catalog."C";
+CREATE DOMAIN keytrustee.hsm_key_id AS text;
+CREATE DOMAIN keytrustee.short_name AS text COLLATE pg_catalog."C";
 CREATE FUNCTION keytrustee.delete_organisation(which uuid) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'keytrustee', 'pg_temp'
@@ -294,14 +290,20 @@ ALTER TABLE ONLY keytrustee.deposit_readers
     ADD CONSTRAINT deposit_readers_pkey PRIMARY KEY (reader, deposit);
 ALTER TABLE ONLY keytrustee.deposits
     ADD CONSTRAINT deposits_pkey PRIMARY KEY (uuid);
+ALTER DOMAIN keytrustee.fingerprint
+    ADD CONSTRAINT fingerprint_check CHECK (((length(VALUE) = 64) AND (VALUE ~ '^[0-9a-f]*$'::text))) NOT VALID;
 ALTER TABLE ONLY keytrustee.former_revisions
     ADD CONSTRAINT former_revisions_pkey PRIMARY KEY (uuid);
 ALTER TABLE ONLY keytrustee.groups
     ADD CONSTRAINT groups_organisation_name_key UNIQUE (organisation, name);
 ALTER TABLE ONLY keytrustee.groups
     ADD CONSTRAINT groups_pkey PRIMARY KEY (uuid);
+ALTER DOMAIN keytrustee.handle
+    ADD CONSTRAINT handle_check CHECK (((length(VALUE) <= 128) AND (VALUE ~ '^[A-Za-z0-9][A-Za-z0-9._-]*$'::text))) NOT VALID;
 ALTER TABLE ONLY keytrustee.hsm_key_counts
     ADD CONSTRAINT hsm_key_counts_pkey PRIMARY KEY (subject, minute_at);
+ALTER DOMAIN keytrustee.hsm_key_id
+    ADD CONSTRAINT hsm_key_id_check CHECK (((length(VALUE) = 32) AND (VALUE ~ '^[0-9a-f]*$'::text))) NOT VALID;
 ALTER TABLE ONLY keytrustee.joins
     ADD CONSTRAINT joins_pkey PRIMARY KEY (singleton);
 ALTER TABLE ONLY keytrustee.migration_faults
@@ -330,6 +332,8 @@ ALTER TABLE ONLY keytrustee.revocations
     ADD CONSTRAINT revocations_pkey PRIMARY KEY (deposit);
 ALTER TABLE ONLY keytrustee.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+ALTER DOMAIN keytrustee.short_name
+    ADD CONSTRAINT short_name_check CHECK (((length(VALUE) <= 64) AND (VALUE ~ '^[A-Za-z0-9][A-Za-z0-9._-]*$'::text))) NOT VALID;
 ALTER TABLE ONLY keytrustee.timelines
     ADD CONSTRAINT timelines_pkey PRIMARY KEY (timeline);
 ALTER TABLE ONLY keytrustee.usages

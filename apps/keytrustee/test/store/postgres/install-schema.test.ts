@@ -147,6 +147,43 @@ describe('installSchema', () => {
   })
 })
 
+/** What the domains accept, by the rules of the first schema and of this one. */
+describe('the domains', () => {
+  const long = (length: number) => 'a'.repeat(length)
+  const values = {
+    handle: ['a', 'Z9._-', long(128), long(129), '', '.a', '-a', 'a b', 'a\n', 'ä'],
+    short_name: ['a', long(64), long(65), '', '_a', 'a/b', 'a\n'],
+    fingerprint: [long(64), '0'.repeat(64), long(63), long(65), 'A'.repeat(64), `${long(63)}g`, ''],
+    hsm_key_id: [long(32), long(31), long(33), 'F'.repeat(32), `${long(31)}\n`],
+  }
+
+  it('accept and refuse the same as before', async () => {
+    const before = await freshDatabase({ blank: true })
+    const first = migrations.filter(({ version }) => version < 12)
+    await installSchema({ address: before.administrator, migrations: first })
+    const now = await freshDatabase()
+    const old = await verdicts(before)
+    expect(await verdicts(now)).toEqual(old)
+    expect(new Set(old.map(({ accepted }) => accepted))).toEqual(new Set([true, false]))
+  })
+
+  function verdicts({ administrator }: TestDatabase) {
+    return withClient(administrator, async (client) => {
+      const found: { domain: string; value: string; accepted: boolean }[] = []
+      for (const [domain, words] of Object.entries(values))
+        for (const value of words) {
+          const cast = client.query(`select $1::keytrustee.${domain}`, [value])
+          const accepted = await cast.then(
+            () => true,
+            (error: unknown) => (expect(error).toMatchObject({ code: '23514' }), false),
+          )
+          found.push({ domain, value, accepted })
+        }
+      return found
+    })
+  }
+})
+
 describe('checkSchema', () => {
   it('refuses a database without the schema', async () => {
     const { administrator } = await freshDatabase({ blank: true })

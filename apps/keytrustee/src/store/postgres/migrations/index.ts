@@ -9,6 +9,7 @@ import { programs } from './0008-programs.js'
 import { clientAuthorities } from './0009-client-authorities.js'
 import { directions } from './0010-directions.js'
 import { keyHsmsOfNodes } from './0011-key-hsms-of-nodes.js'
+import { cheapChecks } from './0012-cheap-checks.js'
 import type { Migration } from './migration.js'
 
 export type { Migration, TableLock } from './migration.js'
@@ -26,6 +27,7 @@ export const migrations: readonly Migration[] = [
   clientAuthorities,
   directions,
   keyHsmsOfNodes,
+  cheapChecks,
 ]
 
 /**
