@@ -7,7 +7,7 @@ import { type DepositReply, toDepositReply } from './deposit-field.js'
 import type { StoreRequest } from './orders.js'
 import { policyAfter } from './put-policy.js'
 import { type PlannedRemove, uuidsOf } from './plan-puts.js'
-import { readUsages, requireQuota } from './quotas.js'
+import { limitDeposits } from './quotas.js'
 import type { SealedPut } from './seal-puts.js'
 
 export interface StoreReply {
@@ -18,7 +18,7 @@ export interface StoreReply {
 export interface Commit {
   readonly request: StoreRequest
   readonly hash: Fingerprint
-  /** Whether its place was taken by {@link reservePuts}; else the quotas are counted now. */
+  /** Whether its place was taken by {@link reservePuts}; else the commit counts the quotas. */
   readonly reserved: boolean
   readonly sealing: 'hsm' | 'pass-through'
   /** The direction that sealing followed. */
@@ -28,7 +28,7 @@ export interface Commit {
 }
 
 /**
- * @throws DirectionChanged; ERR_CONFLICT when a deposit changed meanwhile or the reservation was taken over; CommitUnknown when it may have
+ * @throws DirectionChanged; ERR_QUOTA; ERR_CONFLICT when a deposit changed meanwhile or the reservation was taken over; CommitUnknown when it may have
  * happened; anything else: it certainly did not.
  */
 export function commitPuts(trustee: Trustee, caller: Caller, commit: Commit): Promise<StoreReply> {
@@ -36,7 +36,7 @@ export function commitPuts(trustee: Trustee, caller: Caller, commit: Commit): Pr
   return trustee.commits.run(caller.organisation.uuid, async (transaction) => {
     if (commit.puts.length > 0 && trustee.store.reach().shared)
       await transaction.requireDirection(commit.directed)
-    if (!commit.reserved) await countQuotas(trustee, transaction, caller, commit)
+    if (!commit.reserved) await limitDeposits(trustee, transaction, uuidsOf(caller))
     const deposits: DepositReply[] = []
     for (const put of commit.puts) {
       if (commit.reserved) await endReservation(transaction, caller, commit, put)
@@ -68,19 +68,6 @@ export function removedRow(trustee: Trustee, before: Deposit, now: Date): Deposi
   if (before.state !== 'active') return before
   const undeleteUntil = new Date(now.getTime() + trustee.limits.undeleteMs)
   return trustee.grants.deposit({ ...before, state: 'disabled', updatedAt: now, undeleteUntil })
-}
-
-async function countQuotas(
-  trustee: Trustee,
-  transaction: Transaction,
-  caller: Caller,
-  { puts }: Commit,
-): Promise<void> {
-  const newDeposits = puts.filter(({ before }) => before === undefined).length
-  if (newDeposits === 0) return
-  await transaction.lockOrganisation(caller.organisation.uuid)
-  const usages = await readUsages(transaction, uuidsOf(caller), trustee.clock.now())
-  requireQuota(usages, { newDeposits, newHsmKeys: 0 }, trustee.limits)
 }
 
 async function endReservation(

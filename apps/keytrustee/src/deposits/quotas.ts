@@ -1,7 +1,7 @@
-/** Quotas: checked before the HSM is touched, and counted under the organisation's lock. */
+/** Quotas: checked before the HSM is touched; those of deposits are counted once more by the commit itself. */
 import { DomainError, type Uuid } from '@keyhsm/core'
-import type { Reader, Usage } from '../store/store.js'
-import type { Limits } from '../trustee.js'
+import type { Reader, Transaction, Usage } from '../store/store.js'
+import type { Limits, Trustee } from '../trustee.js'
 
 /** The window in which new HSM keys are counted. */
 export const hsmKeyWindowMs = 3600_000
@@ -29,6 +29,16 @@ export async function readUsages(
     reader.readUsage({ organisation: of.organisation }, since),
   ])
   return { client, organisation }
+}
+
+/** What was read may be old when it is committed, beside puts that lock nothing: so the commit looks again. */
+export function limitDeposits(
+  { limits }: Pick<Trustee, 'limits'>,
+  transaction: Transaction,
+  of: { readonly client: Uuid; readonly organisation: Uuid },
+): Promise<void> {
+  const { depositsPerClient: client, depositsPerOrganisation: organisation } = limits
+  return transaction.limitDeposits(of, { client, organisation })
 }
 
 /** @throws ERR_QUOTA naming the quota and its setting. */

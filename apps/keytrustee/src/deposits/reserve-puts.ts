@@ -6,6 +6,7 @@ import type { Uuid } from '@keyhsm/core'
 import type { RequestResult, Transaction } from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
 import { type Asked, type Plan, type PlannedPut, planPuts, uuidsOf } from './plan-puts.js'
+import { limitDeposits } from './quotas.js'
 
 /** Reserves, or returns the answer this request was given before. @throws as {@link planPuts} */
 export function reservePuts(
@@ -20,6 +21,7 @@ export function reservePuts(
     if ('reply' in plan) return plan
     const now = trustee.clock.now()
     const { requestId } = asked.request
+    await limitDeposits(trustee, transaction, of)
     await takePlaces(transaction, caller, { puts: plan.puts, requestId, now })
     if (plan.demand.newHsmKeys > 0) await transaction.recordHsmKeys(of, plan.demand.newHsmKeys, now)
     return plan

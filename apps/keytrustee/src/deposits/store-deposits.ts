@@ -36,7 +36,7 @@ export function storeDeposits(
   )
 }
 
-/** After the first, when another server changed a deposit between plan and commit: then the next plan says how it stands. */
+/** After the first, when something changed between plan and commit: then the next plan says how it stands. */
 const repetitions = 2
 
 async function planAndStore(
@@ -80,7 +80,8 @@ async function mayGoAgain(
 
 /** With a reservation a conflict may also mean that a repetition of the request took it over: then that one goes on. */
 function lostRace({ reserves }: Pick<Planned, 'reserves'>, error: unknown): boolean {
-  return hasCode(error, 'ERR_ALREADY_EXISTS') || (!reserves && hasCode(error, 'ERR_CONFLICT'))
+  if (hasCode(error, 'ERR_ALREADY_EXISTS')) return true
+  return !reserves && (hasCode(error, 'ERR_CONFLICT') || hasCode(error, 'ERR_QUOTA'))
 }
 
 interface Planned extends Asked {

@@ -4,7 +4,7 @@ import { noSuchDeposit } from '../policies/decide.js'
 import type { Deposit, Transaction } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
 import { type DepositReply, toDepositReply } from './deposit-field.js'
-import { readUsages, requireQuota } from './quotas.js'
+import { limitDeposits, readUsages, requireQuota } from './quotas.js'
 
 export interface UndeleteOrder {
   readonly requestId: Uuid
@@ -51,6 +51,7 @@ async function restore(
   if (before.undeleteUntil === undefined || before.undeleteUntil < now) throw windowIsOver(before)
   const usages = await readUsages(transaction, { client, organisation }, now)
   requireQuota(usages, { newDeposits: 1, newHsmKeys: 0 }, trustee.limits)
+  await limitDeposits(trustee, transaction, { client, organisation })
   const deposit = trustee.grants.deposit({
     ...before,
     state: 'active',

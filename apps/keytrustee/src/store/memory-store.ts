@@ -40,7 +40,9 @@ class MemoryStore extends MemoryReader implements Store {
     work: (transaction: Transaction) => Promise<Result>,
   ): Promise<Result> {
     const tables = copyTables(this.committed)
-    const result = await lendTransaction(new MemoryTransaction(tables), work)
+    const transaction = new MemoryTransaction(tables)
+    const result = await lendTransaction(transaction, work)
+    transaction.checkLimits()
     this.committed = tables
     return result
   }

@@ -95,6 +95,12 @@ export interface DepositPage {
   readonly next: Handle | undefined
 }
 
+/** How many deposits there may be, pending puts that will make a new one included. */
+export interface DepositLimits {
+  readonly client: number
+  readonly organisation: number
+}
+
 export interface Usage {
   /** Active deposits and pending puts that will make a new one. */
   readonly deposits: number

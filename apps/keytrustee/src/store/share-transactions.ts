@@ -1,6 +1,6 @@
 /**
- * Transactions that would wait for each other share one: those of an organisation take turns anyway, because its quotas
- * are counted under a lock that is held until the commit is on disk. So many puts cost one commit together.
+ * Transactions that would wait for each other share one: those of an organisation take turns anyway, because the row of its
+ * count is locked until the commit is on disk. So many puts cost one commit together.
  */
 import { hasCode } from '@keyhsm/core'
 import type { Store, Transaction } from './store.js'

@@ -22,6 +22,7 @@ import type {
 } from './migration-records.js'
 import type {
   Deposit,
+  DepositLimits,
   DepositPage,
   HsmKeyUse,
   Join,
@@ -204,6 +205,14 @@ export interface Transaction extends Reader {
    * @throws ERR_NOT_FOUND
    */
   lockOrganisation(uuid: Uuid): Promise<void>
+  /**
+   * Commits only if the deposits that this transaction adds leave client and organisation within `limits`: counted when it
+   * commits, so that nothing has to be locked before. @throws ERR_QUOTA from the commit
+   */
+  limitDeposits(
+    of: { readonly client: Uuid; readonly organisation: Uuid },
+    limits: DepositLimits,
+  ): Promise<void>
   /** @throws ERR_ALREADY_EXISTS when this request is under way already. */
   insertPendingPut(pending: PendingPut): Promise<void>
   /** Removes it; false when it was gone. */

@@ -2,6 +2,7 @@ import { DomainError, type Handle, type Uuid } from '@keyhsm/core'
 import type {
   Client,
   Deposit,
+  DepositLimits,
   DirectionRow,
   FormExchange,
   Group,
@@ -24,16 +25,23 @@ import { DirectionChanged } from '../store.js'
 import { swapForm, swapFormBack } from './moves.js'
 import { migratingElsewhere } from '../migrating-elsewhere.js'
 import { MemoryReader } from './reader.js'
-import { toMinute } from './usage.js'
+import { LimitedUsage, toMinute } from './usage.js'
 import { detached, pendingPutKey, removeOrganisation, requestKey, type Tables } from './tables.js'
 
 /** Writes into its own copy of the tables; the store swaps that copy in when the transaction commits. */
 export class MemoryTransaction extends MemoryReader implements Transaction {
   private readonly tables: Tables
+  private readonly limited: LimitedUsage
 
   constructor(tables: Tables) {
     super(() => tables)
     this.tables = tables
+    this.limited = new LimitedUsage(tables)
+  }
+
+  /** Call last. @throws ERR_QUOTA */
+  checkLimits(): void {
+    this.limited.check()
   }
 
   async insertOrganisation(organisation: Organisation): Promise<void> {
@@ -75,6 +83,14 @@ export class MemoryTransaction extends MemoryReader implements Transaction {
   async lockOrganisation(uuid: Uuid): Promise<void> {
     // Transactions run one after the other here, so there is nothing to lock.
     if (!this.tables.organisations.has(uuid)) throw missing()
+  }
+
+  async limitDeposits(
+    of: { readonly client: Uuid; readonly organisation: Uuid },
+    limits: DepositLimits,
+  ): Promise<void> {
+    this.limited.limit({ client: of.client }, limits.client)
+    this.limited.limit({ organisation: of.organisation }, limits.organisation)
   }
 
   async insertPendingPut(pending: PendingPut): Promise<void> {

@@ -1,9 +1,33 @@
 /** What quotas count, on the rows in memory. */
 import type { Uuid } from '@keyhsm/core'
 import type { Backlog, Reader, Usage } from '../store.js'
+import { tooManyDeposits } from '../too-many-deposits.js'
 import type { Tables } from './tables.js'
 
 const minuteMs = 60_000
+
+type Subject = Parameters<Reader['readUsage']>[0]
+
+/** Limits of a transaction, for what it makes more. */
+export class LimitedUsage {
+  private readonly limits: (() => boolean)[] = []
+  private readonly tables: Tables
+
+  constructor(tables: Tables) {
+    this.tables = tables
+  }
+
+  limit(of: Subject, limit: number): void {
+    const now = () => readUsage(this.tables, of, new Date(0)).deposits
+    const before = now()
+    this.limits.push(() => now() <= Math.max(limit, before))
+  }
+
+  /** @throws ERR_QUOTA */
+  check(): void {
+    if (!this.limits.every((holds) => holds())) throw tooManyDeposits()
+  }
+}
 
 export function readUsage(
   tables: Tables,

@@ -1,4 +1,4 @@
-import type { Uuid } from '@keyhsm/core'
+import { hasCode, type Uuid } from '@keyhsm/core'
 import type { Organisation, Reader } from '../store.js'
 import { type Columns, change, findAll, findOne, type Queries, type Value } from './queries.js'
 import { changedMeanwhile, notFound } from './rules.js'
@@ -100,7 +100,10 @@ export async function lockOrganisation(queries: Queries, uuid: Uuid): Promise<vo
 export async function deleteOrganisation(queries: Queries, uuid: Uuid): Promise<void> {
   const outcome = await findOne(queries, remove, [uuid], (row) =>
     row.word('outcome', removalOutcomes),
-  )
+  ).catch((error: unknown) => {
+    // A put that was under way has committed between its look and its end: something refers to what would go.
+    throw hasCode(error, 'ERR_NOT_FOUND') ? changedMeanwhile() : error
+  })
   if (outcome === 'absent') throw notFound()
   if (outcome === 'in use') throw changedMeanwhile()
 }

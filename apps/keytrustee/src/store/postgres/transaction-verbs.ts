@@ -2,6 +2,7 @@ import type { Handle, Uuid } from '@keyhsm/core'
 import type {
   Client,
   Deposit,
+  DepositLimits,
   DirectionRow,
   FormExchange,
   Group,
@@ -127,6 +128,13 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
     // What was read before the lock may have changed.
     this.usagesRead.clear()
     this.sendChecked(lockOrganisation(this.queries, uuid))
+  }
+
+  async limitDeposits(
+    of: { readonly client: Uuid; readonly organisation: Uuid },
+    limits: DepositLimits,
+  ): Promise<void> {
+    this.usage.limit(of, limits)
   }
 
   async insertPendingPut(pending: PendingPut): Promise<void> {

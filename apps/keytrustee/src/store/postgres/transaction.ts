@@ -34,8 +34,7 @@ async function runOnce<Done>(pool: pg.Pool, work: Work<Done>): Promise<Done> {
   const verbs = new TransactionVerbs(connection)
   try {
     const result = await lendTransaction(verbs, async (transaction) => {
-      // BEGIN is on its way before the first statement; its answer is awaited with the work's.
-      const [done] = await Promise.all([work(transaction), connection.begun])
+      const done = await work(transaction)
       await verbs.checkWhatWasFound()
       return done
     })
@@ -58,7 +57,8 @@ async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
 }
 
 class TransactionConnection implements Queries {
-  readonly begun: Promise<void>
+  /** BEGIN is on its way before the first statement; nobody waits for its answer alone. */
+  private readonly begun: Promise<void>
   private readonly client: pg.PoolClient
   private readonly queries: Queries
   private firstFailure: unknown
@@ -114,7 +114,7 @@ class TransactionConnection implements Queries {
       .finally(() => this.client.off('notice', notice))
     if (warning !== undefined) throw this.unknown(warning)
     this.state = 'over'
-    await verbs.answers()
+    await Promise.all([this.begun, verbs.answers()])
     if (command !== 'COMMIT') throw translate(new TypeError(`COMMIT was answered by ${command}`))
   }
 

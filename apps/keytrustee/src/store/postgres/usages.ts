@@ -4,8 +4,10 @@
  * which adds nothing, so that commits of one organisation do not wait for each other.
  */
 import type { Uuid } from '@keyhsm/core'
-import type { Usage } from '../store.js'
+import type { DepositLimits, Usage } from '../store.js'
+import { tooManyDeposits } from '../too-many-deposits.js'
 import { findOne, type Queries } from './queries.js'
+import { sqlState } from './sqlstate.js'
 
 const read = {
   name: 'usages_read',
@@ -13,11 +15,19 @@ const read = {
       (select coalesce(sum(count), 0) from hsm_key_counts
         where subject = $1 and minute_at >= date_trunc('minute', $2::timestamptz)) as hsm_keys`,
 }
+/**
+ * A number above its limit becomes null, which the column refuses: so PostgreSQL turns a COMMIT that was sent along into a
+ * roll-back. The rows stay locked until then, and nobody's limit is passed by two at once.
+ */
 const add = {
   name: 'usages_add',
   text: `insert into usages (subject, deposits)
-    select subject, change from unnest($1::uuid[], $2::bigint[]) as changes (subject, change)
-    on conflict (subject) do update set deposits = usages.deposits + excluded.deposits`,
+    select subject, case when change <= most then change end
+    from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as changes (subject, change, most)
+    on conflict (subject) do update set deposits =
+      case when usages.deposits + excluded.deposits
+          <= ($3::bigint[])[array_position($1::uuid[], usages.subject)]
+        then usages.deposits + excluded.deposits end`,
 }
 const record = {
   name: 'hsm_key_counts_record',
@@ -34,6 +44,7 @@ const removeOld = {
 /** What one transaction adds to the number of deposits of each client and organisation. */
 export class UsageChanges {
   private readonly changes = new Map<Uuid, number>()
+  private readonly limits = new Map<Uuid, number>()
 
   add(of: { readonly client: Uuid; readonly organisation: Uuid }, change: number): void {
     if (change === 0) return
@@ -41,16 +52,41 @@ export class UsageChanges {
       this.changes.set(subject, this.of(subject) + change)
   }
 
+  limit(
+    of: { readonly client: Uuid; readonly organisation: Uuid },
+    { client, organisation }: DepositLimits,
+  ): void {
+    this.limits.set(of.client, client).set(of.organisation, organisation)
+  }
+
   of(subject: Uuid): number {
     return this.changes.get(subject) ?? 0
   }
 
-  /** Writes them, in one order for all transactions, so that two never wait for each other in a circle. */
+  /**
+   * Writes them, in one order for all transactions, so that two never wait for each other in a circle.
+   * @throws ERR_QUOTA
+   */
   async save(queries: Queries): Promise<void> {
     const subjects = [...this.changes.keys()].filter((subject) => this.of(subject) !== 0).sort()
     if (subjects.length === 0) return
-    await queries.run(add, [subjects, subjects.map((subject) => this.of(subject))])
+    const changes = subjects.map((subject) => this.of(subject))
+    const most = subjects.map((subject) => this.mostOf(subject))
+    await queries.run(add, [subjects, changes, most]).catch((error: unknown) => {
+      throw refusesNull(error) ? tooManyDeposits() : error
+    })
   }
+
+  /** Less is always allowed, also where a limit was lowered below what there is. */
+  private mostOf(subject: Uuid): number {
+    const limit = this.of(subject) > 0 ? this.limits.get(subject) : undefined
+    return limit ?? Number.MAX_SAFE_INTEGER
+  }
+}
+
+/** not_null_violation */
+function refusesNull(error: unknown): boolean {
+  return error instanceof Error && sqlState(error.cause) === '23502'
 }
 
 export async function readUsage(queries: Queries, subject: Uuid, since: Date): Promise<Usage> {

@@ -1,7 +1,14 @@
 import { DomainError, newUuid } from '@keyhsm/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Client, Deposit, PendingPut, Store } from '../../../src/store/store.js'
+import {
+  type Client,
+  CommitUnknown,
+  type Deposit,
+  type DepositLimits,
+  type PendingPut,
+  type Store,
+} from '../../../src/store/store.js'
 import {
   depositRow,
   enrol,
@@ -225,6 +232,63 @@ function describeHsmKeyUsage(current: () => Store): void {
 }
 
 function describeReservations(current: () => Store): void {
+  describe('limitDeposits', () => {
+    const putWithin = (client: Client, limits: DepositLimits, puts = 1) =>
+      current().withTransaction(async (transaction) => {
+        const of = { client: client.uuid, organisation: client.organisation }
+        await transaction.limitDeposits(of, limits)
+        for (let put = 0; put < puts; put += 1) {
+          const deposit = depositRow(client)
+          await transaction.insertDeposit(deposit, revisionRow(deposit))
+        }
+      })
+    const many = 1_000_000
+
+    it('holds when many put at once, and nothing is locked', async () => {
+      const { client } = await enrol(current())
+      const put = () => putWithin(client, { client: 3, organisation: many })
+      const outcomes = await Promise.allSettled(Array.from({ length: 12 }, put))
+      expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(3)
+      for (const outcome of outcomes)
+        if (outcome.status === 'rejected') {
+          expect(outcome.reason).toMatchObject({ code: 'ERR_QUOTA' })
+          expect(outcome.reason).not.toBeInstanceOf(CommitUnknown)
+        }
+      expect(await deposits(current(), { client: client.uuid })).toBe(3)
+      const listed = await current().listDeposits({ owner: client.uuid, limit: 9 })
+      expect(listed.deposits).toHaveLength(3)
+    })
+
+    it('counts the organisation over its clients', async () => {
+      const { organisation, client } = await enrol(current())
+      const other = (await enrol(current(), organisation)).client
+      await putWithin(client, { client: many, organisation: 2 })
+      await putWithin(other, { client: many, organisation: 2 })
+      const third = putWithin(other, { client: many, organisation: 2 })
+      await expect(third).rejects.toMatchObject({ code: 'ERR_QUOTA' })
+      expect(await deposits(current(), { organisation: organisation.uuid })).toBe(2)
+    })
+
+    it('refuses the very first when they are too many, and keeps none', async () => {
+      const { client } = await enrol(current())
+      const put = putWithin(client, { client: 1, organisation: many }, 2)
+      await expect(put).rejects.toMatchObject({ code: 'ERR_QUOTA' })
+      expect(await deposits(current(), { client: client.uuid })).toBe(0)
+    })
+
+    it('lets go of deposits where the limit is lower than what there is', async () => {
+      const { client } = await enrol(current())
+      await putDeposit(current(), client)
+      const { deposit } = await putDeposit(current(), client)
+      await current().withTransaction(async (transaction) => {
+        const of = { client: client.uuid, organisation: client.organisation }
+        await transaction.limitDeposits(of, { client: 0, organisation: 0 })
+        await transaction.updateDeposit({ ...deposit, state: 'disabled' })
+      })
+      expect(await deposits(current(), { client: client.uuid })).toBe(1)
+    })
+  })
+
   describe('lockOrganisation', () => {
     it('makes a quota hold when many reserve at once', async () => {
       const { organisation, client } = await enrol(current())

@@ -194,6 +194,25 @@ describe('a transaction that PostgreSQL refuses', () => {
   })
 })
 
+describe('the deletion of an organisation', () => {
+  it('is refused when a put that was under way is committed meanwhile', async () => {
+    const { organisation, client: owner } = await enrol(direct)
+    const deposit = depositRow(owner)
+    let deleted: Promise<unknown> = Promise.resolve()
+    await direct.withTransaction(async (transaction) => {
+      await transaction.insertDeposit(deposit, revisionRow(deposit))
+      await transaction.findDeposit(deposit)
+      deleted = direct
+        .withTransaction((other) => other.deleteOrganisation(organisation.uuid))
+        .catch((error: unknown) => error)
+      const waits = `wait_event_type = 'Lock' and query like '%delete_organisation%'`
+      await expect.poll(() => backends(waits), { timeout: 3_000 }).toBe(1)
+    })
+    expect(await deleted).toMatchObject({ code: 'ERR_CONFLICT' })
+    expect(await direct.findDeposit(deposit)).toEqual(deposit)
+  })
+})
+
 describe('what a caller sees', () => {
   it('never holds SQL or the words of the server', async () => {
     const { deposit } = await putDeposit(store, client)
