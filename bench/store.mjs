@@ -15,7 +15,7 @@ const policyRounds = 20_000
 export const storeLayer = {
   name: 'store',
   plannedMs: ({ lengths, storeConcurrencies, deposits }) =>
-    2 * rounds * storeConcurrencies.length * 6 * lengths.store + deposits / 5,
+    2 * rounds * storeConcurrencies.length * 7 * lengths.store + deposits / 5,
 
   /** @param {import('./lib/bench.mjs').Bench} bench @param {import('./lib/services.mjs').Services} services */
   async run(bench, services) {
@@ -56,6 +56,7 @@ async function measureAt(bench, services, { load, handles, concurrency, deposits
     get: () => measure(how, (worker) => get(connections[worker], handles)),
     list: () => measure(how, (worker) => list(connections[worker])),
     'put, in the store': () => load.ask({ store: { concurrency, forMs } }),
+    'put, rows as plain SQL': () => load.ask({ rows: { concurrency, forMs } }),
     'raw INSERT': () => load.ask({ insert: { concurrency, forMs, bytes: 1300 } }),
   }
   try {

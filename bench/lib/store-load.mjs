@@ -6,6 +6,7 @@
  *   {"seed": 1000000}                 fills up to so many deposits, through the store, with grants that the server believes
  *   {"unsealed": 1000}                so many more deposits as a server in pass-through stores them
  *   {"store": {"concurrency": 8, "forMs": 2000}}   deposits as puts under a shared HSM key store them
+ *   {"rows": {"concurrency": 8, "forMs": 2000}}    the same rows and counts as plain SQL, one statement and commit each, without our code
  *   {"insert": {"concurrency": 8, "forMs": 2000, "bytes": 1300}}   rows of that size into a table of its own, a commit each
  */
 import { randomBytes, randomUUID } from 'node:crypto'
@@ -17,7 +18,6 @@ import { startCluster } from '../../apps/keytrustee/dist/cluster/index.js'
 import { readPrivateText } from '../../apps/keytrustee/dist/files.js'
 import { openGrants } from '../../apps/keytrustee/dist/grants.js'
 import { pathsIn } from '../../apps/keytrustee/dist/paths.js'
-import { readUsages } from '../../apps/keytrustee/dist/deposits/quotas.js'
 import { createPassThroughSealer } from '../../apps/keytrustee/dist/sealing/pass-through.js'
 import { openPostgresStore } from '../../apps/keytrustee/dist/store/postgres/postgres-store.js'
 import { shareTransactions } from '../../apps/keytrustee/dist/store/share-transactions.js'
@@ -28,6 +28,24 @@ const transactions = 4
 const contentBytes = 1024
 /** As large as what a put of 1 KiB of content stores. */
 const storedBytes = 1300
+
+/** What a put leaves in the tables, in one statement that is its own transaction. */
+const putRows = {
+  name: 'bench_put',
+  text: `with deposit as (
+      insert into deposits (uuid, organisation, owner, handle, state, revision, created_at, updated_at, grant_mac)
+      values ($1, $2, $3, $4, 'active', 1, $5, $5, $6)
+    ), revision as (
+      insert into revisions (uuid, deposit, revision, sealing, content_bytes, hsm_key_id, hsm_key_label,
+        scope, kind, created_at, sealed_at, stored)
+      values ($7, $1, 1, 'hsm', $8, repeat('0', 32), 'seed', 'service', 'aes-256', $5, $5, $9)
+    ), answer as (
+      insert into requests values ($10, $3, $6, repeat('x', 300), $5)
+    )
+    insert into usages (subject, deposits)
+    select subject, 1 from unnest(array[$2::uuid, $3::uuid]) as counted (subject) order by subject
+    on conflict (subject) do update set deposits = usages.deposits + 1`,
+}
 
 const paths = pathsIn(join(process.argv[2], 'keytrustee'))
 const { service } = await startCluster({ directory: paths.database })
@@ -44,25 +62,26 @@ for await (const line of createInterface({ input: process.stdin })) {
 }
 await store.close()
 
-function run({ seed: total, unsealed, store: how, insert }) {
+function run({ seed: total, unsealed, store: how, rows, insert }) {
   if (unsealed !== undefined) return fill(unsealed, insertUnsealed)
   if (total !== undefined) return seed(total)
+  if (rows) return insertRows(rows)
   return how ? storeDeposits(how) : insertRaw(insert)
 }
 
 /**
- * A deposit as a put stores it that makes no HSM key: quotas read under the organisation's lock, then deposit, revision,
- * answer of the request and count, all or nothing. Those that come meanwhile share a transaction.
+ * A deposit as a put stores it that makes no HSM key: deposit, revision, answer of the request and counts within the quotas,
+ * all or nothing. Those that come meanwhile share a transaction.
  */
 async function storeDeposits({ concurrency, forMs }) {
   const [owner] = await store.listClients({ limit: 1 })
   const reply = 'x'.repeat(300)
   const shared = shareTransactions(store)
   const of = { client: owner.uuid, organisation: owner.organisation }
+  const limits = { client: 1_000_000_000, organisation: 1_000_000_000 }
   const one = () =>
     shared.run(owner.organisation, async (transaction) => {
-      await transaction.lockOrganisation(owner.organisation)
-      await readUsages(transaction, of, new Date())
+      await transaction.limitDeposits(of, limits)
       await transaction.insertRequest({
         requestId: newUuid(),
         client: owner.uuid,
@@ -140,31 +159,57 @@ function insertDeposit(transaction, deposit, form) {
   return transaction.insertDeposit(deposit, { ...of, createdAt, sealedAt: createdAt, ...form })
 }
 
-/** Plain INSERT and COMMIT, one connection each of those at once. */
-async function insertRaw({ concurrency, forMs, bytes }) {
-  const { host, port, user, database } = service
-  const connections = Array.from(
-    { length: concurrency },
-    () => new pg.Client({ host, port, user, database }),
-  )
+/** Plain INSERT and COMMIT. */
+async function insertRaw({ bytes, ...how }) {
+  // The service's role may not make tables; a temporary one is not logged, so its commits would be free.
+  const insert = {
+    name: 'bench_insert',
+    text: 'insert into requests values ($1, $2, $3, $4, now())',
+  }
+  const reply = randomBytes(bytes / 2).toString('hex')
+  const client = newUuid()
+  const hash = randomBytes(32).toString('hex')
+  const result = await onConnections(how, () => {
+    return { ...insert, values: [newUuid(), client, hash, reply] }
+  })
+  await forget(client)
+  return result
+}
+
+async function insertRows(how) {
+  const [owner] = await store.listClients({ limit: 1 })
+  const stored = randomBytes(storedBytes)
+  const hash = randomBytes(32).toString('hex')
+  return onConnections(how, () => {
+    const whose = [newUuid(), owner.organisation, owner.uuid, `plain-${randomUUID()}`]
+    const values = [...whose, new Date(), hash, newUuid(), contentBytes, stored, newUuid()]
+    return { ...putRows, values }
+  })
+}
+
+/** One connection each of those at once. */
+async function onConnections({ concurrency, forMs }, makeQuery) {
+  const connections = Array.from({ length: concurrency }, connect)
   await Promise.all(connections.map((connection) => connection.connect()))
   try {
-    // The service's role may not make tables; a temporary one is not logged, so its commits would be free.
-    const insert = {
-      name: 'bench_insert',
-      text: 'insert into keytrustee.requests values ($1, $2, $3, $4, now())',
-    }
-    const reply = randomBytes(bytes / 2).toString('hex')
-    const client = newUuid()
-    const hash = randomBytes(32).toString('hex')
     const { rate, p50Ms, p99Ms } = await measure(
       { concurrency, forMs, warmMs: forMs / 4, signal },
-      (worker) =>
-        connections[worker].query({ ...insert, values: [newUuid(), client, hash, reply] }),
+      (worker) => connections[worker].query(makeQuery()),
     )
-    await connections[0].query('delete from keytrustee.requests where client = $1', [client])
     return { rate, p50Ms, p99Ms }
   } finally {
     await Promise.all(connections.map((connection) => connection.end()))
   }
+}
+
+function connect() {
+  const { host, port, user, database } = service
+  return new pg.Client({ host, port, user, database, options: '-c search_path=keytrustee' })
+}
+
+async function forget(client) {
+  const connection = connect()
+  await connection.connect()
+  await connection.query('delete from requests where client = $1', [client])
+  await connection.end()
 }
