@@ -11,6 +11,7 @@ import type { HttpServerOptions } from './options.js'
 import { methodsOf } from './paths.js'
 import { HttpRefusal, problemOf, retryAfterSeconds, toRefusal } from './reply-problem.js'
 import { type BoundRoute, TextReply } from './route-request.js'
+import { lateCompilers } from './schema-compilers.js'
 import { integerFields, invalidRequest, type SchemaFault } from './validation.js'
 
 export interface FrameworkOptions
@@ -19,17 +20,28 @@ export interface FrameworkOptions
 
 /** A handle has at most 128 characters and a path part three times as many when percent-encoded. */
 const maxParamLength = 512
+/** The schemas are made by typebox: compiling JSON Schema's own, to check them by it, would take longer than they do. */
+const customOptions = {
+  coerceTypes: false,
+  useDefaults: false,
+  removeAdditional: false,
+  validateSchema: false,
+} as const
 const partNames: Readonly<Record<string, string>> = { querystring: 'query', params: 'path' }
 
 /** The listener for a node:http server's `request` event. */
 export async function buildListener(options: FrameworkOptions): Promise<http.RequestListener> {
   // Loaded here: every command would pay for it, and only services need it.
-  const { default: fastify } = await import('fastify')
+  const [{ default: fastify }, compilersFactory] = await Promise.all([
+    import('fastify'),
+    lateCompilers(),
+  ])
   const app = fastify({
     logger: false,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength },
-    ajv: { customOptions: { coerceTypes: false, useDefaults: false, removeAdditional: false } },
+    schemaController: { compilersFactory },
+    ajv: { customOptions },
     schemaErrorFormatter: (faults, part) =>
       invalidRequest(faults as SchemaFault[], partNames[part] ?? part),
     frameworkErrors: (error, request, reply) => {

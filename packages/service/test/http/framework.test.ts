@@ -92,6 +92,16 @@ describe('input', () => {
     expect((await ask({ ...plain, port })).json.said).toBe('{}')
   })
 
+  it('is checked by a schema that is compiled when it is first needed; a bad one fails its own route alone', async () => {
+    const body = Type.Object({ word: Type.Optional(Type.String({ pattern: '(' })) })
+    const bad = answering({ path: '/v1/bad', body }, async () => ({ said: 'never' }))
+    const { port, errors } = await start({ routes: [echo, bad] })
+    expect((await ask({ ...plain, port, json: { word: 'x' } })).status).toBe(200)
+    const answer = await ask({ ...plain, port, path: '/v1/bad', json: { word: 'x' } })
+    expect([answer.status, answer.json.code]).toEqual([500, 'ERR_INTERNAL'])
+    expect(errors.map((error) => error.code)).toEqual(['ERR_INTERNAL'])
+  })
+
   it('in the query is converted only where a whole number is declared', async () => {
     const route = answering(
       {
