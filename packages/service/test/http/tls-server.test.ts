@@ -57,6 +57,39 @@ function handshake(port: number, o: tls.ConnectionOptions): Promise<tls.TLSSocke
   })
 }
 
+/** Sends `first`, `second` when the answer has begun to come and nobody reads on, and gives all that comes until the server hangs up. */
+async function overlapping(port: number, first: string, second: string): Promise<string> {
+  const socket = await handshake(port, {})
+  socket.write(first)
+  const chunks: Buffer[] = []
+  await new Promise<void>((resolve) =>
+    socket.on('data', (chunk: Buffer) => {
+      if (chunks.push(chunk) > 1) return
+      socket.pause()
+      resolve()
+    }),
+  )
+  await new Promise((resolve) => socket.write(second, resolve))
+  for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+  socket.resume()
+  await new Promise((resolve) => socket.once('close', resolve))
+  return Buffer.concat(chunks).toString('latin1')
+}
+
+describe('a connection', () => {
+  it('answers a long request that comes while the answer before it is not all sent', async () => {
+    const said = 'x'.repeat(16 * 1024 * 1024)
+    const large = answering({ path: '/large', maxBodyBytes: 100_000 }, async () => ({ said }))
+    const { port } = await startWith({}, { routes: [large] })
+    const request = (more = '') =>
+      `POST /large HTTP/1.1\r\nhost: x\r\n${more}content-type: application/json\r\ncontent-length: 60000\r\n\r\n` +
+      '{}'.padEnd(60_000)
+    const all = await overlapping(port, request(), request('connection: close\r\n'))
+    expect(all.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200'])
+    expect(all.length).toBeGreaterThan(2 * said.length)
+  })
+})
+
 describe('a port that insists on a certificate', () => {
   it('admits leafs of the trusted authority', async () => {
     const { port } = await startWith()
