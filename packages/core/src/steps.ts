@@ -23,7 +23,7 @@ export const depositSteps = [
 export const purgeSteps = ['purge:begun', 'purge:revoked'] as const
 
 /** Every named step of sealing a sealed deposit anew, in order: in Key HSM. */
-export const resealSteps = ['reseal:opened', 'reseal:sealed', 'reseal:verified'] as const
+export const resealSteps = ['reseal:opened', 'reseal:verified'] as const
 
 /** Every named step of moving deposits, in order; the last three belong to its ends. */
 export const migrationSteps = [

@@ -19,11 +19,14 @@ import {
   type KeySpec,
   padSharedSecret,
   parseEciesWrapped,
+  type ProvingHsm,
   type RenamingHsm,
   secretKeyFingerprint,
   spkiFingerprint,
+  type ToWrap,
   type WrappedKey,
   type WrappingKind,
+  wrapAndUnwrap,
   wrapInSoftware,
 } from '@keyhsm/hsm'
 import { KnownKeys } from './known-keys.js'
@@ -44,7 +47,7 @@ export interface Pkcs11HsmParts {
 }
 
 /** An {@link Hsm} whose library runs in a process of its own. */
-export class Pkcs11Hsm implements Hsm, RenamingHsm {
+export class Pkcs11Hsm implements Hsm, RenamingHsm, ProvingHsm {
   readonly profile: string
   readonly description: string
   readonly capabilities: HsmCapabilities
@@ -107,18 +110,33 @@ export class Pkcs11Hsm implements Hsm, RenamingHsm {
     checkContentKey(contentKey)
     const known = this.#known.kindOf(id)
     if (known && !this.#wrapsInSoftware(known)) {
-      return await this.#wrapInDevice(id, contentKey, binding, options)
+      return await this.#wrapInDevice('wrap', { id, contentKey, binding }, options)
     }
     // Proved anew each time: a wrap under a public key whose private half is gone could never be opened.
     const facts = await this.#ask('prove', { id }, options)
     this.#known.keep(facts)
     if (!this.#wrapsInSoftware(facts.kind)) {
-      return await this.#wrapInDevice(id, contentKey, binding, options)
+      return await this.#wrapInDevice('wrap', { id, contentKey, binding }, options)
     }
     const algorithm = this.capabilities.wrapAlgorithms[facts.kind as WrappingKind]
     if (facts.use !== 'wrap' || !facts.publicKey || !algorithm) throw mayNotWrap()
     const publicKey = this.#known.publicKey({ id, kind: facts.kind, publicKey: facts.publicKey })
     return wrapInSoftware(publicKey, algorithm, contentKey, binding)
+  }
+
+  /** @see ProvingHsm */
+  async wrapProvedKey(
+    id: HsmKeyId,
+    contentKey: SecretBytes,
+    binding: Buffer,
+    options?: CallOptions,
+  ): Promise<WrappedKey> {
+    checkContentKey(contentKey)
+    const kind = this.#known.kindOf(id)
+    const what = { id, contentKey, binding }
+    return kind === undefined || this.#wrapsInSoftware(kind)
+      ? await wrapAndUnwrap(this, what, options)
+      : await this.#wrapInDevice('wrapProved', what, options)
   }
 
   async unwrapKey(
@@ -194,14 +212,13 @@ export class Pkcs11Hsm implements Hsm, RenamingHsm {
   }
 
   async #wrapInDevice(
-    id: HsmKeyId,
-    secret: SecretBytes,
-    binding: Buffer,
+    verb: 'wrap' | 'wrapProved',
+    { id, contentKey: secret, binding }: ToWrap,
     options?: CallOptions,
   ): Promise<WrappedKey> {
     const contentKey = secret.expose((bytes) => Buffer.from(bytes))
     try {
-      return await this.#ask('wrap', { id, contentKey, binding }, options)
+      return await this.#ask(verb, { id, contentKey, binding }, options)
     } finally {
       contentKey.fill(0)
     }
@@ -259,6 +276,7 @@ const limitOfVerb: Readonly<Record<Verb, keyof CallLimits>> = {
   list: 'listMs',
   prove: 'lookMs',
   wrap: 'lookMs',
+  wrapProved: 'lookMs',
   unwrap: 'lookMs',
   derive: 'lookMs',
   authenticate: 'lookMs',

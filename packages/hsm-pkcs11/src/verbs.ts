@@ -25,6 +25,8 @@ export interface Verbs {
     args: { id: HsmKeyId; contentKey: Buffer; binding: Buffer }
     result: { algorithm: WrapAlgorithm; bytes: Buffer }
   }
+  /** The same, and the device has given back the content key from these bytes. */
+  wrapProved: Verbs['wrap']
   unwrap: {
     args: { id: HsmKeyId; algorithm: WrapAlgorithm; bytes: Buffer; binding: Buffer }
     result: Buffer

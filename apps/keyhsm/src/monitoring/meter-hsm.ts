@@ -1,6 +1,6 @@
 /** Times and counts every call to the device; what goes in and out is not looked at. */
 import { type ErrorCode, toDomainError } from '@keyhsm/core'
-import type { Hsm, RenamingHsm } from '@keyhsm/hsm'
+import type { Hsm, ProvingHsm, RenamingHsm } from '@keyhsm/hsm'
 import type { Counting, Timing } from '@keyhsm/service'
 
 export interface HsmCallMeters {
@@ -33,6 +33,7 @@ const calls: Readonly<Record<string, string>> = {
   findKey: 'find',
   listKeys: 'list',
   wrapKey: 'wrap',
+  wrapProvedKey: 'wrap-proved',
   unwrapKey: 'unwrap',
   authenticate: 'authenticate',
   sign: 'sign',
@@ -40,7 +41,7 @@ const calls: Readonly<Record<string, string>> = {
   renameKey: 'rename',
   recheck: 'recheck',
   probe: 'probe',
-} satisfies Partial<Record<keyof (Hsm & RenamingHsm), string>>
+} satisfies Partial<Record<keyof (Hsm & RenamingHsm & ProvingHsm), string>>
 
 type Call = (...args: unknown[]) => Promise<unknown>
 

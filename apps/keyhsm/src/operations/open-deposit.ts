@@ -95,11 +95,11 @@ async function open(opening: Opening, bytes: Buffer): Promise<Buffer> {
   }
 }
 
+/** Whose deposit is read from where, and the partition that it must be sealed in. */
+export type OpeningPlace = Pick<Opening, 'partition' | 'caller' | 'context'>
+
 /** An open that ends within Key HSM. */
-export type OpeningWithin = Pick<
-  Opening,
-  'partition' | 'caller' | 'context' | 'findings' | 'options'
->
+export type OpeningWithin = OpeningPlace & Pick<Opening, 'findings' | 'options'>
 
 /**
  * The content, which the caller wipes and must not release, and the header it was under: who must approve releases is not
@@ -148,9 +148,12 @@ function takeApproval(opening: Opening, { trustees }: SealedHeader): () => void 
   return used.take(approval)
 }
 
-/** The checks that spare the HSM; what they pass is still only believed once the content's tag was checked. */
-function checkHeader(
-  { partition, caller, context }: OpeningWithin,
+/**
+ * The checks that spare the HSM; what they pass is still only believed once the content's tag was checked.
+ * @throws ERR_INTEGRITY
+ */
+export function checkHeader(
+  { partition, caller, context }: OpeningPlace,
   header: SealedHeader,
 ): WrapAlgorithm {
   const { keyIds, domain } = partition.keys

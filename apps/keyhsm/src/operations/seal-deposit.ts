@@ -23,15 +23,15 @@ import {
   type WrappedKey,
   type WrappingKind,
   wrapAlgorithms,
+  wrapProved,
 } from '@keyhsm/hsm'
 import { createCountedKey, discardKey } from '../keys/create-proved-key.js'
 import { formatDepositLabel } from '../keys/labels.js'
-import { proveWrap } from '../keys/prove-key.js'
 import type { Scope } from '../settings.js'
 import { audited, type Findings } from './audited.js'
 import { type Caller, type PlacedWorkshop, within, type Workshop } from './caller.js'
 import { toSealFault } from './hsm-fault.js'
-import { verifySealed } from './verify-sealed.js'
+import { type ProvedWrap, verifySealed } from './verify-sealed.js'
 
 export interface SealRequest {
   readonly requestId: Uuid
@@ -68,8 +68,6 @@ export interface Sealing {
   readonly options: CallOptions
   /** A shared key that must not be used: it is to be replaced. */
   readonly avoid?: HsmKeyId
-  /** The caller opens the result before it is returned, which proves a new key as well. */
-  readonly provedByCaller?: true
   /** A key made for this deposit alone: destroyed when the deposit is not returned. */
   ownKey?: HsmKey
 }
@@ -98,8 +96,7 @@ export async function sealDeposit(
     }
     const sealed = await audited(workshop.audit, operation, 'done', async (findings) => {
       const placed = within(workshop, request.canary)
-      const proof = request.verified ? { provedByCaller: true as const } : {}
-      const started: Sealing = { workshop: placed, caller, request, scope, options, ...proof }
+      const started: Sealing = { workshop: placed, caller, request, scope, options }
       sealing = started
       return await seal(started, findings)
     })
@@ -117,13 +114,7 @@ async function seal(sealing: Sealing, findings: Findings): Promise<Sealed> {
   const { partition } = sealing.workshop
   requireKind(partition, sealing.request.kind)
   reached('seal:intent-audited')
-  const sealed = await partition.activity.during(async () => {
-    const { caller, request, options } = sealing
-    const made = await sealWithin(sealing)
-    const opening = { partition, caller, context: request.context, findings, options }
-    if (request.verified) await verifySealed(opening, made.sealed, request.content)
-    return made
-  })
+  const sealed = await partition.activity.during(() => sealWithin(sealing))
   const { hsmKeyId, hsmKeyLabel } = sealed
   const verified = sealing.request.verified ? { verified: 'opened' } : {}
   findings.subject = { hsmKeyId, hsmKeyLabel, ...verified }
@@ -133,11 +124,12 @@ async function seal(sealing: Sealing, findings: Findings): Promise<Sealed> {
 /** Steps 1 to 4, without the audit. The caller ends a failed one with {@link discardOwnKey}. */
 export async function sealWithin(sealing: Sealing): Promise<Sealed> {
   return await withSecret(SecretBytes.random(32), async (contentKey) => {
-    const { key, wrapped } = await wrapUnderKey(sealing, contentKey).catch((error: unknown) => {
+    const { key, ...wrap } = await wrapUnderKey(sealing, contentKey).catch((error: unknown) => {
       throw toSealFault(error)
     })
-    const sealed = encrypt(sealing, key, { contentKey, wrapped })
+    const sealed = encrypt(sealing, key, { contentKey, ...wrap })
     reached('seal:sealed')
+    if (sealing.request.verified) verify(sealing, sealed, { contentKey, ...wrap })
     return {
       sealed,
       hsmKeyId: key.id,
@@ -149,21 +141,24 @@ export async function sealWithin(sealing: Sealing): Promise<Sealed> {
   })
 }
 
+/** What steps 2 and 3 give. */
+interface Wrap {
+  readonly key: HsmKey
+  readonly wrapped: WrappedKey
+  readonly binding: Buffer
+}
+
 /** Steps 2 and 3. A shared key that somebody removed is replaced once. */
-async function wrapUnderKey(
-  sealing: Sealing,
-  contentKey: SecretBytes,
-): Promise<{ key: HsmKey; wrapped: WrappedKey }> {
+async function wrapUnderKey(sealing: Sealing, contentKey: SecretBytes): Promise<Wrap> {
   const { partition } = sealing.workshop
   const key = await takeKey(sealing)
   try {
-    return { key, wrapped: await wrapAndProve(sealing, key, contentKey) }
+    return await wrapAndProve(sealing, key, contentKey)
   } catch (error) {
     if (sealing.ownKey || !hasCode(error, 'ERR_NOT_FOUND')) throw error
     await partition.confirmVisible(sealing.options)
     partition.ring.forget(key.id)
-    const next = await takeKey(sealing)
-    return { key: next, wrapped: await wrapAndProve(sealing, next, contentKey) }
+    return await wrapAndProve(sealing, await takeKey(sealing), contentKey)
   }
 }
 
@@ -197,22 +192,25 @@ async function makeOwnKey(
   return await createCountedKey(partition, { id, label, kind, use: 'wrap' }, options)
 }
 
-/** A key of this deposit alone is proved with the very bytes that will be stored. Shared keys were proved when made. */
+/**
+ * A key of this deposit alone is proved with the very bytes that will be stored, and so is what is to be verified. Shared
+ * keys were proved when made.
+ */
 async function wrapAndProve(
-  { workshop, caller, request, options, ownKey, provedByCaller }: Sealing,
+  { workshop, caller, request, options, ownKey }: Sealing,
   key: HsmKey,
   contentKey: SecretBytes,
-): Promise<WrappedKey> {
+): Promise<Wrap> {
   const { partition } = workshop
   const { hsm } = partition
   const bound = toBound(partition.keys, caller, { key, trustees: request.trustees })
   const binding = formatWrapBinding(bound, request.context)
-  const wrapped = await hsm.wrapKey(key.id, contentKey, binding, options)
-  if (ownKey && !provedByCaller) {
-    await proveWrap(hsm, { key, contentKey, wrapped, binding }, options)
-    reached('seal:key-proved')
-  }
-  return wrapped
+  const wrapped =
+    ownKey || request.verified
+      ? await wrapProved(hsm, { id: key.id, contentKey, binding }, options)
+      : await hsm.wrapKey(key.id, contentKey, binding, options)
+  if (ownKey) reached('seal:key-proved')
+  return { key, wrapped, binding }
 }
 
 /** Step 4. */
@@ -237,6 +235,11 @@ function encrypt(
     contentKey: secret.contentKey,
     authSecret: keys.kAuth,
   })
+}
+
+function verify({ workshop, caller, request }: Sealing, form: Buffer, proved: ProvedWrap): void {
+  const { context, content } = request
+  verifySealed({ partition: workshop.partition, caller, context }, form, { ...proved, content })
 }
 
 function toBound(

@@ -1,5 +1,5 @@
 import { DomainError, type HsmKeyId } from '@keyhsm/core'
-import type { Hsm } from '@keyhsm/hsm'
+import type { Hsm, ProvingHsm } from '@keyhsm/hsm'
 import { openMetrics } from '@keyhsm/service'
 import { expect, it, onTestFinished } from 'vitest'
 import { hsmMeters } from '../../src/monitoring/hsm-meters.js'
@@ -44,12 +44,13 @@ it('measures every call of the contract', async () => {
     device(() => Promise.reject(new DomainError('ERR_BUSY', 'no'))),
     metrics.meters(hsmMeters),
     'new',
-  )
+  ) as Hsm & ProvingHsm
   const verbs = [
     'createKey',
     'findKey',
     'listKeys',
     'wrapKey',
+    'wrapProvedKey',
     'unwrapKey',
     'authenticate',
     'sign',

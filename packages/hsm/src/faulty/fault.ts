@@ -1,9 +1,10 @@
 /** The parts that the faults are made of. */
 import { type DomainError, type ErrorCode, hasCode, SecretBytes } from '@keyhsm/core'
 import type { Hsm, WrappedKey } from '../hsm.js'
+import type { ProvingHsm } from '../wrap-proved.js'
 
 /** What a fault changes in a good connection; everything else is passed on. One call is one connection. */
-export type Fault = (good: Hsm, pin: string) => Partial<Hsm>
+export type Fault = (good: Hsm, pin: string) => Partial<Hsm & ProvingHsm>
 
 /** The result of `call`, or what `instead` makes of an error with this code. */
 export async function onError<Result>(

@@ -52,6 +52,10 @@ export const unwrapFaults = {
       }),
   }),
 
+  'proves a wrap that does not open': (good) => ({
+    wrapProvedKey: (id, _contentKey, ...rest) => good.wrapKey(id, SecretBytes.random(32), ...rest),
+  }),
+
   'wraps a content key of any length': (good) => ({
     wrapKey: (id, contentKey, binding, options) =>
       onError(good.wrapKey(id, contentKey, binding, options), 'ERR_INVALID_INPUT', () => {

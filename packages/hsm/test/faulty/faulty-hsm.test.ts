@@ -17,6 +17,7 @@ const rules = {
   specification: 'a key that breaks the rules of naming or use is not made',
   newKey: 'a new key is found and listed as it was asked for',
   comesBack: 'a content key comes back',
+  proved: 'what is wrapped with its proof opens',
   software: 'a content key wrapped in software comes back',
   binding: 'another binding is refused where the algorithm binds',
   length: 'a content key of another length is refused',
@@ -56,7 +57,7 @@ const rules = {
 
 /** The rules that each fault breaks, as far as the suite must find them. */
 const brokenRules: Record<FaultyMode, readonly (keyof typeof rules)[]> = {
-  'returns a wrong key': ['comesBack', 'sixtyFour'],
+  'returns a wrong key': ['comesBack', 'proved', 'sixtyFour'],
   'returns a wrong key for damaged bytes': ['flipped', 'cut', 'forged', 'otherKey', 'algorithm'],
   'ignores the binding': ['binding', 'software'],
   'accepts a flipped bit in the last byte': ['flipped'],
@@ -66,6 +67,7 @@ const brokenRules: Record<FaultyMode, readonly (keyof typeof rules)[]> = {
   'reports damage as unavailable': ['flipped', 'cut', 'forged'],
   'reports damage as a missing key': ['flipped', 'cut', 'forged'],
   'says what was wrong with damaged bytes': ['flipped', 'cut', 'forged', 'otherKey'],
+  'proves a wrap that does not open': ['proved'],
   'wraps a content key of any length': ['length'],
   'wraps nothing': ['comesBack', 'flipped', 'forged'],
   'repeats its nonce': ['comesBack'],

@@ -31,6 +31,7 @@ import { probeToken } from './probe-token.js'
 import { type IdentifiedObject, readIds } from './read-ids.js'
 import { decryptOaep, encryptOaep, type RsaOaepArgs } from './rsa-oaep.js'
 import { type SignArgs, sign } from './sign.js'
+import { encryptProvedOaep, type ProvedOaepArgs, wrapProvedAes } from './wrap-proved.js'
 
 /** Arguments and result of each job. */
 export interface Jobs {
@@ -43,8 +44,10 @@ export interface Jobs {
   describeKeys: { args: readonly WholeKey[]; result: readonly (KeyDescription | undefined)[] }
   proveObject: { args: CryptokiHandle; result: true }
   encryptOaep: { args: RsaOaepArgs; result: Buffer }
+  encryptProvedOaep: { args: ProvedOaepArgs; result: Buffer }
   decryptOaep: { args: RsaOaepArgs; result: Buffer }
   wrapAes: { args: AesWrapArgs; result: Buffer }
+  wrapProvedAes: { args: AesWrapArgs; result: Buffer }
   unwrapAes: { args: AesWrapArgs; result: Buffer }
   deriveSecret: { args: DeriveSecretArgs; result: Buffer }
   sign: { args: SignArgs; result: Buffer }
@@ -75,8 +78,10 @@ export const jobTable: { readonly [Name in JobName]: JobTrait<Name> } = {
   describeKeys: { run: describeKeys, access: 'look', repeatable: true },
   proveObject: { run: proveObject, access: 'use', repeatable: true },
   encryptOaep: { run: encryptOaep, access: 'use', repeatable: true, secret: 'input' },
+  encryptProvedOaep: { run: encryptProvedOaep, access: 'use', repeatable: true, secret: 'input' },
   decryptOaep: { run: decryptOaep, access: 'use', repeatable: true, secret: 'result' },
   wrapAes: { run: wrapAes, access: 'use', repeatable: true, secret: 'input' },
+  wrapProvedAes: { run: wrapProvedAes, access: 'use', repeatable: true, secret: 'input' },
   unwrapAes: { run: unwrapAes, access: 'use', repeatable: true, secret: 'result' },
   deriveSecret: { run: deriveSecret, access: 'use', repeatable: true, secret: 'result' },
   sign: { run: sign, access: 'use', repeatable: true, secret: 'result' },

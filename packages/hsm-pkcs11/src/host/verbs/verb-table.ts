@@ -8,7 +8,7 @@ import { listKeys } from './list-keys.js'
 import { deriveSecret, unwrapKey } from './unwrap-key.js'
 import { renameKey } from './rename-key.js'
 import type { RunVerb, VerbContext } from './verb-context.js'
-import { proveKey, wrapKey } from './wrap-key.js'
+import { proveKey, wrapKey, wrapProvedKey } from './wrap-key.js'
 
 interface VerbTrait<Name extends Verb> {
   readonly run: RunVerb<Name>
@@ -24,6 +24,7 @@ export const verbTable: { readonly [Name in Verb]: VerbTrait<Name> } = {
   list: { run: listKeys, urgency: 'list' },
   prove: { run: proveKey, urgency: 'wrap' },
   wrap: { run: wrapKey, urgency: 'wrap' },
+  wrapProved: { run: wrapProvedKey, urgency: 'wrap' },
   unwrap: { run: unwrapKey, urgency: 'unwrap' },
   derive: { run: deriveSecret, urgency: 'unwrap' },
   authenticate: { run: authenticate, urgency: 'unwrap' },

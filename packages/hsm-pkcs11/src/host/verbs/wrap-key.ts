@@ -22,17 +22,37 @@ export const proveKey: RunVerb<'prove'> = async (context, { id }, control) => {
 }
 
 /** Wraps a content key in the device: RSA under the public object, AES under the key itself. */
-export const wrapKey: RunVerb<'wrap'> = async (context, args, control) => {
+export const wrapKey: RunVerb<'wrap'> = (...asked) =>
+  wrapBy({ oaep: encryptOaep, aes: 'wrapAes' }, ...asked)
+
+/** The same, and unwraps it again in the same job: ERR_HSM_REFUSED unless the content key comes back. */
+export const wrapProvedKey: RunVerb<'wrapProved'> = (...asked) =>
+  wrapBy({ oaep: encryptProvedOaep, aes: 'wrapProvedAes' }, ...asked)
+
+type WrapArgs = Parameters<RunVerb<'wrap'>>[1]
+
+/** The jobs of one way of wrapping. */
+interface Way {
+  readonly oaep: typeof encryptOaep
+  readonly aes: 'wrapAes' | 'wrapProvedAes'
+}
+
+async function wrapBy(
+  way: Way,
+  context: VerbContext,
+  args: WrapArgs,
+  control: CallControl,
+): ReturnType<RunVerb<'wrap'>> {
   const { id } = args
-  const description = await context.directory.describe(id, control)
-  ensureUse(description, 'wrap')
-  const algorithm = context.findings.wrapAlgorithms[description.kind as WrappingKind]
-  if (!algorithm) throw cannotWrap(description.kind)
   try {
+    const description = await context.directory.describe(id, control)
+    ensureUse(description, 'wrap')
+    const algorithm = context.findings.wrapAlgorithms[description.kind as WrappingKind]
+    if (!algorithm) throw cannotWrap(description.kind)
     const bytes = await context.directory.withKey(id, control, (key) =>
       isRsaOaep(algorithm)
-        ? encryptOaep(context, key, { algorithm, input: args.contentKey }, control)
-        : encryptAes(context, key, args, control),
+        ? way.oaep(context, key, { algorithm, input: args.contentKey }, control)
+        : wrapByAes(context, key, { ...args, job: way.aes }, control),
     )
     return { algorithm, bytes }
   } finally {
@@ -41,10 +61,15 @@ export const wrapKey: RunVerb<'wrap'> = async (context, args, control) => {
   }
 }
 
+interface OaepInput {
+  readonly algorithm: RsaOaepAlgorithm
+  readonly input: Buffer
+}
+
 function encryptOaep(
   { profile, scheduler }: VerbContext,
   key: WholeKey,
-  what: { algorithm: RsaOaepAlgorithm; input: Buffer },
+  what: OaepInput,
   control: CallControl,
 ): Promise<Buffer> {
   if (!('publicKey' in key)) throw cannotWrap(what.algorithm)
@@ -52,16 +77,27 @@ function encryptOaep(
   return scheduler.submit('encryptOaep', { ...what, key: key.publicKey, prove }, control)
 }
 
-function encryptAes(
+function encryptProvedOaep(
+  { scheduler }: VerbContext,
+  key: WholeKey,
+  what: OaepInput,
+  control: CallControl,
+): Promise<Buffer> {
+  if (!('publicKey' in key)) throw cannotWrap(what.algorithm)
+  const { publicKey, privateKey } = key
+  return scheduler.submit('encryptProvedOaep', { ...what, key: publicKey, privateKey }, control)
+}
+
+function wrapByAes(
   { findings, scheduler }: VerbContext,
   key: WholeKey,
-  { id, contentKey, binding }: Parameters<RunVerb<'wrap'>>[1],
+  { id, contentKey, binding, job }: WrapArgs & { readonly job: Way['aes'] },
   control: CallControl,
 ): Promise<Buffer> {
   if (!('secretKey' in key) || !findings.aes) throw cannotWrap('AES')
   const associatedData = aesGcmAssociatedData(id, binding)
   const args = { how: findings.aes, key: key.secretKey, input: contentKey, associatedData }
-  return scheduler.submit('wrapAes', args, control)
+  return scheduler.submit(job, args, control)
 }
 
 function mainObject(key: WholeKey): Buffer {

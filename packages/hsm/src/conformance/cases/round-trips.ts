@@ -5,6 +5,7 @@ import type { HsmKey, KeySpec } from '../../hsm.js'
 import { isPair, type WrappingKind } from '../../kinds.js'
 import { wrapAlgorithms } from '../../wrap-algorithms.js'
 import { wrapInSoftware } from '../../wrap-in-software.js'
+import { wrapProved } from '../../wrap-proved.js'
 import { parseWrapPublicKey } from '../../wrap-public-key.js'
 import type { CaseContext } from '../case-context.js'
 import type { ConformanceCase } from '../conformance-case.js'
@@ -23,6 +24,7 @@ export function roundTripCases(kind: WrappingKind): ConformanceCase[] {
       run: newKey,
     },
     { name: `a content key comes back / ${kind}`, kind, variesBy, run: comesBack },
+    { name: `what is wrapped with its proof opens / ${kind}`, kind, variesBy, run: proved },
     {
       name: `another binding is refused where the algorithm binds / ${kind}`,
       kind,
@@ -63,6 +65,20 @@ export function roundTripCases(kind: WrappingKind): ConformanceCase[] {
       ensureEqual(again.bytes.equals(first.wrapped.bytes), deterministic, 'two wraps are equal')
       await context.ensureOpens(first)
     }
+  }
+
+  async function proved(context: CaseContext): Promise<void> {
+    const key = await context.sharedKey(kind)
+    for (const binding of bindings) {
+      const contentKey = context.contentKey()
+      const wrapped = await wrapProved(context.hsm, { id: key.id, contentKey, binding })
+      ensureEqual(wrapped.algorithm, context.hsm.capabilities.wrapAlgorithms[kind], 'algorithm')
+      await context.ensureOpens({ key, contentKey, wrapped, binding })
+    }
+    const { id } = context.newSpec(kind)
+    const what = { id, contentKey: context.contentKey(), binding: Buffer.alloc(0) }
+    const call = wrapProved(context.hsm, what)
+    await context.expectError(call, 'ERR_NOT_FOUND', 'wrap with its proof by no key')
   }
 
   async function software(context: CaseContext): Promise<void> {
