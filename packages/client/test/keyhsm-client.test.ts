@@ -1,37 +1,20 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseHsmKeyId, parseUuid } from '@keyhsm/core'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { KeyHsmClient } from '../src/keyhsm-client.js'
 import { mayHaveBeenProcessed } from '../src/transport/faults.js'
-import { Transport } from '../src/transport/transport.js'
-import { makePair, type Pair, type RealServer, replyJson, startServer } from './real-server.js'
+import { useServer } from './connected-server.js'
+import { replyJson } from './real-server.js'
 
 const requestId = parseUuid('6f9619ff-8b86-4d01-b42d-00cf4fc964ff')
 const canary = 'c'.repeat(64)
 const context = { organisation: requestId, deposit: requestId, handle: 'h', revision: 1 }
 const hsmKeyId = parseHsmKeyId('a'.repeat(32))
 
-let folder: string
-let pair: Pair
-let server: RealServer | undefined
-let transport: Transport | undefined
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'keyhsm-client-'))
-  pair = makePair(folder, 'server')
-})
-afterEach(async () => {
-  await transport?.destroy()
-  await server?.close()
-})
-afterAll(() => rmSync(folder, { recursive: true }))
+const startServer = useServer()
 
 async function connect(answer: Parameters<typeof startServer>[0]) {
-  server = await startServer(answer, pair)
-  transport = new Transport({ url: server.url, tls: { ca: [pair.cert] } })
-  const client = new KeyHsmClient(transport, { attempts: 2, pauseMs: 1, maxPauseMs: 50 })
-  return { client, seen: server.seen }
+  const { transport, seen } = await startServer(answer)
+  return { client: new KeyHsmClient(transport, { attempts: 2, pauseMs: 1, maxPauseMs: 50 }), seen }
 }
 
 describe('KeyHsmClient', () => {

@@ -1,10 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { Transport } from '../src/transport/transport.js'
+import { describe, expect, it } from 'vitest'
 import { TrusteeClient } from '../src/trustee-client.js'
-import { makePair, type Pair, type RealServer, replyJson, startServer } from './real-server.js'
+import { useServer } from './connected-server.js'
+import { replyJson } from './real-server.js'
 
 const deposit = {
   uuid: '6f9619ff-8b86-4d01-b42d-00cf4fc964f0',
@@ -20,25 +17,11 @@ const deposit = {
   updatedAt: '2026-01-02T03:04:05.000Z',
 }
 
-let folder: string
-let pair: Pair
-let server: RealServer | undefined
-let transport: Transport | undefined
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'trustee-client-'))
-  pair = makePair(folder, 'server')
-})
-afterEach(async () => {
-  await transport?.destroy()
-  await server?.close()
-})
-afterAll(() => rmSync(folder, { recursive: true }))
+const startServer = useServer()
 
 async function connect(answer: Parameters<typeof startServer>[0]) {
-  server = await startServer(answer, pair)
-  transport = new Transport({ url: server.url, tls: { ca: [pair.cert] } })
-  const client = new TrusteeClient(transport, { attempts: 3, pauseMs: 1, maxPauseMs: 50 })
-  return { client, seen: server.seen }
+  const { transport, seen } = await startServer(answer)
+  return { client: new TrusteeClient(transport, { attempts: 3, pauseMs: 1, maxPauseMs: 50 }), seen }
 }
 
 describe('TrusteeClient', () => {

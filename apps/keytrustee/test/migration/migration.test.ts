@@ -1,6 +1,4 @@
-import { copyFile, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFile, stat } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { TrusteeClient } from '@keyhsm/client'
 import { type Handle, newUuid, systemClock, type Uuid } from '@keyhsm/core'
@@ -15,14 +13,12 @@ import {
   startMigrationRoute,
   statusRoute,
 } from '@keyhsm/protocol'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { parseGrantKey } from '../../src/grant-key.js'
-import { initialise } from '../../src/initialise.js'
-import { type Paths, pathsIn } from '../../src/paths.js'
+import type { Paths } from '../../src/paths.js'
 import { renameDeposits } from '../../src/migration/rename-deposits.js'
 import { openMemoryStore } from '../../src/store/memory-store.js'
 import type { Store } from '../../src/store/store.js'
-import { type RealKeyHsm, startKeyHsm } from '../support/real-key-hsm.js'
 import {
   addTestOrganisation,
   enrolTestClient,
@@ -30,22 +26,12 @@ import {
   type RunningServer,
   startIn,
 } from '../support/running-server.js'
+import { useTrustedPair } from '../support/trusted-pair.js'
 
 const patienceMs = 120_000
 const settings = ['keytrustee.sealing=pass-through']
 
-let keyHsm: RealKeyHsm
-let trusted: Paths
-beforeAll(async () => {
-  keyHsm = await startKeyHsm()
-  trusted = pathsIn(await mkdtemp(join(tmpdir(), 'kt-trusted-')))
-  await initialise(trusted, { externalAddresses: [] })
-  await keyHsm.trust(trusted.keyHsmClientCertificate)
-}, patienceMs)
-afterAll(async () => {
-  await keyHsm.remove()
-  await rm(trusted.root, { recursive: true, force: true })
-}, patienceMs)
+const real = useTrustedPair()
 
 interface Site {
   readonly at: RunningServer
@@ -59,8 +45,7 @@ interface Site {
 async function openSite(more: readonly string[] = []): Promise<Site> {
   const store = openMemoryStore()
   const paths = await makeHome([...settings, ...more])
-  for (const name of ['keyHsmClientCertificate', 'keyHsmClientKey'] as const)
-    await copyFile(trusted[name], paths[name])
+  await real.copyTo(paths)
   const at = await startIn(paths, { store })
   const { auth } = await addTestOrganisation(at)
   const { client } = await enrolTestClient(at, { organisation: 'PROD', auth })
@@ -68,7 +53,7 @@ async function openSite(more: readonly string[] = []): Promise<Site> {
 }
 
 function joinBody(more: object = {}) {
-  return { url: keyHsm.url, serverCertificate: keyHsm.certificate, ...more }
+  return { url: real.keyHsm.url, serverCertificate: real.keyHsm.certificate, ...more }
 }
 
 async function fill({ client }: Site, handles: readonly string[]): Promise<void> {
@@ -199,11 +184,11 @@ describe('moving deposits', { timeout: patienceMs }, () => {
     const at = await reaches(site.at, 'paused')
     expect(at.moved).toBeLessThanOrEqual(12)
     await expectContent(site, handles)
-    await keyHsm.stop()
+    await real.keyHsm.stop()
     await act(site.at, 'resume')
     await pause(300)
     await site.at.server.stop(1_000)
-    await keyHsm.start()
+    await real.keyHsm.start()
     const again = await startIn(site.paths, { store: site.store })
     expect(await reaches(again, 'moved')).toMatchObject({ total: 12, failed: 0 })
     expect((await again.admin(statusRoute)).migration).toContain('moved: 12 of 12')
@@ -243,7 +228,7 @@ describe('moving deposits', { timeout: patienceMs }, () => {
     await fill(site, ['lost', 'kept'])
     const { keys } = await at.admin(listHsmKeyUsesRoute)
     const lost = keys.find(({ uses }) => uses.some(({ handle }) => handle === 'lost'))
-    await keyHsm.command('keys', 'revoke', lost?.id ?? '', '--yes')
+    await real.keyHsm.command('keys', 'revoke', lost?.id ?? '', '--yes')
     await migrate(at, { scope: 'service', finish: true })
     expect(await reaches(at, 'moved')).toMatchObject({
       moved: 1,

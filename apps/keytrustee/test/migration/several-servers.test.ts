@@ -1,5 +1,4 @@
-import { copyFile, cp, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { copyFile, cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { TrusteeClient } from '@keyhsm/client'
@@ -10,12 +9,10 @@ import {
   orderMigrationRoute,
   startMigrationRoute,
 } from '@keyhsm/protocol'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { initialise } from '../../src/initialise.js'
-import { type Paths, pathsIn } from '../../src/paths.js'
+import { describe, expect, test } from 'vitest'
+import type { Paths } from '../../src/paths.js'
 import { openMemoryStore } from '../../src/store/memory-store.js'
 import { onlyCopy, type Store } from '../../src/store/store.js'
-import { type RealKeyHsm, startKeyHsm } from '../support/real-key-hsm.js'
 import {
   addTestOrganisation,
   enrolTestClient,
@@ -23,21 +20,11 @@ import {
   type RunningServer,
   startIn,
 } from '../support/running-server.js'
+import { useTrustedPair } from '../support/trusted-pair.js'
 
 const patienceMs = 120_000
 
-let keyHsm: RealKeyHsm
-let trusted: Paths
-beforeAll(async () => {
-  keyHsm = await startKeyHsm()
-  trusted = pathsIn(await mkdtemp(join(tmpdir(), 'kt-trusted-')))
-  await initialise(trusted, { externalAddresses: [] })
-  await keyHsm.trust(trusted.keyHsmClientCertificate)
-}, patienceMs)
-afterAll(async () => {
-  await keyHsm.remove()
-  await rm(trusted.root, { recursive: true, force: true })
-}, patienceMs)
+const real = useTrustedPair()
 
 interface Site {
   readonly at: RunningServer
@@ -57,8 +44,7 @@ async function openInstallation(): Promise<Installation> {
   store.reach = () => ({ ...onlyCopy, shared: true })
   const home = async (like?: Paths) => {
     const paths = await makeHome(['keytrustee.sealing=pass-through'])
-    for (const name of ['keyHsmClientCertificate', 'keyHsmClientKey'] as const)
-      await copyFile(trusted[name], paths[name])
+    await real.copyTo(paths)
     if (!like) return paths
     await copyFile(like.grantKey, paths.grantKey)
     await cp(join(like.root, '.ca'), join(paths.root, '.ca'), { recursive: true })
@@ -79,7 +65,7 @@ async function openInstallation(): Promise<Installation> {
   }
 }
 
-const body = () => ({ url: keyHsm.url, serverCertificate: keyHsm.certificate })
+const body = () => ({ url: real.keyHsm.url, serverCertificate: real.keyHsm.certificate })
 const put = ({ client }: Site, handle: string) =>
   client.put({ handle, content: Buffer.from(`of ${handle}`) })
 

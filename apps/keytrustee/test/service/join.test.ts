@@ -1,19 +1,16 @@
-import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { readFile, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { X509Certificate } from 'node:crypto'
 import { fingerprintOf } from '@keyhsm/client'
 import type { DomainError } from '@keyhsm/core'
 import { joinRoute, listHsmKeyUsesRoute, pruneReportRoute, statusRoute } from '@keyhsm/protocol'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { waitingCertificateFile } from '../../src/certificates/key-hsm-pair.js'
-import { initialise } from '../../src/initialise.js'
-import { type Paths, pathsIn } from '../../src/paths.js'
+import type { Paths } from '../../src/paths.js'
 import { ktadmin } from '../../src/programs.js'
 import { readJoinFile } from '../../src/sealing/join-file.js'
 import { openMemoryStore } from '../../src/store/memory-store.js'
 import { runCommand } from '../support/run-command.js'
-import { type RealKeyHsm, startKeyHsm } from '../support/real-key-hsm.js'
 import {
   addTestOrganisation,
   enrolTestClient,
@@ -22,37 +19,24 @@ import {
   startIn,
   startTestServer,
 } from '../support/running-server.js'
+import { useTrustedPair } from '../support/trusted-pair.js'
 
 const patienceMs = 120_000
 
-let keyHsm: RealKeyHsm
-/** Pairs that this Key HSM trusts: one made for it, and a server's own. */
-let trusted: Paths
-beforeAll(async () => {
-  keyHsm = await startKeyHsm()
-  const root = await mkdtemp(join(tmpdir(), 'kt-trusted-'))
-  trusted = pathsIn(root)
-  await initialise(trusted, { externalAddresses: [] })
-  await keyHsm.trust(trusted.keyHsmClientCertificate)
-  await keyHsm.trust(trusted.serverCertificate, 'other')
-}, patienceMs)
-afterAll(async () => {
-  await keyHsm.remove()
-  await rm(trusted.root, { recursive: true, force: true })
-}, patienceMs)
+const real = useTrustedPair()
+beforeAll(() => real.keyHsm.trust(real.trusted.serverCertificate, 'other'), patienceMs)
 
-async function copyTrusted(paths: Paths): Promise<void> {
-  for (const name of [
+function copyTrusted(paths: Paths): Promise<void> {
+  return real.copyTo(paths, [
     'keyHsmClientCertificate',
     'keyHsmClientKey',
     'serverCertificate',
     'serverKey',
-  ] as const)
-    await copyFile(trusted[name], paths[name])
+  ])
 }
 
 function joinHere(at: RunningServer, changes: object = {}) {
-  const body = { url: keyHsm.url, serverCertificate: keyHsm.certificate, ...changes }
+  const body = { url: real.keyHsm.url, serverCertificate: real.keyHsm.certificate, ...changes }
   return at.admin(joinRoute, { body })
 }
 
@@ -111,7 +95,7 @@ describe('joining a real Key HSM', { timeout: patienceMs }, () => {
       hardware: false,
       sharesServerCertificate: false,
     })
-    expect(await readFile(paths.keyHsmCertificate, 'utf8')).toBe(keyHsm.certificate)
+    expect(await readFile(paths.keyHsmCertificate, 'utf8')).toBe(real.keyHsm.certificate)
     const deposit = await client.put({ handle: 'a', content })
     expect(deposit.sealing).toBe('hsm')
     expect((await client.get('a')).content).toEqual(content)
@@ -201,7 +185,7 @@ describe('joining a real Key HSM', { timeout: patienceMs }, () => {
     const { client } = await enrolTestClient(at, { organisation: 'PROD', auth })
     await client.put({ handle: 'a', content: Buffer.from('x') })
 
-    await keyHsm.stop()
+    await real.keyHsm.stop()
     expect(await failure(client.get('a'))).toMatchObject({
       code: 'ERR_HSM_UNAVAILABLE',
       retryAfterMs: 1000,
@@ -214,7 +198,7 @@ describe('joining a real Key HSM', { timeout: patienceMs }, () => {
       pendingPuts: 0,
       parts: { keyHsm: { healthy: false } },
     })
-    await keyHsm.start()
+    await real.keyHsm.start()
     expect((await client.get('a')).content.toString()).toBe('x')
 
     // Behind the server's back: the canary that the file says it joined is another partition's.
@@ -309,7 +293,7 @@ describe('joining a real Key HSM', { timeout: patienceMs }, () => {
       while (!rolling.signal.aborted)
         results.push(await client.get('a').then(({ content }) => content.toString(), String))
     })
-    await keyHsm.trust(file)
+    await real.keyHsm.trust(file)
     const done = await admin('cert', 'renew', '--key-hsm', '--wait', '20s')
     rolling.abort()
     await Promise.all(load)
@@ -330,8 +314,8 @@ describe('joining a real Key HSM', { timeout: patienceMs }, () => {
     expect(await list()).not.toContain('next-shown')
 
     // Nothing needs the one before: neither this server nor the next start.
-    await keyHsm.command('trust', '--remove', old)
-    onTestFinished(() => keyHsm.trust(trusted.keyHsmClientCertificate))
+    await real.keyHsm.command('trust', '--remove', old)
+    onTestFinished(() => real.keyHsm.trust(real.trusted.keyHsmClientCertificate))
     await at.server.stop(1_000)
     const again = await startIn(at.paths, { store: at.store })
     expect(await again.admin(statusRoute)).toMatchObject({ healthy: true, sealing: 'hsm' })
