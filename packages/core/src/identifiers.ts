@@ -49,9 +49,17 @@ export function parseShortName(text: string, field: string): string {
 
 /** @throws ERR_INVALID_INPUT naming `field`. */
 export function parseUuid(text: string, field = 'uuid'): Uuid {
+  return asUuid(text) ?? refuse(field, 'must be a uuid')
+}
+
+/** As {@link parseUuid}; undefined for what is none. */
+export function asUuid(text: string): Uuid | undefined {
   const lower = text.toLowerCase()
-  if (!uuidPattern.test(lower)) throw invalidInput(field, 'must be a uuid')
-  return lower as Uuid
+  return uuidPattern.test(lower) ? (lower as Uuid) : undefined
+}
+
+function refuse(field: string, rule: string): never {
+  throw invalidInput(field, rule)
 }
 
 /** A fresh random uuid (version 4). */

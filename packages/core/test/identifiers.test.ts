@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
+  asUuid,
   newUuid,
   parseFingerprint,
   parseHandle,
@@ -52,6 +53,15 @@ describe('shorter names', () => {
     expect(parseRealm('x'.repeat(64))).toHaveLength(64)
     expect(() => parseRealm('x'.repeat(65))).toThrow(refusal('realm', /1 to 64/))
     expect(() => parseShortName('', 'organisation')).toThrow(refusal('organisation', /1 to 64/))
+  })
+})
+
+describe('asUuid', () => {
+  it('reads as parseUuid does, and refuses nothing', () => {
+    const uuid = newUuid()
+    expect(asUuid(uuid.toUpperCase())).toBe(uuid)
+    expect(asUuid('')).toBeUndefined()
+    expect(asUuid(`${uuid}0`)).toBeUndefined()
   })
 })
 

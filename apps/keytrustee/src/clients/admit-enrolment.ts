@@ -2,9 +2,8 @@
  * Who may enrol: what a request shows, a secret or nothing, against what the organisation asks for. Whatever is wrong,
  * the caller gets one answer and it costs the same work; the audit says what it was.
  */
-import { DomainError, type Uuid } from '@keyhsm/core'
+import { asUuid, DomainError, type Uuid } from '@keyhsm/core'
 import { auditRefusal } from '../audited.js'
-import { asUuid } from '../deposits/find-own.js'
 import type { AttemptLimit } from '../organisations/attempt-limit.js'
 import { verifyAuthSecret } from '../organisations/auth-secret.js'
 import { lockOwn } from '../organisations/change-organisation.js'

@@ -1,7 +1,7 @@
-import { parseHandle } from '@keyhsm/core'
+import { asUuid, parseHandle } from '@keyhsm/core'
 import type { Caller, Trustee } from '../trustee.js'
 import { type DepositReply, toDepositReply } from './deposit-field.js'
-import { asUuid, type Lookup, refuseLookup } from './find-own.js'
+import { type Lookup, refuseLookup } from './find-own.js'
 
 /**
  * One deposit of the caller's own as a list would show it: whatever its state, never its content, and without the HSM.

@@ -1,4 +1,4 @@
-import { DomainError, parseHandle, parseUuid, type Uuid } from '@keyhsm/core'
+import { asUuid, DomainError, parseHandle } from '@keyhsm/core'
 import { noSuchDeposit } from '../policies/decide.js'
 import type { Deposit, Reader } from '../store/store.js'
 
@@ -20,12 +20,4 @@ export async function findAny(store: Reader, ref: string): Promise<Deposit> {
   throw new DomainError('ERR_CONFLICT', `several clients have a deposit ${handle}`, {
     hints: [deposit, ...others].map(({ uuid: one, owner }) => `client ${owner}: ${one}`),
   })
-}
-
-function asUuid(ref: string): Uuid | undefined {
-  try {
-    return parseUuid(ref)
-  } catch {
-    return undefined
-  }
 }

@@ -1,5 +1,5 @@
 /** Finding a deposit for its owner, or for a reader it names. A foreign one and an absent one cost the same queries and get the same answer. */
-import { parseHandle, parseUuid, type Uuid } from '@keyhsm/core'
+import { asUuid, parseHandle, type Uuid } from '@keyhsm/core'
 import { auditRefusal } from '../audited.js'
 import { noSuchDeposit } from '../policies/decide.js'
 import {
@@ -52,15 +52,6 @@ async function findByRef(
     if (found) return found
   }
   return undefined
-}
-
-/** Undefined for what is none. */
-export function asUuid(ref: string): Uuid | undefined {
-  try {
-    return parseUuid(ref)
-  } catch {
-    return undefined
-  }
 }
 
 function believes({ grants }: Trustee, { deposit, revision }: Found): boolean {

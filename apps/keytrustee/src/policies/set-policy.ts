@@ -1,4 +1,4 @@
-import { DomainError, parseShortName, parseUuid, type Uuid } from '@keyhsm/core'
+import { asUuid, DomainError, parseShortName, type Uuid } from '@keyhsm/core'
 import type { PolicyField } from '@keyhsm/protocol'
 import { audited } from '../audited.js'
 import { type DepositReply, toDepositReply } from '../deposits/deposit-field.js'
@@ -91,12 +91,4 @@ export async function savePolicyRows(
   if (policy?.maxRetrievals !== undefined)
     await transaction.saveRetrievalCount(newCount(grants, uuid))
   await transaction.saveReaders(uuid, readersOf(policy))
-}
-
-function asUuid(text: string): Uuid | undefined {
-  try {
-    return parseUuid(text)
-  } catch {
-    return undefined
-  }
 }
