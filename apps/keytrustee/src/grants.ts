@@ -111,18 +111,23 @@ function deriveSubKey(key: SecretBytes, purpose: MacPurpose): Buffer {
 
 /** Each part with its length in front (four bytes, big-endian; all ones for undefined): no two lists share an encoding. */
 function encodeParts(parts: readonly Part[]): Buffer {
-  return Buffer.concat(
-    parts.flatMap((part) => {
-      const length = Buffer.alloc(4)
-      if (part === undefined) {
-        length.writeUInt32BE(0xffffffff)
-        return [length]
-      }
-      const bytes = Buffer.from(typeof part === 'number' ? String(part) : part)
-      length.writeUInt32BE(bytes.length)
-      return [length, bytes]
-    }),
-  )
+  const values = parts.map((part) => (typeof part === 'number' ? String(part) : part))
+  const bytes = values.reduce((sum, value) => sum + 4 + lengthOf(value), 0)
+  const encoded = Buffer.allocUnsafe(bytes)
+  let at = 0
+  for (const value of values) {
+    at = encoded.writeUInt32BE(value === undefined ? 0xffffffff : lengthOf(value), at)
+    if (typeof value === 'string') at += encoded.write(value, at)
+    else if (value) {
+      encoded.set(value, at)
+      at += value.length
+    }
+  }
+  return encoded
+}
+
+function lengthOf(value: string | Uint8Array | undefined): number {
+  return value === undefined ? 0 : Buffer.byteLength(value)
 }
 
 /** Rows without what came later keep the MAC they had before it: the tag says which list of parts it is. */
