@@ -19,13 +19,12 @@ export async function identifyClient(
   const { store, grants, clock } = trustee
   const claim = certificate && authority.readClaim(certificate, clock.now())
   if (!claim) return undefined
-  const client = await store.findClient({ uuid: claim.uuid })
+  const found = await store.findCaller(claim.uuid)
   // One that enrolled just now may not have come to a standby yet.
-  if (!client) return refuseReader(store)
+  if (!found) return refuseReader(store)
+  const { client, organisation } = found
   if (!grants.believesClient(client)) return refuseRow(trustee, client.uuid, 'client')
   if (!isCurrent(client, claim)) return undefined
-  const organisation = await store.findOrganisation({ uuid: client.organisation })
-  if (!organisation) return undefined
   if (!grants.believesOrganisation(organisation))
     return refuseRow(trustee, client.uuid, 'organisation')
   if (organisation.state !== 'active') return undefined

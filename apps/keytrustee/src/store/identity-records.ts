@@ -60,3 +60,9 @@ export interface Group extends Granted {
   readonly members: readonly Uuid[]
   readonly createdAt: Date
 }
+
+/** Rows as they were found: whoever uses them verifies their grants. */
+export interface CallerRows {
+  readonly client: Client
+  readonly organisation: Organisation
+}

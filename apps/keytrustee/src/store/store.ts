@@ -9,7 +9,7 @@ import { DomainError, type Fingerprint, type Handle, type HsmKeyId, type Uuid } 
 import type { Backlog, BacklogLook } from './backlog-records.js'
 import type { DirectionRow } from './direction-records.js'
 import type { FormerFilter, FormerRevision, FormExchange } from './former-records.js'
-import type { Client, Group, Organisation } from './identity-records.js'
+import type { CallerRows, Client, Group, Organisation } from './identity-records.js'
 import type { Installation, NodeKeyHsm } from './installation.js'
 import type {
   Cursor,
@@ -68,6 +68,8 @@ export interface Reader {
       | { readonly keyFingerprint: Fingerprint }
       | { readonly organisation: Uuid; readonly name: string },
   ): Promise<Client | undefined>
+  /** The client with this uuid and its organisation, in one look. */
+  findCaller(client: Uuid): Promise<CallerRows | undefined>
   findGroup(
     by: { readonly uuid: Uuid } | { readonly organisation: Uuid; readonly name: string },
   ): Promise<Group | undefined>

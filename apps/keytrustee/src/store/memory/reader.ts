@@ -1,5 +1,6 @@
 import type { Handle, HsmKeyId, Uuid } from '@keyhsm/core'
 import type {
+  CallerRows,
   Client,
   Deposit,
   DepositPage,
@@ -19,6 +20,7 @@ import type {
   Revocation,
   Verdict,
 } from '../store.js'
+import { findCaller, findClient, listOrganisations } from './identities.js'
 import {
   countToMove,
   findHsmKeyUses,
@@ -51,23 +53,16 @@ export class MemoryReader implements Reader {
     return [...organisations.values()].find((organisation) => organisation.name === by.name)
   }
 
-  async listOrganisations(
-    page?: Parameters<Reader['listOrganisations']>[0],
-  ): Promise<readonly Organisation[]> {
-    return [...this.current().organisations.values()]
-      .filter(({ name }) => page?.after === undefined || name > page.after)
-      .sort((a, b) => compareText(a.name, b.name))
-      .slice(0, page?.limit)
+  async listOrganisations(page?: Parameters<Reader['listOrganisations']>[0]) {
+    return listOrganisations(this.current(), page)
   }
 
-  async findClient(by: Parameters<Reader['findClient']>[0]): Promise<Client | undefined> {
-    const { clients } = this.current()
-    if ('uuid' in by) return clients.get(by.uuid)
-    const matches = (client: Client) =>
-      'name' in by
-        ? client.organisation === by.organisation && client.name === by.name
-        : client.keyFingerprint === by.keyFingerprint
-    return [...clients.values()].find(matches)
+  async findClient(by: Parameters<Reader['findClient']>[0]) {
+    return findClient(this.current(), by)
+  }
+
+  async findCaller(client: Uuid): Promise<CallerRows | undefined> {
+    return findCaller(this.current(), client)
   }
 
   async findGroup(by: Parameters<Reader['findGroup']>[0]): Promise<Group | undefined> {
@@ -318,7 +313,7 @@ export class MemoryReader implements Reader {
   }
 
   async countMigrationFaults(migration: Uuid): Promise<number> {
-    return (await this.listMigrationFaults(migration, Infinity)).length
+    return listMigrationFaults(this.current(), migration, Infinity).length
   }
 
   async listMigrationFaults(migration: Uuid, limit: number): Promise<readonly MigrationFault[]> {

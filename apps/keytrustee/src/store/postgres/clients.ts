@@ -2,8 +2,21 @@ import type { Client, Reader } from '../store.js'
 import { type Columns, change, findAll, findOne, type Queries, type Value } from './queries.js'
 import { notFound } from './rules.js'
 
-const columns =
-  'uuid, organisation, name, state, key_fingerprint, identity_key, recipient, recipient_signature, reenrolment_hash, reenrolment_until, grant_mac, created_at'
+export const clientNames = [
+  'uuid',
+  'organisation',
+  'name',
+  'state',
+  'key_fingerprint',
+  'identity_key',
+  'recipient',
+  'recipient_signature',
+  'reenrolment_hash',
+  'reenrolment_until',
+  'grant_mac',
+  'created_at',
+]
+const columns = clientNames.join(', ')
 
 const byUuid = {
   name: 'clients_by_uuid',
@@ -37,7 +50,7 @@ const update = {
     where uuid = $1`,
 }
 
-function toClient(row: Columns): Client {
+export function toClient(row: Columns): Client {
   const recipientSignature = row.optionalText('recipient_signature')
   const hash = row.optionalText('reenrolment_hash')
   return {

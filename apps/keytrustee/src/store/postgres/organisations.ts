@@ -3,8 +3,20 @@ import type { Organisation, Reader } from '../store.js'
 import { type Columns, change, findAll, findOne, type Queries, type Value } from './queries.js'
 import { changedMeanwhile, notFound } from './rules.js'
 
-const columns =
-  'uuid, name, state, auth_hash, contacts, auth_expires_at, auth_uses_left, open, recovery, grant_mac, created_at'
+export const organisationNames = [
+  'uuid',
+  'name',
+  'state',
+  'auth_hash',
+  'contacts',
+  'auth_expires_at',
+  'auth_uses_left',
+  'open',
+  'recovery',
+  'grant_mac',
+  'created_at',
+]
+const columns = organisationNames.join(', ')
 
 const byUuid = {
   name: 'organisations_by_uuid',
@@ -42,7 +54,7 @@ const remove = {
 }
 const removalOutcomes = ['deleted', 'absent', 'in use'] as const
 
-function toOrganisation(row: Columns): Organisation {
+export function toOrganisation(row: Columns): Organisation {
   const authExpiresAt = row.optionalInstant('auth_expires_at')
   const authUsesLeft = row.optionalInteger('auth_uses_left')
   const recovery = row.optionalText('recovery')

@@ -32,18 +32,29 @@ export interface Queries {
 /** One row as the driver gave it; each reader checks the type of its column, so that nothing below sees raw values. */
 export class Columns {
   private readonly row: Readonly<Record<string, unknown>>
+  private readonly prefix: string
 
-  constructor(row: Readonly<Record<string, unknown>>) {
+  constructor(row: Readonly<Record<string, unknown>>, prefix = '') {
     this.row = row
+    this.prefix = prefix
+  }
+
+  /** The columns of a joined table, whose names begin with `prefix` here. */
+  of(prefix: string): Columns {
+    return new Columns(this.row, prefix)
+  }
+
+  private value(name: string): unknown {
+    return this.row[this.prefix + name]
   }
 
   text(name: string): string {
-    const value = this.row[name]
+    const value = this.value(name)
     return typeof value === 'string' ? value : unexpected(name)
   }
 
   optionalText(name: string): string | undefined {
-    return this.row[name] === null ? undefined : this.text(name)
+    return this.value(name) === null ? undefined : this.text(name)
   }
 
   uuid(name: string): Uuid {
@@ -55,7 +66,7 @@ export class Columns {
   }
 
   integer(name: string): number {
-    const value = this.row[name]
+    const value = this.value(name)
     return Number.isSafeInteger(value) ? (value as number) : unexpected(name)
   }
 
@@ -66,30 +77,30 @@ export class Columns {
   }
 
   instant(name: string): Date {
-    const value = this.row[name]
+    const value = this.value(name)
     return value instanceof Date ? value : unexpected(name)
   }
 
   optionalInstant(name: string): Date | undefined {
-    return this.row[name] === null ? undefined : this.instant(name)
+    return this.value(name) === null ? undefined : this.instant(name)
   }
 
   flag(name: string): boolean {
-    const value = this.row[name]
+    const value = this.value(name)
     return typeof value === 'boolean' ? value : unexpected(name)
   }
 
   optionalInteger(name: string): number | undefined {
-    return this.row[name] === null ? undefined : this.integer(name)
+    return this.value(name) === null ? undefined : this.integer(name)
   }
 
   bytes(name: string): Buffer {
-    const value = this.row[name]
+    const value = this.value(name)
     return Buffer.isBuffer(value) ? value : unexpected(name)
   }
 
   texts(name: string): readonly string[] {
-    const value = this.row[name]
+    const value = this.value(name)
     return Array.isArray(value) ? value.map(String) : unexpected(name)
   }
 
@@ -104,7 +115,7 @@ export class Columns {
   }
 
   optionalWord<Word extends string>(name: string, words: readonly Word[]): Word | undefined {
-    return this.row[name] === null ? undefined : this.word(name, words)
+    return this.value(name) === null ? undefined : this.word(name, words)
   }
 }
 

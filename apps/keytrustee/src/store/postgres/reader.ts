@@ -1,6 +1,7 @@
 import type { Handle, HsmKeyId, Uuid } from '@keyhsm/core'
 import type { Reader, Usage } from '../store.js'
 import { readBacklog } from './backlog.js'
+import { findCaller } from './callers.js'
 import { findClient, listClients } from './clients.js'
 import { findShared } from './deposit-readers.js'
 import { countDeposits, findDeposit, findDepositByUuid, findForRetrieval } from './deposits.js'
@@ -46,6 +47,10 @@ export class PostgresReader implements Reader {
 
   findClient(by: Filter<'findClient'>) {
     return findClient(this.queries, by)
+  }
+
+  findCaller(client: Uuid) {
+    return findCaller(this.queries, client)
   }
 
   listClients(filter: Filter<'listClients'>) {

@@ -133,10 +133,12 @@ function describeOrganisations(current: () => Store): void {
 
 function describeClients(current: () => Store): void {
   describe('clients', () => {
-    it('finds one by uuid and by the key of its certificate', async () => {
-      const { client } = await enrol(current())
+    it('finds one by uuid, with its organisation, and by the key of its certificate', async () => {
+      const { organisation, client } = await enrol(current())
       expect(await current().findClient({ uuid: client.uuid })).toEqual(client)
       expect(await current().findClient({ keyFingerprint: client.keyFingerprint })).toEqual(client)
+      expect(await current().findCaller(client.uuid)).toEqual({ client, organisation })
+      expect(await current().findCaller(organisation.uuid)).toBeUndefined()
       expect(
         await current().findClient({ keyFingerprint: fingerprintOf('no key') }),
       ).toBeUndefined()
