@@ -1,6 +1,6 @@
 /**
  * `keytrustee-kms` beside Hadoop's own KMS: generate, decrypt and metadata over HTTP and HTTPS, the same driver for both, in turns, so that
- * both meet the same machine. Ours also without its cache: then every operation opens a deposit through Trustee Server and HSM, and the raw
+ * both meet the same machine, and a server of node:http that only answers the same bytes, which is what Node.js itself leaves. Ours also without its cache: then every operation opens a deposit through Trustee Server and HSM, and the raw
  * call of PKCS#11 is its limit. Where Java or Maven are missing ours is measured alone.
  */
 import { readFileSync } from 'node:fs'
@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { findMissingTool } from '../interop/hadoop/lib/java.mjs'
 import { startOurKms } from '../interop/hadoop/lib/our-kms.mjs'
 import { startRealKms } from '../interop/hadoop/lib/real-kms.mjs'
-import { HttpLoad, requestBytes } from './lib/http-load.mjs'
+import { startBareServer } from './lib/bare-process.mjs'
+import { HttpLoad, pathOf, requestBytes } from './lib/http-load.mjs'
 import { openLimits } from './lib/limits.mjs'
 import { measure, warmUp } from './lib/measure.mjs'
 import { betweenCpu, readCpu } from './lib/processes.mjs'
@@ -16,6 +17,7 @@ import { betweenCpu, readCpu } from './lib/processes.mjs'
 const ours = 'keytrustee-kms'
 const uncached = 'keytrustee-kms, no cache'
 const original = "Hadoop's KMS"
+const bareHttp = 'node:http alone'
 /** V8 and even more so the JVM get faster for a while: for so many operations, or so long. */
 const warm = { full: { operations: 40_000, forMs: 30_000 }, quick: { forMs: 300 } }
 /** What opens a deposit each time is bounded by that, not by what is compiled. */
@@ -28,7 +30,7 @@ const opening = ['generate', 'decrypt']
 export const kmsLayer = {
   name: 'kms',
   plannedMs: ({ lengths, concurrencies, quick }) =>
-    2 * 8 * (concurrencies.length * lengths.keyhsm + warmOf({ quick }).forMs / 2),
+    2 * 11 * (concurrencies.length * lengths.keyhsm + warmOf({ quick }).forMs / 2),
 
   /** @param {import('./lib/bench.mjs').Bench} bench */
   async run(bench) {
@@ -50,12 +52,14 @@ async function measureTransport(bench, transport, withOriginal) {
   if (real) bench.onEnd(() => real.stop())
   const mine = await prepare({ server: ours, transport, ...kms, ca: caOf(kms), pid: pidOf(kms) })
   const theirs = real && (await prepare({ server: original, transport, ...real }))
-  for (const operation of operations) await measureOperation(bench, operation, [mine, theirs])
+  const bare = await prepareBare(bench, mine, kms)
+  for (const operation of operations) await measureOperation(bench, operation, [mine, theirs, bare])
+  bare.stop()
   await kms.stack.run(
     `echo keytrustee-kms.cache=0s >> ${kms.home}/kms.properties && keytrustee-kms stop && keytrustee-kms start`,
   )
-  const bare = { ...mine, server: uncached, pid: pidOf(kms) }
-  for (const operation of opening) await measureOperation(bench, operation, [bare])
+  const slow = { ...mine, server: uncached, pid: pidOf(kms) }
+  for (const operation of opening) await measureOperation(bench, operation, [slow])
   await real?.stop()
   await kms.stop()
 }
@@ -97,14 +101,34 @@ async function prepare(target) {
       path: `/keyversion/${encodeURIComponent(versionName)}/_eek?eek_op=decrypt`,
       body: { name: 'bench', iv, material: encryptedKeyVersion.material },
     }
+    const answers = {}
+    for (const request of Object.values(requests))
+      answers[pathOf(request, target.url)] = bodyOf(await ask(request))
     const bytes = Object.entries(requests).map(([name, request]) => [
       name,
       requestBytes({ cookie, ...request }, target.url),
     ])
-    return { ...target, requests: Object.fromEntries(bytes) }
+    return { ...target, answers, requests: Object.fromEntries(bytes) }
   } finally {
     load.close()
   }
+}
+
+/** Answers what `mine` did, by the same pair. */
+async function prepareBare(bench, mine, { home }) {
+  const { transport, answers } = mine
+  const key = transport === 'https' ? readFileSync(join(home, 'tls/kms.key'), 'utf8') : undefined
+  const bare = await startBareServer({ ...(key ? { tls: { key, cert: mine.ca } } : {}), answers })
+  bench.onEnd(() => bare.stop())
+  const url = new URL(mine.url)
+  url.port = String(bare.port)
+  return { ...mine, ...bare, url: url.href, server: bareHttp }
+}
+
+/** The body of a reply of either form. */
+function bodyOf(reply) {
+  const [head, body] = [reply.slice(0, reply.indexOf('\r\n\r\n')), reply.split('\r\n\r\n')[1]]
+  return /^transfer-encoding: chunked/im.test(head) ? body.split('\r\n')[1] : body
 }
 
 async function measureOperation(bench, operation, targets) {
@@ -114,8 +138,8 @@ async function measureOperation(bench, operation, targets) {
     const rows = []
     for (const target of present)
       rows.push(await measureCell(bench, { operation, concurrency, target }))
-    const [mine, theirs] = rows
-    if (theirs) mine.ofOriginal = mine.rate / theirs.rate
+    const theirs = rows.find(({ server }) => server === original)
+    for (const row of rows) if (theirs && row !== theirs) row.ofOriginal = row.rate / theirs.rate
     bench.kms.push(...rows)
   }
 }

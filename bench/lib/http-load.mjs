@@ -74,15 +74,20 @@ export class HttpLoad {
   }
 }
 
+/** What a request asks of a KMS at `base`. */
+export function pathOf({ path }, base) {
+  return `${new URL(base).pathname}/v1${path}`
+}
+
 /** The bytes of a request with a cookie and, where there is one, a JSON body. */
 export function requestBytes({ method, path, cookie, body }, base) {
-  const { host, pathname } = new URL(base)
+  const { host } = new URL(base)
   const text = body === undefined ? '' : JSON.stringify(body)
   const more =
     body === undefined
       ? ''
       : `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(text)}\r\n`
   return Buffer.from(
-    `${method} ${pathname}/v1${path} HTTP/1.1\r\nhost: ${host}\r\ncookie: ${cookie}\r\n${more}\r\n${text}`,
+    `${method} ${pathOf({ path }, base)} HTTP/1.1\r\nhost: ${host}\r\ncookie: ${cookie}\r\n${more}\r\n${text}`,
   )
 }
