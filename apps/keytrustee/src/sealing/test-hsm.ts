@@ -2,18 +2,24 @@ import { type Clock, DomainError, newUuid, type Uuid } from '@keyhsm/core'
 import { audited } from '../audited.js'
 import type { Trustee } from '../trustee.js'
 import type { KeyHsmLink } from './key-hsm-link.js'
-import { isLocalPeer } from './local-peer.js'
+import { isForwarded, isLocalPeer } from './local-peer.js'
 import { translate } from './key-hsm-sealer.js'
 import { proveSample } from './prove-sample.js'
 import { notJoined } from './sealing-state.js'
+
+/** Of a request, what tells where it came from. */
+interface From {
+  readonly peerAddress: string
+  readonly headers: Readonly<Record<string, string | undefined>>
+}
 
 export interface HsmTest {
   /**
    * Makes, opens, checks and removes a sample key; the sentence of the old product. Callers that come while a test runs
    * share its result.
-   * @throws ERR_NOT_ALLOWED from another host; ERR_NOT_JOINED; the HSM's own.
+   * @throws ERR_NOT_ALLOWED from another host or through a proxy; ERR_NOT_JOINED; the HSM's own.
    */
-  run(peerAddress: string): Promise<string>
+  run(from: From): Promise<string>
 }
 
 export function createHsmTest(
@@ -22,8 +28,8 @@ export function createHsmTest(
 ): HsmTest {
   let running: Promise<string> | undefined
   return {
-    async run(peerAddress) {
-      if (!isLocalPeer(peerAddress))
+    async run({ peerAddress, headers }) {
+      if (!isLocalPeer(peerAddress) || isForwarded(headers))
         throw new DomainError(
           'ERR_NOT_ALLOWED',
           'this page is for callers on the server’s own host',

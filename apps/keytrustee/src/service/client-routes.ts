@@ -90,8 +90,7 @@ function openRoutes(o: ClientRoutesOptions): BoundRoute[] {
     ),
     bindRoute(
       testHsmRoute,
-      async ({ peerAddress }) =>
-        new TextReply(await hsmTest.run(peerAddress), 200, 'application/json'),
+      async (request) => new TextReply(await hsmTest.run(request), 200, 'application/json'),
     ),
   ]
 }
