@@ -5,9 +5,9 @@
  * moment over connections of their own. Exactly one may win; never more than the limit, and no use may be lost. At the end
  * the Key HSM's own audit must have released as often as clients were answered.
  */
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runMain } from '../scripts/lib/say.mjs'
+import { entriesAfter } from './faults/lib/audit.mjs'
 import { Stack } from './lib/stack.mjs'
 import { openTrustee } from './lib/trustee.mjs'
 
@@ -61,10 +61,8 @@ async function race(owner, reader, round, counts) {
 }
 
 function countReleased(stack) {
-  const lines = readFileSync(join(stack.home, 'keyhsm/audit/audit.log'), 'utf8').split('\n')
-  return lines.filter((line) => {
-    if (line === '') return false
-    const { operation, outcome, subject } = JSON.parse(line)
-    return operation === 'open' && outcome === 'released' && /^race-/.test(subject?.handle ?? '')
-  }).length
+  return entriesAfter(stack, 'keyhsm').filter(
+    ({ operation, outcome, subject }) =>
+      operation === 'open' && outcome === 'released' && /^race-/.test(subject?.handle ?? ''),
+  ).length
 }

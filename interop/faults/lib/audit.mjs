@@ -1,14 +1,29 @@
 /** What stands in a service's audit. */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Entries of `keyhsm` or `keytrustee` after `sequence`, in order; checkpoints and headers left out. */
+/**
+ * Entries of `keyhsm` or `keytrustee` after `sequence`, in order; checkpoints and headers left out. The current file is read before the
+ * closed ones: a file that is closed meanwhile is read twice, not missed.
+ */
 export function entriesAfter(stack, service, sequence = 0) {
-  return readFileSync(auditFile(stack, service), 'utf8')
+  const current = readEntries(auditFile(stack, service))
+  const folder = join(stack.home, service, 'audit')
+  const closed = readdirSync(folder)
+    .filter((name) => /^audit\.\d+\.log$/.test(name))
+    .flatMap((name) => readEntries(join(folder, name)))
+  const bySequence = new Map([...closed, ...current].map((entry) => [entry.sequence, entry]))
+  return [...bySequence.values()]
+    .filter((entry) => entry.sequence > sequence)
+    .sort((one, other) => one.sequence - other.sequence)
+}
+
+function readEntries(file) {
+  return readFileSync(file, 'utf8')
     .split('\n')
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line))
-    .filter((entry) => entry.event !== undefined && entry.sequence > sequence)
+    .filter(({ event }) => event !== undefined)
 }
 
 /** Sequence of the newest entry. Key HSM writes one before it asks the HSM: unchanged means that it was not asked. */
