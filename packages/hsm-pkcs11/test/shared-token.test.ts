@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type HsmKeyId, SecretBytes } from '@keyhsm/core'
 import type { Hsm, WrappedKey } from '@keyhsm/hsm'
@@ -73,6 +74,29 @@ describe.each([
     expect(await token.shows(gone.id)).toBe(false)
   })
 })
+
+describe.each(['ec-p256', 'rsa-2048'] as const)(
+  'a public half deleted by pkcs11-tool, %s',
+  (kind) => {
+    test('makes the key unusable, not gone: it opens again when it is put back', async () => {
+      const hurt = await makeDeposit(kind)
+      const half = ['--type', 'pubkey', '--id', hurt.id]
+      const file = join(token.directory, `${hurt.id}.der`)
+      await token.tool('--read-object', ...half, '--output-file', file)
+      await token.tool('--delete-object', ...half)
+      await hsm.recheck()
+      expect(await code(open(hurt))).toBe('ERR_HSM_REFUSED')
+      const wrap = hsm.wrapKey(hurt.id, SecretBytes.random(32), binding)
+      expect(await code(wrap)).toBe('ERR_NOT_FOUND')
+      await token.tool('--write-object', file, ...half, '--label', 'put-back')
+      await open(hurt)
+      await token.tool('--delete-object', ...half)
+      expect(await hsm.destroyKey(hurt.id)).toBe('destroyed')
+      expect(await code(open(hurt))).toBe('ERR_NOT_FOUND')
+      expect(await token.shows(hurt.id)).toBe(false)
+    })
+  },
+)
 
 test('a wrap under a public half whose private half is gone is refused at once', async () => {
   const gone = await makeDeposit('ec-p256')

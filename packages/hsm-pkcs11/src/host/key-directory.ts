@@ -63,6 +63,12 @@ export class KeyDirectory {
     return this.#entries.has(id)
   }
 
+  /** Whether the last look showed the half that opens without the half that names it. */
+  holdsPrivateHalf(id: HsmKeyId): boolean {
+    const handles = this.#entries.get(id)?.handles
+    return handles?.privateKeys.length === 1 && handles.publicKeys.length === 0
+  }
+
   /** Takes in a key that was just made. */
   add(id: HsmKeyId, key: WholeKey, description: KeyDescription): void {
     this.#touch(id)

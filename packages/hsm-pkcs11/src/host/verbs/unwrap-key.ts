@@ -2,7 +2,7 @@
  * Unwrapping in the device. The record's algorithm says what to ask; the key is not described first, because that costs
  * round trips, and a device asked for something the key cannot do refuses by itself.
  */
-import { DomainError, type HsmKeyId } from '@keyhsm/core'
+import { DomainError, hasCode, type HsmKeyId } from '@keyhsm/core'
 import {
   aesGcmAssociatedData,
   contentKeyBytes,
@@ -31,13 +31,24 @@ export const unwrapKey: RunVerb<'unwrap'> = async (context, args, control) => {
     contentKey.fill(0)
     throw wrappedKeyRefused()
   } catch (error) {
-    throw await explain(context, id, algorithm, { error, control })
+    throw await explain(context, id, algorithm, { error: orHalf(context, id, error), control })
   }
 }
 
 /** ECDH for ECIES; the service finishes it. */
 export const deriveSecret: RunVerb<'derive'> = async (context, { id, point }, control) => {
-  const { directory, scheduler } = context
+  try {
+    return await derive(context, { id, point }, control)
+  } catch (error) {
+    throw orHalf(context, id, error)
+  }
+}
+
+async function derive(
+  { directory, scheduler }: VerbContext,
+  { id, point }: Parameters<RunVerb<'derive'>>[1],
+  control: CallControl,
+): ReturnType<RunVerb<'derive'>> {
   const description = await directory.describe(id, control)
   ensureUse(description, 'wrap')
   if (description.kind !== 'ec-p256' || !description.publicKey) throw wrappedKeyRefused()
@@ -75,6 +86,14 @@ function unwrapAes(
 /** The way this token does it now, else the first the profile knows: an old record may need another than new ones. */
 function findAesWrap(algorithm: WrapAlgorithm, ways: readonly AesWrap[]): AesWrap | undefined {
   return ways.find((how) => how.algorithm === algorithm)
+}
+
+/** A private half without its public half is a fault of the token, not a key that is gone: it opens again when it is whole. */
+function orHalf({ directory }: VerbContext, id: HsmKeyId, error: unknown): unknown {
+  if (!hasCode(error, 'ERR_NOT_FOUND') || !directory.holdsPrivateHalf(id)) return error
+  return new DomainError('ERR_HSM_REFUSED', 'the HSM shows only the private half of this key', {
+    cause: error,
+  })
 }
 
 /** A refusal may mean that the algorithm is not one of this key's: only then is the key described. */
