@@ -270,6 +270,17 @@ describe('what is not done', () => {
     expect(await faulty.countOf('C_Login')).toBe(1)
   })
 
+  test('no second login, though the refusal cannot be remembered', async () => {
+    const pin = SecretBytes.own(Buffer.from('marked-wrong-pin'))
+    const onLoginRefused = () => {
+      throw new Error('no room')
+    }
+    await faulty.forgetCalls()
+    expect(await codeOf(connectPkcs11({ ...options(), pin, onLoginRefused }))).toBe('ERR_HSM_LOGIN')
+    await pause(500)
+    expect(await faulty.countOf('C_Login')).toBe(1)
+  })
+
   test('a login refused after a respawn latches', async () => {
     await faulty.fail('C_Login', 'return 160')
     process.kill(hostOf(hsm), 'SIGKILL')

@@ -4,7 +4,7 @@ import type { Hsm } from '@keyhsm/hsm'
 import type { Log } from '@keyhsm/service'
 import type { BackendConfiguration, BackendSettings } from '../backend-configuration.js'
 import { connectDevice, findDefaultKind } from '../drivers.js'
-import { latchHints, latchLogin, latchOf, requireUnlatched } from '../login-latch.js'
+import { admitLogin, latchHints, latchLogin, latchOf } from '../login-latch.js'
 import type { Paths } from '../paths.js'
 import { type KeySettings, Partition } from './partition.js'
 
@@ -24,7 +24,7 @@ export interface OpenPartitionOptions {
 export async function openDevice(o: OpenPartitionOptions): Promise<Hsm> {
   const { name, settings, device, pin } = o.configuration
   const latch = latchOf(o.paths, name)
-  await requireUnlatched(latch)
+  await admitLogin(latch)
   try {
     return await connectDevice(device, {
       pin,

@@ -2,7 +2,7 @@
 import { type Clock, DomainError, type SecretBytes } from '@keyhsm/core'
 import type { DeviceSettings } from '../backend-configuration.js'
 import { loadKeySecure } from '../drivers.js'
-import { latchHints, latchLogin, requireUnlatched } from '../login-latch.js'
+import { admitLogin, latchHints, latchLogin } from '../login-latch.js'
 
 type KeySecure = Extract<DeviceSettings, { readonly hardware: 'keysecure' }>
 
@@ -17,7 +17,7 @@ export async function requireReadyAppliance(
 ): Promise<void> {
   const { checkAppliance, parseDialect } = await loadKeySecure()
   for (const node of nodes) {
-    await requireUnlatched(latch)
+    await admitLogin(latch)
     const { faults } = await checkAppliance({
       node,
       user,

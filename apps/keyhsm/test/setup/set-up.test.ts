@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readRefusedLogins } from '@keyhsm/hsm'
 import { describe, expect, it, vi } from 'vitest'
@@ -137,5 +137,29 @@ describe('a refused login', () => {
     latchLogin(home.paths.latch, new Date())
     await writeFile(home.paths.latch, '')
     await expect(startService(home)).rejects.toMatchObject({ code: 'ERR_HSM_LOGIN' })
+  })
+
+  it('is not risked where it could not be remembered', async () => {
+    const home = await makeHome()
+    await setUp(setUpOptions(home))
+    const spare = `${home.paths.latch}.spare`
+    await rm(spare)
+    await symlink('/dev/full', spare)
+    const before = await readRefusedLogins(home.tokenDirectory)
+    await expect(setUp(setUpOptions(home, { pin: 'wrong' }))).rejects.toThrow(
+      /no login is tried: .*no space left/,
+    )
+    expect(await readRefusedLogins(home.tokenDirectory)).toEqual(before)
+  })
+
+  it('is remembered also when the disk is full by then', async () => {
+    const home = await makeHome()
+    await setUp(setUpOptions(home))
+    await symlink('/dev/full', home.paths.latch)
+    latchLogin(home.paths.latch, new Date())
+    await expect(startService(home)).rejects.toMatchObject({
+      code: 'ERR_HSM_LOGIN',
+      message: expect.stringMatching(/the HSM refused the login; it is not tried again/),
+    })
   })
 })

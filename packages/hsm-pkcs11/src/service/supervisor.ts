@@ -218,14 +218,24 @@ export class Supervisor {
   }
 
   #latch(error: DomainError): void {
-    this.#setup.onLoginRefused(error)
     this.#state = 'latched'
     this.#why = error.message
+    this.#tell(error)
     this.#setup.log.error({}, 'the HSM refused the login; it is not tried again')
     this.#calls.failAll(this.#refusal())
     this.#first?.reject(error)
     this.#first = undefined
     this.#dropHost()
+  }
+
+  /** Whoever cannot remember the refusal has none tried again by this process all the same. */
+  #tell(error: DomainError): void {
+    try {
+      this.#setup.onLoginRefused(error)
+    } catch (cause) {
+      const text = 'the refused login could not be remembered: do not start again with this PIN'
+      this.#setup.log.error({ error: cause }, text)
+    }
   }
 
   #giveUpFirst(error: DomainError): void {
