@@ -5,18 +5,25 @@
 import { buildLimit, cOperations, runLimit } from './lib/c-limit.mjs'
 import { rawOperations } from './lib/raw-operations.mjs'
 
-const threadCounts = [1, 2]
+/** What the other layers are compared with; beside them as many threads as they have callers. */
+const limitThreads = [1, 2]
+
+function threadCountsOf({ concurrencies }) {
+  return [...new Set([...limitThreads, ...concurrencies])].sort((a, b) => a - b)
+}
 
 export const rawLayer = {
   name: 'raw',
-  plannedMs: ({ lengths }) =>
-    (Object.keys(rawOperations).length + cOperations.length) * threadCounts.length * lengths.raw,
+  plannedMs: (bench) =>
+    (Object.keys(rawOperations).length * threadCountsOf(bench).length +
+      cOperations.length * limitThreads.length) *
+    bench.lengths.raw,
 
   /** @param {import('./lib/bench.mjs').Bench} bench */
   async run(bench) {
     const program = buildLimit(bench)
     for (const [operation, { title }] of Object.entries(rawOperations)) {
-      for (const threads of threadCounts) {
+      for (const threads of threadCountsOf(bench)) {
         const forMs = bench.lengths.raw
         bench.begin(`raw: ${title}, ${threads} threads`, forMs)
         await bench.quiet()
@@ -29,7 +36,8 @@ export const rawLayer = {
 }
 
 async function measureInC(bench, program, order) {
-  if (!cOperations.includes(order.operation)) return undefined
+  if (!cOperations.includes(order.operation) || !limitThreads.includes(order.threads))
+    return undefined
   bench.begin(`raw: ${order.operation}, ${order.threads} threads, from C`, order.forMs)
   await bench.quiet()
   const { rate, cpuMs } = await runLimit(program, bench.rawToken, order)

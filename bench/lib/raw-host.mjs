@@ -7,7 +7,6 @@ import { Worker } from 'node:worker_threads'
 import pkcs11js from 'pkcs11js'
 import { makeKeys } from './raw-operations.mjs'
 
-const maxThreads = 2
 const {
   library: path,
   label,
@@ -24,7 +23,6 @@ const anchor = library.C_OpenSession(slot, flags)
 library.C_Login(anchor, pkcs11js.CKU_USER, pin)
 const keys = makeKeys(library, anchor)
 const threads = []
-for (let index = 0; index < maxThreads; index += 1) threads.push(await startThread())
 
 process.on('message', (order) => void measure(order))
 process.on('disconnect', () => process.exit(0))
@@ -42,6 +40,7 @@ function startThread() {
 }
 
 async function measure({ number, operation, threads: count, forMs, warmMs }) {
+  while (threads.length < count) threads.push(await startThread())
   await runThreads(count, { operation, forMs: warmMs })
   const before = process.cpuUsage()
   const results = await runThreads(count, { operation, forMs })
