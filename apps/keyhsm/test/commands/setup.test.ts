@@ -112,7 +112,7 @@ describe('setup without a person', () => {
   )
 
   it('does not set NSS up without the parameters that name its database', async () => {
-    const { status, stderr } = await run(await makeRoot(), ['setup', 'nss'], {
+    const { status, stderr } = await run(await makeRoot(), ['setup', 'nss', ...ports], {
       KEYHSM_PIN: testPin,
     })
     expect(status).toBe(2)
