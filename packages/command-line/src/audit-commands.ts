@@ -1,5 +1,6 @@
 /** `audit verify|export|archive`, the same in every program with an audit. */
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { DomainError, invalidInput, parseDuration } from '@keyhsm/core'
 import { type PrintedAudit, printAuditReport } from './audit-report.js'
 import { optionText } from './input.js'
@@ -13,8 +14,8 @@ export interface AuditTools<Head> {
   readonly options?: readonly Option[]
   /** Folder of the audit. */
   directory(input: Input): string
-  /** The key of this home, for who gave none; absent: signatures are not checked then. */
-  readonly ownPublicKey?: (input: Input) => Promise<string>
+  /** File with the key of this home, for who gave none; absent: signatures are not checked then. */
+  readonly ownPublicKey?: (input: Input) => string
   /** Whose audit may bear witness, e.g. `Key HSM`; absent: nobody records this audit. */
   readonly witness?: string
   findSeenHeads(directory: string, witness: string): Promise<readonly Head[]>
@@ -106,8 +107,15 @@ async function findPublicKey<Head>(
 ): Promise<string | undefined> {
   const given = input.files['public-key']?.toString('utf8')
   if (given !== undefined || !ownPublicKey) return given
+  const file = ownPublicKey(input)
+  const key = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new DomainError('ERR_SETTINGS', `${file} cannot be read`, {
+      cause,
+      hints: ['give the auditor’s own copy with --public-key F'],
+    })
+  })
   io.words('warning: checked against audit.pub of this home; an auditor keeps a copy elsewhere')
-  return await ownPublicKey(input)
+  return key
 }
 
 function exportCommand<Head>(tools: AuditTools<Head>): Command {

@@ -10,7 +10,6 @@ export { optionGiven, optionText, optionTexts, requiredText } from './input.js'
 export { printFields, printJson, printLine, printTable, printable } from './output.js'
 export { policyOf, policyOptions, type PolicyWish } from './policy-options.js'
 export { type ErrorDocument, printError } from './print-error.js'
-export { dropPrivileges, ensureHome, findServiceAccount } from './privileges.js'
 export { defaultMaxFileBytes, readAll, tooLarge } from './read-files.js'
 export { type SecretSource, findSecret, readSecret } from './read-secret.js'
 export type {

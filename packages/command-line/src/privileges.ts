@@ -9,6 +9,7 @@ import {
   fchmodSync,
   fchownSync,
   fstatSync,
+  lstatSync,
   mkdirSync,
   openSync,
 } from 'node:fs'
@@ -21,6 +22,13 @@ const accountVariables: Readonly<Record<ServiceUser, string>> = {
   keyhsm: 'KEYHSM_USER',
   keytrustee: 'KEYTRUSTEE_USER',
   'keytrustee-kms': 'KEYTRUSTEE_KMS_USER',
+}
+
+/** What makes the folder of each, for who is in a place where nothing is set up. */
+const firstCommands: Readonly<Record<ServiceUser, string>> = {
+  keyhsm: 'keyhsm setup HSM',
+  keytrustee: 'ktadmin init',
+  'keytrustee-kms': 'keytrustee-kms init',
 }
 
 /** The account to drop to, undefined when the process is not root. @throws ERR_SETTINGS when it does not exist or is root. */
@@ -45,17 +53,41 @@ export function findServiceAccount(
 }
 
 /**
- * Makes the folder with mode 0700 and gives it to `account`; without one it belongs to whoever runs this. Call before
- * {@link dropPrivileges}. The parent is made with mode 0755 where it is missing: the other service must pass through it.
+ * Makes the folder with mode 0700 where it is missing, and gives it to `account`; without one it belongs to whoever runs
+ * this. Call before {@link dropPrivileges}. The parent is made with mode 0755: the other service must pass through it.
  * @throws ERR_SETTINGS when it cannot be made, is a symbolic link, or belongs to a third account.
  */
 export function ensureHome(path: string, account?: Account): void {
-  const owner = account?.uid ?? process.getuid?.() ?? 0
-  try {
+  orSettingsFault(path, () => {
     const parent = path.slice(0, path.lastIndexOf('/'))
     if (parent !== '') mkdirSync(parent, { recursive: true, mode: 0o755 })
     makeFolder(path)
-    takeFolder(path, owner, account)
+    takeFolder(path, account)
+  })
+}
+
+/**
+ * As {@link ensureHome}, but makes nothing: a mistyped place stays as it is.
+ * @throws ERR_SETTINGS also when there is no such folder; the hint names what sets it up.
+ */
+export function requireHome(path: string, user: ServiceUser, account?: Account): void {
+  if (!homeExists(path))
+    throw new DomainError('ERR_SETTINGS', `nothing is set up: there is no folder ${path}`, {
+      hints: [
+        `run \`${firstCommands[user]}\`, or name the right place with --home DIR or the environment variable KEYHSM_HOME`,
+      ],
+    })
+  orSettingsFault(path, () => takeFolder(path, account))
+}
+
+/** Whether anything stands there, be it of another kind or another's: then it is there to be refused. */
+export function homeExists(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+}
+
+function orSettingsFault(path: string, use: () => void): void {
+  try {
+    use()
   } catch (error) {
     if (error instanceof DomainError) throw error
     throw new DomainError('ERR_SETTINGS', `cannot make or use the folder ${path}`, {
@@ -74,12 +106,14 @@ function makeFolder(path: string): void {
 }
 
 /** By descriptor and without following links, so that nobody can point root's chown elsewhere in between. */
-function takeFolder(path: string, owner: number, account: Account | undefined): void {
+function takeFolder(path: string, account: Account | undefined): void {
+  const own = process.getuid?.() ?? 0
+  const owner = account?.uid ?? own
   const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
   try {
     const { uid, mode } = fstatSync(folder)
     if (uid === owner && (mode & 0o077) === 0) return
-    if (uid !== owner && uid !== process.getuid?.())
+    if (uid !== owner && uid !== own)
       throw new DomainError('ERR_SETTINGS', `the folder ${path} belongs to another user`)
     fchmodSync(folder, 0o700)
     if (account) fchownSync(folder, account.uid, account.gid)
@@ -103,7 +137,8 @@ export function dropPrivileges(account: Account, io: Pick<Io, 'stderr'>, home?: 
   for (const name of Object.keys(process.env))
     if (/^(XDG_|SUDO_|MAIL$)/.test(name)) delete process.env[name]
   io.stderr.write(`Dropped privileges to ${account.name}\n`)
-  if (home !== undefined) enterable(home, account)
+  if (home !== undefined) checkEnterable(home, account)
+  leaveClosedDirectory(home)
 }
 
 /** Missing in @types/node 20. @see https://nodejs.org/docs/latest-v20.x/api/process.html#processinitgroupsuser-extragroup */
@@ -120,8 +155,7 @@ function canBecomeRoot(): boolean {
   }
 }
 
-/** Leaves a working directory that the account may not enter: child processes would complain or fail. */
-function enterable(home: string, account: Account): void {
+function checkEnterable(home: string, account: Account): void {
   try {
     accessSync(home, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
@@ -130,6 +164,10 @@ function enterable(home: string, account: Account): void {
       hints: ['every directory above it needs the x permission for this user'],
     })
   }
+}
+
+/** Child processes would complain or fail in a working directory that the account may not enter. */
+function leaveClosedDirectory(home = '/'): void {
   try {
     accessSync('.', constants.R_OK | constants.X_OK)
   } catch {

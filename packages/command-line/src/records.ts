@@ -56,6 +56,11 @@ export interface Command {
   print?(value: never, io: Io): void | Promise<void>
   /** Exit status of a run that returned (0 without it), e.g. 1 when a verification found faults. */
   exitCode?(value: never): number
+  /**
+   * It makes the folder that it works in, unless `--dry-run` is given. All others refuse a place where there is none: most
+   * often it is mistyped.
+   */
+  readonly setsUp?: true
   /** Account to drop to instead of the program's. `false`: runs as whoever started it. */
   readonly dropTo?: ServiceUser | false
 }

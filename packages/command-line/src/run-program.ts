@@ -8,7 +8,13 @@ import { openIo } from './io.js'
 import { OutputWatch, printJson, printLine, printValue } from './output.js'
 import { parseCommandLine } from './grammar.js'
 import { printError } from './print-error.js'
-import { dropPrivileges, ensureHome, findServiceAccount } from './privileges.js'
+import {
+  dropPrivileges,
+  ensureHome,
+  findServiceAccount,
+  homeExists,
+  requireHome,
+} from './privileges.js'
 import { readFiles } from './read-files.js'
 import { foregroundOption } from './service-commands.js'
 import { compileForOneAnswer } from './short-life.js'
@@ -81,6 +87,9 @@ function becomeServiceUser(program: Program, call: Call, at: { home: Home; io: I
   const user = call.command.dropTo ?? program.user
   if (user === undefined || user === false) return
   const account = findServiceAccount(user, at.io.env)
-  ensureHome(at.home[user], account)
-  if (account) dropPrivileges(account, at.io, at.home[user])
+  const folder = at.home[user]
+  const staysAway = optionGiven(call, 'dry-run') && !homeExists(folder)
+  if (!call.command.setsUp) requireHome(folder, user, account)
+  else if (!staysAway) ensureHome(folder, account)
+  if (account) dropPrivileges(account, at.io, staysAway ? undefined : folder)
 }

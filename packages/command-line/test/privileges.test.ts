@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -14,7 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { findAccount } from '../src/accounts.js'
-import { ensureHome, findServiceAccount } from '../src/privileges.js'
+import { ensureHome, findServiceAccount, requireHome } from '../src/privileges.js'
 
 const isRoot = process.getuid?.() === 0
 let folder: string
@@ -62,6 +63,29 @@ describe('ensureHome', () => {
   })
 })
 
+describe('requireHome', () => {
+  it('makes nothing where nothing is, and names what does', () => {
+    const path = join(folder, 'typo/keyhsm')
+    expect(() => requireHome(path, 'keyhsm')).toThrow(
+      expect.objectContaining({
+        code: 'ERR_SETTINGS',
+        message: `nothing is set up: there is no folder ${path}`,
+        hints: [expect.stringMatching(/`keyhsm setup HSM`.*--home DIR.*KEYHSM_HOME/)],
+      }),
+    )
+    expect(existsSync(join(folder, 'typo'))).toBe(false)
+  })
+
+  it('takes a folder that exists as ensureHome does, and refuses what is none', () => {
+    const path = join(folder, 'open')
+    mkdirSync(path, { mode: 0o777 })
+    requireHome(path, 'keyhsm')
+    expect(statSync(path).mode & 0o777).toBe(0o700)
+    symlinkSync(join(folder, 'nowhere'), join(folder, 'link'))
+    expect(() => requireHome(join(folder, 'link'), 'keyhsm')).toThrow('cannot make or use')
+  })
+})
+
 describe('findServiceAccount', () => {
   it.runIf(isRoot)('refuses an unknown user and root (needs root)', () => {
     expect(() => findServiceAccount('keyhsm', { KEYHSM_USER: 'no-such-account' })).toThrow(
@@ -82,19 +106,23 @@ describe('findServiceAccount', () => {
 
 describe.runIf(isRoot)('a program started as root (needs root)', () => {
   /** Runs the built package: a process can drop its privileges only once. */
-  function runAsRoot(home: string, cwd = folder) {
+  function runAsRoot(home: string, { cwd = folder, words = ['who'] } = {}) {
     const script = join(folder, 'sample.mjs')
     writeFileSync(join(folder, 'input'), 'only root reads this', { mode: 0o600 })
     writeFileSync(
       script,
       `import { runProgram, homeIn } from ${JSON.stringify(join(import.meta.dirname, '../dist/index.js'))}
       const run = async ({ files, home }) => ({ uid: process.getuid(), gid: process.getgid(), groups: process.getgroups(),
-        read: files.input.toString(), home: process.env.HOME, sudo: process.env.SUDO_USER ?? null })
-      const commands = [{ name: 'who', summary: 's', arguments: [{ name: 'input', describe: 'i', file: true }], run }]
+        read: files.input.toString(), home: process.env.HOME, sudo: process.env.SUDO_USER ?? null, cwd: process.cwd() })
+      const common = { summary: 's', arguments: [{ name: 'input', describe: 'i', file: true }], run }
+      const commands = [
+        { ...common, name: 'who', setsUp: true, options: [{ flag: 'dry-run', describe: 'd' }] },
+        { ...common, name: 'look' },
+      ]
       const program = { name: 'sample', version: '1', summary: 's', commands, defaultHome: () => homeIn('/x'), user: 'keyhsm' }
       process.exitCode = await runProgram(program, process.argv.slice(2))`,
     )
-    const argv = [script, 'who', join(folder, 'input'), '--home', home, '--json']
+    const argv = [script, ...words, join(folder, 'input'), '--home', home, '--json']
     const env = {
       PATH: process.env['PATH'] ?? '',
       KEYHSM_USER: 'nobody',
@@ -116,8 +144,21 @@ describe.runIf(isRoot)('a program started as root (needs root)', () => {
       read: 'only root reads this',
       home: nobody?.home,
       sudo: null,
+      cwd: folder,
     })
     expect(statSync(join(folder, 'home/keyhsm')).uid).toBe(nobody?.uid)
+  })
+
+  it('makes no home for a command that only looks, nor for a dry run', () => {
+    const home = join(folder, 'typo')
+    const look = runAsRoot(home, { words: ['look'] })
+    expect([look.status, JSON.parse(look.stderr)]).toMatchObject([78, { code: 'ERR_SETTINGS' }])
+    const closed = join(folder, 'closed')
+    mkdirSync(closed, { mode: 0o700 })
+    const dry = runAsRoot(home, { words: ['who', '--dry-run'], cwd: closed })
+    expect(dry.status).toBe(0)
+    expect(JSON.parse(dry.stdout)).toMatchObject({ uid: findAccount('nobody')?.uid, cwd: '/' })
+    expect(existsSync(home)).toBe(false)
   })
 
   it('says so when the account cannot enter its home', () => {

@@ -44,6 +44,7 @@ type Result = Done | { readonly wouldWrite: string }
 export const setupCommand: Command = {
   name: 'setup',
   summary: 'set up a new connection to an HSM',
+  setsUp: true,
   arguments: [
     {
       name: 'HSM',

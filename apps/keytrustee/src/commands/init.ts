@@ -32,6 +32,7 @@ export const listenOptions: readonly Option[] = [
 export const initCommand: Command = {
   name: 'init',
   summary: 'make every key and file that a server needs; what exists is kept',
+  setsUp: true,
   options: listenOptions,
   async run(input) {
     const host = optionText(input, 'address')

@@ -51,6 +51,7 @@ export const nodeCommands: readonly Command[] = [
   {
     name: 'join',
     summary: 'make this home a further server of an installation',
+    setsUp: true,
     options: [
       {
         flag: 'server',

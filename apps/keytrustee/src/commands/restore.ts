@@ -21,6 +21,7 @@ export const restoreCommands: readonly Command[] = [
   {
     name: 'restore',
     summary: 'make a server out of a backup, in an empty home on any host',
+    setsUp: true,
     arguments: [{ name: 'file', describe: 'backup' }],
     options: [
       identityOption('file with the identity that opens the backup', true),

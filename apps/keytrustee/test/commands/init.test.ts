@@ -112,6 +112,11 @@ test('a command that needs the server says how to start it', async () => {
   const { root, paths } = await makeRoot()
   const none = await runCommand(ktadmin, root, ['org', 'list'])
   expect([none.exit, none.stderr]).toEqual([78, expect.stringContaining('ktadmin init')])
+  const audit = await runCommand(ktadmin, root, ['audit', 'verify'])
+  expect([audit.exit, audit.stderr]).toEqual([
+    78,
+    expect.stringMatching(/audit\.pub cannot be read\n.*--public-key/),
+  ])
   await runCommand(ktadmin, root, ['init'])
   const said = await runCommand(ktadmin, root, ['org', 'list'])
   expect([said.exit, said.stderr]).toEqual([69, expect.stringContaining('keytrustee-server start')])

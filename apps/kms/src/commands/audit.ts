@@ -1,5 +1,4 @@
 /** `keytrustee-kms audit`: this instance’s audit, or that of import and export, offline. */
-import { readFile } from 'node:fs/promises'
 import { auditCommands as makeCommands, type Input, optionGiven } from '@keyhsm/command-line'
 import { archiveAudit, exportEntries, findSeenHeads, verifyAudit } from '@keyhsm/service'
 import { movesService } from '../service/with-moves.js'
@@ -8,7 +7,7 @@ import { pathsOf } from './folder.js'
 export const auditCommands = makeCommands({
   options: [{ flag: 'moves', describe: 'the audit of import and export instead of the service’s' }],
   directory: (input) => (isOfMoves(input) ? pathsOf(input).movesAudit : pathsOf(input).audit),
-  ownPublicKey: (input) => readFile(pathsOf(input).auditPublicKey, 'utf8'),
+  ownPublicKey: (input) => pathsOf(input).auditPublicKey,
   findSeenHeads,
   witness: 'a Trustee Server',
   verify: (o, input) =>

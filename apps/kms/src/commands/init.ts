@@ -23,6 +23,7 @@ export const defaultClientName = 'keytrustee-kms'
 export const initCommand: Command = {
   name: 'init',
   summary: 'make a KMS, or a further instance of one with --join',
+  setsUp: true,
   options: [
     ...registrationOptions({
       checkServer: (text) => originsOf(text, '--server'),
