@@ -122,9 +122,11 @@ export class ServerPair {
     await kill(pid)
   }
 
+  /** For good: a command that comes later is not run. */
   async stop() {
+    await this.shell.close()
     for (const command of ['keytrustee-server stop', 'keyhsm stop'])
-      await this.run(command, { exit: 'any', quiet: true })
+      await this.run(command, { exit: 'any', quiet: true, last: true })
     for (const service of ['keytrustee-server', 'keyhsm']) await this.kill(service)
   }
 

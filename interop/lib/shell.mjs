@@ -12,6 +12,10 @@ export class CommandFailed extends Error {
 }
 
 export class Shell {
+  /** @type {Set<Promise<unknown>>} */
+  #running = new Set()
+  #closed = false
+
   /**
    * @param {{ env: Record<string, string>, cwd: string, print?: (line: string) => void, prompt?: string }} options
    */
@@ -23,8 +27,27 @@ export class Shell {
     this.said = { 'standard error': '', 'standard output': '' }
   }
 
-  /** Runs `command` with bash; an exit other than `exit` (0) is an error. Output is printed and returned. */
-  async run(command, { exit = 0, input = '', quiet = false, timeoutMs = 60_000 } = {}) {
+  /**
+   * Takes no more commands, but those that are said to be the `last`; comes back when all that run have ended. A service that
+   * was being started is up then, and can be stopped.
+   */
+  async close() {
+    this.#closed = true
+    await Promise.allSettled(this.#running)
+  }
+
+  /**
+   * Runs `command` with bash; an exit other than `exit` (0) is an error. Output is printed and returned. On a closed shell it
+   * never comes back: who asks is being ended, and may do nothing about it any more.
+   */
+  async run(command, { last = false, ...options } = {}) {
+    if (this.#closed && !last) return await new Promise(() => {})
+    const running = this.#run(command, options)
+    this.#running.add(running)
+    return await running.finally(() => this.#running.delete(running))
+  }
+
+  async #run(command, { exit = 0, input = '', quiet = false, timeoutMs = 60_000 }) {
     if (!quiet) this.print(`$ ${command}`)
     const result = await this.#spawn(command, input, timeoutMs)
     this.said['standard error'] += result.stderr

@@ -36,6 +36,9 @@ export const softhsmModule = modules.find((path) => existsSync(path)) ?? modules
 export const names = { token: 'keytrustee', realm: 'default', organisation: 'demo' }
 
 export class Stack {
+  /** @type {Promise<void> | undefined} asked for by a `finally` and by a signal, it is done once */
+  #removal
+
   /**
    * Takes free ports; `usualPorts` the ones that users know, where they are free (tests run side by side with others).
    * @param {{ home?: string, print?: (line: string) => void, env?: Record<string, string>, usualPorts?: boolean,
@@ -203,20 +206,33 @@ export class Stack {
     await this.start()
   }
 
-  async stop({ quiet = false } = {}) {
+  async stop({ quiet = false, last = false } = {}) {
     const kms = existsSync(join(this.home, 'keytrustee-kms')) ? ['keytrustee-kms stop'] : []
     for (const command of [...kms, 'keytrustee-server stop', 'keyhsm stop']) {
-      await this.run(command, { exit: 'any', quiet })
+      await this.run(command, { exit: 'any', quiet, last })
     }
   }
 
   /** Stops what still runs and removes the home. @throws Error naming each place of it that holds a secret. */
-  async remove() {
+  remove() {
     fell(this)
-    await this.stop({ quiet: true })
+    this.#removal ??= this.#remove()
+    return this.#removal
+  }
+
+  async #remove() {
+    await this.shell.close()
+    await this.stop({ quiet: true, last: true })
+    await this.#stopOrphan()
     const places = findSecrets({ home: this.home, marks: this.marks, texts: this.shell.said })
     rmSync(this.home, { recursive: true, force: true })
     if (places.length > 0) throw new Error(`secrets where none may be: ${places.join('; ')}`)
+  }
+
+  /** The database of a server that was killed runs on, for the next start to take it over; here none comes. */
+  async #stopOrphan() {
+    if (!existsSync(join(this.home, 'keytrustee/db/data/postmaster.pid'))) return
+    await this.run('ktadmin db stop', { exit: 'any', quiet: true, last: true })
   }
 }
 

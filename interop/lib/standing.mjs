@@ -21,18 +21,27 @@ function watch() {
   if (watched) return
   watched = true
   for (const [signal, exit] of Object.entries(signals)) {
-    process.once(signal, () => {
+    // Not once: Ctrl-C reaches a program of `npm run` twice, from the terminal and from npm.
+    process.on(signal, () => {
       // A program that ends in order by itself does so.
-      if (process.listenerCount(signal) === 0) void takeDown(`told to end by ${signal}`, exit)
+      if (process.listenerCount(signal) === 1) takeDown(`told to end by ${signal}`, exit)
     })
   }
-  process.once('uncaughtException', (error) => void takeDown(error.stack ?? String(error), 1))
+  process.on('uncaughtException', (error) => takeDown(error.stack ?? String(error), 1))
 }
 
-async function takeDown(why, exit) {
+let ending = false
+
+/** What still goes wrong after the first call comes of the taking down. */
+function takeDown(why, exit) {
+  if (ending) return
+  ending = true
   process.stderr.write(`${why}\nstopping what was started\n`)
+  void removeAll().then(() => process.exit(exit))
+}
+
+async function removeAll() {
   for (const thing of standing) {
     await thing.remove().catch((error) => process.stderr.write(`${error.message}\n`))
   }
-  process.exit(exit)
 }
