@@ -15,9 +15,9 @@ input.once('line', (line) => {
     request.resume().on('end', () => {
       const headers = {
         'content-type': 'application/json',
-        'content-length': Buffer.byteLength(body),
+        'content-length': Buffer.byteLength(body ?? ''),
       }
-      response.writeHead(200, headers).end(body)
+      response.writeHead(body === undefined ? 404 : 200, headers).end(body)
     })
   }
   const server = tls ? createTls(tls, answer) : createPlain(answer)

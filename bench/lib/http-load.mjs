@@ -14,6 +14,8 @@ export class HttpLoad {
   #end
   #status = 0
   #waiting
+  /** @type {Error | undefined} why no reply will come any more */
+  #fault
 
   /** @param {{ url: string, ca?: string }} server base URL, and the certificate that vouches for it */
   static async open({ url, ca }) {
@@ -28,14 +30,18 @@ export class HttpLoad {
     })
     load.#socket.setNoDelay(true)
     load.#socket.on('data', (chunk) => load.#take(chunk))
-    load.#socket.on('error', (error) => load.#waiting?.reject(error))
-    load.#socket.on('close', () => load.#waiting?.reject(new Error('the server hung up')))
+    load.#socket.on('error', (error) => load.#fail(error))
+    load.#socket.on('close', () => load.#fail(new Error('the server hung up')))
     return load
   }
 
-  /** Sends a whole request. @returns the reply's head and body as text. @throws Error for another status than 200. */
+  /**
+   * Sends a whole request. @returns the reply's head and body as text.
+   * @throws Error for another status than 200, and when the server has hung up, also before
+   */
   exchange(request) {
     return new Promise((resolve, reject) => {
+      if (this.#fault) throw this.#fault
       this.#waiting = { resolve, reject }
       this.#socket.write(request)
     })
@@ -43,6 +49,11 @@ export class HttpLoad {
 
   close() {
     this.#socket.destroy()
+  }
+
+  #fail(error) {
+    this.#fault ??= error
+    this.#waiting?.reject(this.#fault)
   }
 
   #take(chunk) {
