@@ -156,7 +156,27 @@ function translate(error: CommanderError, tree: Tree): Parsed {
   if (error.code === 'commander.helpDisplayed') return { kind: 'help', text, asked: true }
   if (error.code === 'commander.help')
     return { kind: 'help', text, asked: error.message === '(outputHelp)' && error.exitCode === 0 }
-  throw usageError(error)
+  throw usageError(nameMistyped(tree, error))
+}
+
+/** Of a group that is a command itself (`db`), commander takes a mistyped command for an argument too many. */
+function nameMistyped({ root }: Tree, error: CommanderError): CommanderError {
+  if (error.code !== 'commander.excessArguments') return error
+  let node = root
+  for (let next: Node | undefined = root; next !== undefined; ) {
+    node = next
+    next = node.commands.find((child) => child.name() === node.args[0])
+  }
+  if (node.commands.length === 0) return error
+  const group = new Node().helpCommand(false).exitOverride()
+  group.configureOutput({ outputError: () => {} })
+  for (const child of node.commands) group.command(child.name())
+  try {
+    group.parse(node.args.slice(0, 1), { from: 'user' })
+    return error
+  } catch (unknown) {
+    return unknown as CommanderError
+  }
 }
 
 /** Commander's sentence, without what follows `=`: a mistyped option may carry a secret. */

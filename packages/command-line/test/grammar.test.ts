@@ -65,6 +65,12 @@ describe('parseCommandLine', () => {
   it.each([
     [['kyes'], "unknown command 'kyes'", 'did you mean keys?'],
     [['keys', 'lsit'], "unknown command 'lsit'", 'did you mean list?'],
+    [['db', 'strat'], "unknown command 'strat'", 'did you mean start?'],
+    [
+      ['db', 'start', 'x'],
+      "too many arguments for 'start'. Expected 0 arguments but got 1.",
+      undefined,
+    ],
     [['keys', 'list', '--tga', 'x'], "unknown option '--tga'", 'did you mean --tag?'],
     [['keys', 'list', '--tag'], "option '--tag <T>' argument missing", undefined],
     [['echo', 'x'], "too many arguments for 'echo'. Expected 0 arguments but got 1.", undefined],
