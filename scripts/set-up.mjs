@@ -53,13 +53,9 @@ function installDebianPackages(packages, install) {
     )
   }
   if (missing.length === 0) return
-  const command = `apt-get update && apt-get install -y --no-install-recommends ${missing.join(' ')}`
-  if (!install) throw new Stop(`set-up: missing packages; as root run:\n  ${command}`)
-  if (process.getuid() !== 0) {
-    throw new Stop(
-      `set-up: not root, so nothing was installed; run:\n  ${createClusterCommand()}  sudo sh -c '${command}'`,
-    )
-  }
+  if (!install) throw new Stop(`set-up: missing packages; as root run:\n${byHand(missing, '')}`)
+  if (process.getuid() !== 0)
+    throw new Stop(`set-up: not root, so nothing was installed; run:\n${byHand(missing, 'sudo ')}`)
   const keepClusterOff = forbidDebianCluster(missing)
   try {
     run('apt-get', ['update', '-qq'], aptEnvironment)
@@ -71,18 +67,25 @@ function installDebianPackages(packages, install) {
 
 const aptEnvironment = { DEBIAN_FRONTEND: 'noninteractive' }
 const clusterSettings = '/etc/postgresql-common/createcluster.d/keyhsm-set-up.conf'
+const noCluster = 'create_main_cluster = false'
 
-function createClusterCommand() {
-  if (isInstalled('postgresql')) return ''
-  const folder = dirname(clusterSettings)
-  return `sudo sh -c 'mkdir -p ${folder} && echo create_main_cluster = false > ${clusterSettings}'\n`
+/** What a person types to install them as this does; `prefix` makes it root's. */
+function byHand(missing, prefix) {
+  const lines = [
+    `apt-get update && apt-get install -y --no-install-recommends ${missing.join(' ')}`,
+  ]
+  if (missing.includes('postgresql'))
+    lines.unshift(
+      `mkdir -p ${dirname(clusterSettings)} && echo '${noCluster}' > ${clusterSettings}`,
+    )
+  return lines.map((line) => `  ${prefix}sh -c "${line}"`).join('\n')
 }
 
 /** Debian makes and starts a cluster of its own when PostgreSQL is first installed; ours is private, so not that one. */
 function forbidDebianCluster(missing) {
   if (!missing.includes('postgresql') || existsSync(clusterSettings)) return () => {}
   mkdirSync(dirname(clusterSettings), { recursive: true })
-  writeFileSync(clusterSettings, 'create_main_cluster = false\n')
+  writeFileSync(clusterSettings, `${noCluster}\n`)
   return () => rmSync(clusterSettings, { force: true })
 }
 
