@@ -24,6 +24,7 @@ async function makeNshieldHome(): Promise<TestHome> {
     'keyhsm.key.kind': 'ec-p256',
     'keyhsm.server.port': '0',
     'keyhsm.management.port': '0',
+    'keyhsm.service.port': '0',
   }
   await setUp({ ...setUpOptions(home, { hardware: 'ncipher', pin: softHsmPin }), changes })
   return home
