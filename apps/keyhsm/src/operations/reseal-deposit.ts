@@ -68,6 +68,7 @@ export function resealDeposit(
     const source = within(workshop, request.canary)
     const target = within(workshop, request.target.canary)
     requireKind(target.partition, request.target.kind)
+    target.partition.requireSealable()
     return await source.partition.activity.during(() =>
       target.partition.activity.during(() => reseal(resealing, source, target)),
     )

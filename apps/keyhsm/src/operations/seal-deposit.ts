@@ -113,6 +113,7 @@ export async function sealDeposit(
 async function seal(sealing: Sealing, findings: Findings): Promise<Sealed> {
   const { partition } = sealing.workshop
   requireKind(partition, sealing.request.kind)
+  partition.requireSealable()
   reached('seal:intent-audited')
   const sealed = await partition.activity.during(() => sealWithin(sealing))
   const { hsmKeyId, hsmKeyLabel } = sealed

@@ -2,7 +2,8 @@
  * A connected, recognised partition: the device, the keys that make it ours, the current shared keys and the room left.
  * Operations get one of these; it never makes the partition's own keys (see `make-partition-keys.ts`).
  */
-import { type Clock, DomainError, type Realm } from '@keyhsm/core'
+import { timingSafeEqual } from 'node:crypto'
+import { type Clock, DomainError, hasCode, type Realm, type SecretBytes } from '@keyhsm/core'
 import {
   type CallOptions,
   type Hsm,
@@ -16,7 +17,12 @@ import { Capacity } from '../keys/capacity.js'
 import { KeyPool } from '../keys/key-pool.js'
 import { KeyRing } from '../keys/key-ring.js'
 import { parseLabel } from '../keys/labels.js'
-import { findPartitionKeys, type PartitionKeys, wrongPartition } from './partition-keys.js'
+import {
+  authText,
+  findPartitionKeys,
+  type PartitionKeys,
+  wrongPartition,
+} from './partition-keys.js'
 
 export interface BackendHealth extends Omit<HsmHealth, 'state'> {
   readonly state: HsmHealth['state'] | 'wrong-partition'
@@ -50,6 +56,7 @@ export class Partition {
   readonly activity = new Activity()
   readonly #clock: Clock
   #visible = true
+  #provesAuth = true
   #kind: WrappingKind
   #capacity: Capacity
   #ring: KeyRing
@@ -135,11 +142,22 @@ export class Partition {
     if (!this.#visible) throw notVisible()
   }
 
+  /**
+   * Refuses a seal before the HSM is touched.
+   * @throws ERR_HSM_UNAVAILABLE while the device does not give K_auth any more: what is sealed under it could not be opened
+   * after a restart.
+   */
+  requireSealable(): void {
+    if (!this.#provesAuth) throw notSealable()
+  }
+
   /** Whether the device answers and shows our partition. Never throws. */
   async health(deadlineMs: number): Promise<BackendHealth> {
     const health = await this.hsm.probe({ deadlineMs })
-    const lost = health.state === 'ready' && !this.#visible
-    return lost ? { ...health, state: 'wrong-partition' } : health
+    if (health.state !== 'ready') return health
+    if (!this.#visible) return { ...health, state: 'wrong-partition' }
+    if (this.#provesAuth) return health
+    return { ...health, state: 'unavailable', detail: notSealable().message }
   }
 
   /**
@@ -155,7 +173,10 @@ export class Partition {
     if (!this.#visible) throw notVisible()
   }
 
-  /** Proves again what is cached and reads the current shared keys and the number of keys. Off the request path. */
+  /**
+   * Proves again what is cached, K_auth too, and reads the current shared keys and the number of keys. Off the request path.
+   * @throws ERR_WRONG_PARTITION without the canary key; ERR_HSM_UNAVAILABLE without K_auth.
+   */
   async recheck(): Promise<void> {
     const listing = this.#ring.beginListing()
     await this.hsm.recheck({ deadlineMs: listDeadlineMs })
@@ -166,6 +187,8 @@ export class Partition {
       return
     }
     await this.#take(listed, listing)
+    this.#provesAuth = await provesAuth(this.hsm, this.keys)
+    this.requireSealable()
   }
 
   /** Destroys keys made ahead that nobody will claim, as the last look saw them. @returns how many */
@@ -220,5 +243,34 @@ function notVisible(): DomainError {
     'ERR_WRONG_PARTITION',
     'wrong partition: the HSM does not show the canary key',
     { retryAfterMs: 5000 },
+  )
+}
+
+/** Whether the authentication key still is the one that K_auth was computed by. */
+async function provesAuth(hsm: Hsm, { auth, kAuth }: PartitionKeys): Promise<boolean> {
+  try {
+    const now = await hsm.authenticate(auth.id, Buffer.from(authText), {
+      deadlineMs: lookDeadlineMs,
+    })
+    return isSame(now, kAuth)
+  } catch (error) {
+    if (hasCode(error, 'ERR_NOT_FOUND')) return false
+    throw error
+  }
+}
+
+function isSame(one: SecretBytes, other: SecretBytes): boolean {
+  try {
+    return one.expose((a) => other.expose((b) => a.length === b.length && timingSafeEqual(a, b)))
+  } finally {
+    one.wipe()
+  }
+}
+
+function notSealable(): DomainError {
+  return new DomainError(
+    'ERR_HSM_UNAVAILABLE',
+    'the HSM does not show the authentication key: nothing is sealed, what is sealed opens until a restart',
+    { retryAfterMs: 5000, hints: ['bring the key auth-… back from a backup of the HSM'] },
   )
 }

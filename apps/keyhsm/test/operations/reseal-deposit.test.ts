@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { DomainError, newUuid, parseRealm } from '@keyhsm/core'
+import { DomainError, newUuid, parseRealm, SecretBytes } from '@keyhsm/core'
 import { parseSealed } from '@keyhsm/envelope'
 import { describe, expect, it, vi } from 'vitest'
 import { openDeposit } from '../../src/operations/open-deposit.js'
@@ -122,5 +122,37 @@ describe('resealing', () => {
     await expect(
       reseal(withVerbs(workshop, { capabilities }), old, { kind: 'rsa-2048' }),
     ).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
+  })
+})
+
+describe('a device that lost its authentication key', () => {
+  it('seals and reseals nothing, until it has the same one again; what is sealed opens', async () => {
+    const workshop = await makeWorkshop()
+    const { partition } = workshop
+    const { hsm, keys } = partition
+    const old = await sealOne(workshop)
+    const { id, label, kind, use } = keys.auth
+    await hsm.destroyKey(id)
+    await expect(partition.recheck()).rejects.toThrow(/does not show the authentication key/)
+    const refused = { code: 'ERR_HSM_UNAVAILABLE', retryAfterMs: 5000 }
+    const before = (await hsm.listKeys()).length
+    await expect(sealOne(workshop)).rejects.toMatchObject(refused)
+    await expect(reseal(workshop, old, { scope: 'service' })).rejects.toMatchObject(refused)
+    expect((await hsm.listKeys()).length).toBe(before)
+    expect((await open(workshop, old.request, old.sealed)).toString()).toBe('a secret')
+    expect(await partition.health(1000)).toMatchObject({
+      state: 'unavailable',
+      detail: expect.stringMatching(/authentication key/),
+    })
+    // Another secret under its name gives another K_auth.
+    await hsm.createKey({ id, label, kind, use })
+    await expect(partition.recheck()).rejects.toMatchObject(refused)
+    await expect(sealOne(workshop)).rejects.toMatchObject(refused)
+    vi.spyOn(hsm, 'authenticate').mockImplementation(() =>
+      Promise.resolve(keys.kAuth.expose((bytes) => SecretBytes.own(Buffer.from(bytes)))),
+    )
+    await partition.recheck()
+    expect((await partition.health(1000)).state).toBe('ready')
+    await sealOne(workshop)
   })
 })
