@@ -22,13 +22,13 @@ export function formatContext(context: SealContext): Buffer {
   return new ByteWriter()
     .bytes(contextMagic)
     .uint8(contextVersion)
-    .bytes(uuidBytes(context.organisation))
-    .bytes(uuidBytes(context.deposit))
+    .hex(uuidDigits(context.organisation), 16)
+    .hex(uuidDigits(context.deposit), 16)
     .shortText(context.handle)
     .uint32(context.revision)
     .toBuffer()
 }
 
-function uuidBytes(uuid: Uuid): Buffer {
-  return Buffer.from(uuid.replaceAll('-', ''), 'hex')
+function uuidDigits(uuid: Uuid): string {
+  return uuid.replaceAll('-', '')
 }

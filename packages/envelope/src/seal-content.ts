@@ -34,13 +34,11 @@ export function sealContent(input: SealInput, nonce: Buffer = randomBytes(nonceB
   try {
     const cipher = key.expose((bytes) => createCipheriv('aes-256-gcm', bytes, nonce))
     cipher.setAAD(bound)
-    const encrypted = Buffer.concat([cipher.update(input.content), cipher.final()])
-    return new ByteWriter()
-      .bytes(header)
-      .uint32(encrypted.length)
-      .bytes(encrypted)
-      .bytes(cipher.getAuthTag())
-      .toBuffer()
+    const encrypted = cipher.update(input.content)
+    // A stream cipher: nothing is left over.
+    cipher.final()
+    const length = new ByteWriter().uint32(encrypted.length).toBuffer()
+    return Buffer.concat([header, length, encrypted, cipher.getAuthTag()])
   } finally {
     key.wipe()
   }
