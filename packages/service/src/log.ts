@@ -36,6 +36,8 @@ export interface LogState {
 export interface OpenLog extends Log {
   /** The log of a part, e.g. `keyhsm.audit`: its level and place can be configured by this name. */
   named(logger: string): Log
+  /** The lines that `work` writes go into a file in one write, at its end. `work` must be short and must not wait. */
+  together(work: () => void): void
   /** Goes on in a fresh file at once, after `logrotate` or an operator moved the old one; by itself it does so within a second. */
   reopen(): void
   /**
@@ -115,6 +117,7 @@ export function openLog(o: LogOptions): OpenLog {
   return {
     ...own,
     named: (logger) => makeLog(router, logger, {}),
+    together: (work) => router.together(work),
     reopen: () => router.reopen(),
     configure: (next) => router.configure(next),
     setLevel: (next) => override.setBase(next === undefined ? undefined : parseLevel(next)),

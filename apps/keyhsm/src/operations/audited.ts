@@ -44,7 +44,7 @@ const outcomeOf: Readonly<Partial<Record<ErrorCode, Outcome>>> = {
  * @throws ERR_AUDIT_UNAVAILABLE when the intent, or the outcome of a success, cannot be written; else what `work` throws.
  */
 export async function audited<Result>(
-  audit: Audit,
+  audit: Pick<Audit, 'append'>,
   operation: AuditedOperation,
   success: Outcome,
   work: (findings: Findings) => Promise<Result>,
@@ -87,7 +87,7 @@ function toOutcome(
 }
 
 /** The operation has failed already and grants nothing; that its outcome cannot be written shows in the audit's health. */
-async function appendFailure(audit: Audit, entry: AuditEntry): Promise<void> {
+async function appendFailure(audit: Pick<Audit, 'append'>, entry: AuditEntry): Promise<void> {
   try {
     await audit.append(entry)
   } catch {

@@ -15,13 +15,18 @@ export interface SealSettings {
 
 export interface Workshop {
   readonly partitions: Partitions
-  readonly audit: Audit
+  readonly audit: Pick<Audit, 'append'>
   readonly clock: Clock
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>
   readonly settings: SealSettings
   readonly openRate: RealmRate
   readonly resealRate: RealmRate
   readonly usedRequests: UsedRequests
+}
+
+/** What the service's routes work with: they also show the audit, and sign it. */
+export interface WholeWorkshop extends Workshop {
+  readonly audit: Audit
 }
 
 /** The workshop at one of its partitions. */

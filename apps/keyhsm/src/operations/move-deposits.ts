@@ -2,6 +2,7 @@
 import { type DomainError, toDomainError, type Uuid } from '@keyhsm/core'
 import type { CallOptions } from '@keyhsm/hsm'
 import type { Caller, Workshop } from './caller.js'
+import { GatheredOutcomes } from './gathered-outcomes.js'
 import { resealDeposit, type ResealRequest, type ResealTarget } from './reseal-deposit.js'
 import { sealDeposit, type Sealed, type SealRequest } from './seal-deposit.js'
 
@@ -23,14 +24,18 @@ export function moveDeposits(
   options: CallOptions = {},
 ): Promise<readonly (Sealed | DomainError)[]> {
   const { otherKey: _, ...place } = target
-  const move = async (deposit: ToMove) =>
-    'sealed' in deposit
-      ? await resealDeposit(workshop, caller, { requestId, ...deposit, target }, options)
-      : await sealDeposit(
-          workshop,
-          caller,
-          { requestId, ...deposit, ...place, verified: true },
-          options,
-        )
+  const outcomes = new GatheredOutcomes(workshop.audit, deposits.length)
+  const move = (deposit: ToMove) =>
+    outcomes.during(async (audit) => {
+      const within = { ...workshop, audit }
+      return 'sealed' in deposit
+        ? await resealDeposit(within, caller, { requestId, ...deposit, target }, options)
+        : await sealDeposit(
+            within,
+            caller,
+            { requestId, ...deposit, ...place, verified: true },
+            options,
+          )
+    })
   return Promise.all(deposits.map((deposit) => move(deposit).catch(toDomainError)))
 }

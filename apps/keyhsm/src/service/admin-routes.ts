@@ -20,7 +20,7 @@ import {
   type OpenLog,
   type Reloaded,
 } from '@keyhsm/service'
-import type { Workshop } from '../operations/caller.js'
+import type { WholeWorkshop } from '../operations/caller.js'
 import { listAllKeys } from '../operations/list-keys.js'
 import { revokeAnyKey } from '../operations/revoke-key.js'
 import type { LiveState } from './live-state.js'
@@ -30,7 +30,7 @@ type Status = ReplyOf<typeof keyHsmStatusRoute>
 
 /** What the routes reach of the running service. */
 export interface Administered {
-  readonly workshop: () => Workshop
+  readonly workshop: () => WholeWorkshop
   readonly live: () => LiveState
   readonly signer: () => AuditSigner | undefined
   readonly log: OpenLog

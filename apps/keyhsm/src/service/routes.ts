@@ -15,7 +15,7 @@ import {
   toProblem,
 } from '@keyhsm/protocol'
 import { type BoundRoute, bindRoute } from '@keyhsm/service'
-import type { Workshop } from '../operations/caller.js'
+import type { WholeWorkshop } from '../operations/caller.js'
 import { describePartition } from '../operations/describe-partition.js'
 import { exchangeHeads } from '../operations/exchange-heads.js'
 import { listRealmKeys } from '../operations/list-keys.js'
@@ -36,7 +36,7 @@ export interface CertificateDesk {
 
 /** `workshop` is asked for with each request: a reload exchanges its settings. */
 export function makeServiceRoutes(
-  workshop: () => Workshop,
+  workshop: () => WholeWorkshop,
   certificates: CertificateDesk,
 ): BoundRoute[] {
   return [

@@ -26,7 +26,7 @@ import {
 } from '@keyhsm/service'
 import { careOfKeyHsm } from '../care.js'
 import { readConfiguration, showConfiguration, withoutPins } from '../configuration.js'
-import type { Workshop } from '../operations/caller.js'
+import type { WholeWorkshop } from '../operations/caller.js'
 import { UsedRequests } from '../operations/check-approval.js'
 import type { RealmRate } from '../operations/realm-rate.js'
 import { makeRates } from './make-rates.js'
@@ -185,7 +185,7 @@ function openTheAudit({ paths, log, clock }: KeyHsmOptions, backends: BackendHou
     service: 'keyhsm',
     clock,
     onProblem: (error) => log.error({ error }, 'audit'),
-    onEntry: copyAuditTo(log, 'keyhsm'),
+    onEntries: copyAuditTo(log, 'keyhsm'),
     signer: () => toAuditSigner(backends.partitions.named()),
   })
 }
@@ -249,7 +249,7 @@ async function listen(running: Running, doors: Doors, closers: Closers): Promise
   return running.listener
 }
 
-function toWorkshop(running: Running): Workshop {
+function toWorkshop(running: Running): WholeWorkshop {
   const { o, backends, audit, live, openRate, resealRate, usedRequests } = running
   const { scope, maxContentBytes } = live.settings
   const { clock, log } = o

@@ -64,6 +64,34 @@ describe('moving deposits', () => {
     expect(done.map(({ subject }) => subject?.verified)).toEqual([undefined, 'opened'])
   })
 
+  it('writes no outcome before all have ended, and each before it is answered', async () => {
+    const workshop = await makeWorkshop()
+    const events: string[] = []
+    const append = async (entry: AuditEntry) => {
+      events.push(entry.event)
+      const head = await workshop.audit.append(entry)
+      events.push(`${entry.event} written`)
+      return head
+    }
+    const { hsm } = workshop.partition
+    const watched = withVerbs(
+      { ...workshop, audit: { append } },
+      {
+        wrapKey: async (...asked) => {
+          const wrapped = await hsm.wrapKey(...asked)
+          events.push('wrapped')
+          return wrapped
+        },
+      },
+    )
+    const large = unsealed('x'.repeat(2000))
+    await move(watched, [unsealed('one'), large, unsealed('two'), unsealed('three')])
+    const [wrapped, outcome] = [events.lastIndexOf('wrapped'), events.indexOf('outcome')]
+    expect(events.filter((event) => event === 'wrapped')).toHaveLength(3)
+    expect(wrapped).toBeLessThan(outcome)
+    expect(events.filter((event) => event === 'outcome written')).toHaveLength(3)
+  })
+
   it('one that cannot be moved stops no other', async () => {
     const workshop = await makeWorkshop()
     const old = await sealedOne(workshop, 'two')

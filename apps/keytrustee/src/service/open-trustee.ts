@@ -67,7 +67,7 @@ export async function openTrustee(
     clock,
     signer,
     onProblem,
-    onEntry: copyAuditTo(log, 'keytrustee'),
+    onEntries: copyAuditTo(log, 'keytrustee'),
   })
   closers.add(() => opened.close())
   const audit = o.metrics ? meterAudit(opened, o.metrics) : opened

@@ -38,6 +38,12 @@ export interface AuditHead {
   readonly hash: string
 }
 
+/** An entry that is on disk, and where. */
+export interface WrittenEntry {
+  readonly entry: AuditEntry
+  readonly head: AuditHead
+}
+
 /** Signs checkpoints. The key must be used for nothing else. */
 export interface AuditSigner {
   readonly keyId: string
@@ -99,6 +105,6 @@ export interface AuditOptions {
   readonly retryMs?: number
   /** Told of what nobody waits for: a failed write and its end, a checkpoint that could not be signed. */
   readonly onProblem?: (error: DomainError) => void
-  /** Told of every entry once it is on disk, e.g. to copy it to the log. Must neither throw nor wait. */
-  readonly onEntry?: (entry: AuditEntry, head: AuditHead) => void
+  /** Told of all entries in their order, some at a time, once they are on disk, e.g. to copy them to the log. Must neither throw nor wait. */
+  readonly onEntries?: (entries: readonly WrittenEntry[]) => void
 }

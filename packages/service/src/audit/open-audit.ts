@@ -144,7 +144,7 @@ async function startAudit(o: AuditOptions, disk: Disk, lock: FileHandle): Promis
       retryMs: o.retryMs ?? 250,
       ...fileSource(directory, service, disk),
       onProblem,
-      onEntry: o.onEntry ?? (() => undefined),
+      onEntries: o.onEntries ?? (() => undefined),
     },
     resumed.file,
     resumed.head,

@@ -4,7 +4,7 @@
  * that grow until an entry has reached the disk again.
  */
 import { type DomainError, newUuid } from '@keyhsm/core'
-import type { AuditEntry, AuditHead } from './audit.js'
+import type { AuditEntry, AuditHead, WrittenEntry } from './audit.js'
 import { auditUnavailable } from './directory.js'
 import { type EntryPlace, formatEntry } from './lines.js'
 import type { LogFile } from './log-file.js'
@@ -35,7 +35,7 @@ export interface WriterOptions {
   /** The next file after `failed` was abandoned; `intact` says whether all that was acknowledged is still in it. */
   readonly recover: (failed: LogFile, head: AuditHead) => Promise<Recovered>
   readonly onProblem: (error: DomainError) => void
-  readonly onEntry: (entry: AuditEntry, head: AuditHead) => void
+  readonly onEntries: (entries: readonly WrittenEntry[]) => void
 }
 
 export interface Recovered {
@@ -142,11 +142,15 @@ export class AuditWriter {
   }
 
   async #acknowledge({ items, heads }: Group): Promise<void> {
-    for (const [i, item] of items.entries()) {
-      if (i > 0 && i % acknowledgedPerTurn === 0) await nextTurn()
-      const head = heads[i] ?? this.#head
-      item.done(head)
-      if ('entry' in item) this.#options.onEntry(item.entry, head)
+    for (let from = 0; from < items.length; from += acknowledgedPerTurn) {
+      if (from > 0) await nextTurn()
+      const written: WrittenEntry[] = []
+      for (const [index, item] of items.slice(from, from + acknowledgedPerTurn).entries()) {
+        const head = heads[from + index] ?? this.#head
+        item.done(head)
+        if ('entry' in item) written.push({ entry: item.entry, head })
+      }
+      if (written.length > 0) this.#options.onEntries(written)
     }
   }
 

@@ -9,6 +9,9 @@ import { RollingFile } from './rolling-file.js'
 export interface Destination {
   readonly appender: Appender
   write(record: LogRecord): void
+  /** Lines wait until {@link release}, where they go into a file. */
+  hold(): void
+  release(): void
   reopen(): void
   /** What an operator must cure. */
   trouble(): string | undefined
@@ -25,6 +28,8 @@ export function openDestination(appender: Appender): Destination {
     write: (record) => {
       if (levelRank[record.level] >= least) sink.write(line(record))
     },
+    hold: () => sink.hold(),
+    release: () => sink.release(),
     reopen: () => sink.reopen(),
     trouble: () => sink.trouble,
     close: () => sink.close(),
@@ -34,6 +39,8 @@ export function openDestination(appender: Appender): Destination {
 interface Sink {
   readonly trouble: string | undefined
   write(line: string): void
+  hold(): void
+  release(): void
   reopen(): void
   close(): void
 }
@@ -64,6 +71,8 @@ function openStream(stream: keyof typeof descriptors): Sink {
         // Nobody reads any more; a service does not stop because it cannot talk.
       }
     },
+    hold: () => undefined,
+    release: () => undefined,
     reopen: () => undefined,
     close: () => undefined,
   }

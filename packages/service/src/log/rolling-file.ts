@@ -50,6 +50,8 @@ export class RollingFile {
   #rollAt = 0
   #writeTrouble: string | undefined
   #rollTrouble: string | undefined
+  /** Lines that wait for {@link release}. */
+  #held: string[] | undefined
 
   /** @throws ERR_NOT_ALLOWED, ERR_NOT_FOUND and others of `toFileError` when the file cannot be opened. */
   constructor(options: RollingFileOptions) {
@@ -74,17 +76,34 @@ export class RollingFile {
    * room are counted, and the count is the first thing written when there is room again.
    */
   write(line: string): void {
+    if (this.#held) this.#held.push(line)
+    else this.#write(line, 1)
+  }
+
+  /** From now on lines wait, for a moment in which nothing else can run: a write costs more than a line. */
+  hold(): void {
+    this.#held ??= []
+  }
+
+  /** Writes what waited, as one. */
+  release(): void {
+    const held = this.#held ?? []
+    this.#held = undefined
+    if (held.length > 0) this.#write(held.join(''), held.length)
+  }
+
+  #write(text: string, lines: number): void {
     this.#look()
-    if (this.#isFull(Buffer.byteLength(line))) this.#roll()
+    if (this.#isFull(Buffer.byteLength(text))) this.#roll()
     try {
       if (this.#lost > 0) {
         this.#put(this.#options.describeLoss(this.#lost))
         this.#lost = 0
         this.#writeTrouble = undefined
       }
-      this.#put(line)
+      this.#put(text)
     } catch (error) {
-      this.#lost += 1
+      this.#lost += lines
       this.#writeTrouble = `lines are lost: ${describeSystemError(error)}`
     }
   }

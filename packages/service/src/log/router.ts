@@ -59,6 +59,17 @@ export class LogRouter {
     for (const destination of this.#route(record.logger).destinations) destination.write(record)
   }
 
+  /** What `work` writes into a file goes out in one write. */
+  together(work: () => void): void {
+    const { destinations } = this.#state
+    for (const destination of destinations) destination.hold()
+    try {
+      work()
+    } finally {
+      for (const destination of destinations) destination.release()
+    }
+  }
+
   reopen(): void {
     for (const destination of this.#state.destinations) destination.reopen()
   }

@@ -153,6 +153,31 @@ describe('RollingFile', () => {
     expect(read('x.log').slice(cut.length)).toBe('\nnext\n')
   })
 
+  it('writes what it held at once, when it is released', () => {
+    const file = open()
+    file.hold()
+    file.write(line(0))
+    file.write(line(1))
+    expect(read('x.log')).toBe('')
+    file.release()
+    expect(numbers()).toEqual(upTo(2))
+    file.release()
+    file.write(line(2))
+    file.close()
+    expect(numbers()).toEqual(upTo(3))
+  })
+
+  it('rolls before what it held, and keeps that together', () => {
+    const file = open(30)
+    for (let n = 0; n < 6; n += 1) {
+      if (n % 2 === 0) file.hold()
+      file.write(line(n))
+      if (n % 2 === 1) file.release()
+    }
+    file.close()
+    expect([names(), numbers()]).toEqual([['x.log', 'x.log.1', 'x.log.2'], upTo(6)])
+  })
+
   it.each([
     ['moved away by logrotate (create)', () => renameSync(path, `${path}.moved`), 'two\n'],
     ['removed by a person', () => rmSync(path), 'two\n'],
