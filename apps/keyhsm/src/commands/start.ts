@@ -151,11 +151,12 @@ function requireDebug(text: string): void {
 
 /**
  * Small heaps: the service works on buffers outside the heap, of which 20 MB live. Left to itself Node lets garbage of
- * many times that pile up (observed: 150 MiB resident instead of 100 at 32 requests at once). The limit stays Node's own,
+ * many times that pile up (observed: 150 MiB resident instead of 100 at 32 requests at once). Half as much for the young as here
+ * is collected twice as often, for 7 % more CPU of a migration and 10 MiB less. The limit stays Node's own,
  * for bodies of the largest content. The HSM's host process inherits none of this.
  */
 function daemonEnvironment(env: Environment): NodeJS.ProcessEnv {
-  return { ...env, NODE_OPTIONS: `--max-semi-space-size=4 ${env['NODE_OPTIONS'] ?? ''}`.trim() }
+  return { ...env, NODE_OPTIONS: `--max-semi-space-size=8 ${env['NODE_OPTIONS'] ?? ''}`.trim() }
 }
 
 /** Old space may grow by half before it is collected; Node has no option of its own for it. Read at each collection. */
