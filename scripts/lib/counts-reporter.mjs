@@ -1,4 +1,7 @@
-/** A vitest reporter for `npm test`: writes how many passed, failed and were skipped and which failed, and says why each was skipped. */
+/**
+ * A vitest reporter for `npm test`: writes how many passed, failed and were skipped and which failed, and says why each was
+ * skipped. One that does not say so has failed.
+ */
 import { writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { say } from './say.mjs'
@@ -14,15 +17,24 @@ export default class CountsReporter {
         cases.push(failed(module.moduleId, module.errors()))
       }
       for (const test of module.children.allTests()) {
-        const { state, note, errors: faults } = test.result()
-        counts[state === 'passed' || state === 'skipped' ? state : 'failed'] += 1
-        if (state === 'failed')
-          cases.push(failed(`${relative(root, module.moduleId)} > ${test.fullName}`, faults))
-        if (state === 'skipped') say(`skipped: ${test.fullName}${note ? `: ${note}` : ''}`)
+        const { state, errors: faults } = test.result()
+        const reason = state === 'skipped' ? reasonOf(test) : undefined
+        counts[state === 'passed' || reason ? state : 'failed'] += 1
+        if (reason) say(`skipped: ${test.fullName}: ${reason}`)
+        else if (state !== 'passed') {
+          const why = state === 'skipped' ? [{ message: 'skipped without a reason' }] : faults
+          cases.push(failed(`${relative(root, module.moduleId)} > ${test.fullName}`, why))
+        }
       }
     }
     writeFileSync(join(root, 'reports', 'unit.json'), JSON.stringify({ ...counts, cases }))
   }
+}
+
+/** Why a test was skipped: what it said itself, its conformance case, or what its name needs; undefined when it is not told. */
+export function reasonOf(test) {
+  const needs = /\((needs [^)]+)\)/.exec(test.fullName)?.[1]
+  return test.result().note || test.meta().conformance?.skipped || needs
 }
 
 function failed(name, errors) {

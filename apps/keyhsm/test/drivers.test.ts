@@ -46,7 +46,7 @@ async function validate({ root }: TestHome, vendor: FakeVendor) {
   return { status, stdout: read(stdout), stderr: read(stderr) }
 }
 
-describe.skipIf(!hasSoftHsm)('the settings of an nShield', () => {
+describe.skipIf(!hasSoftHsm)('the settings of an nShield (needs SoftHSM)', () => {
   it('reach the library as its environment; the PIN does not', async () => {
     const service = await startService(await makeNshieldHome())
     const { hostProcessId } = service.partitions().named().hsm as Pkcs11Hsm

@@ -70,7 +70,7 @@ describe('the keystore', () => {
     )
   })
 
-  it.skipIf(!hasKeytool)('is read by keytool, missing where this is skipped', async () => {
+  it.skipIf(!hasKeytool)('is read by keytool (needs keytool)', async () => {
     const paths = pathsIn(await makeFolder())
     const { keystore } = await ensureKeystore(paths.keystore, '127.0.0.1', {})
     await trust(
@@ -83,7 +83,7 @@ describe('the keystore', () => {
     expect(list('truststore.p12')).toMatch(/prod-[0-9a-f]{16}, .*trustedCertEntry/)
   })
 
-  it.skipIf(!hasKeytool)('takes over what keytool replaced, missing where skipped', async () => {
+  it.skipIf(!hasKeytool)('takes over what keytool replaced (needs keytool)', async () => {
     const { folder, keystore } = await makeKeystore()
     const file = join(folder, 'keyhsm.p12')
     const make = '-genkeypair -alias keyhsm -keyalg EC -dname CN=byhand -storetype PKCS12'.split(

@@ -75,7 +75,7 @@ async function spares(partition: Partition) {
   return keys.filter(({ purpose }) => purpose === 'pool')
 }
 
-describe.skipIf(!hasSoftHsm)('keys made ahead', () => {
+describe.skipIf(!hasSoftHsm)('keys made ahead (needs SoftHSM)', () => {
   it('are not made in the pauses between requests, which would wait for it', async () => {
     const { partition } = await makeReady()
     expect(await partition.pool.take(realm, labelFor('first'))).toBeUndefined()

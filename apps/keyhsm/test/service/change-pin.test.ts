@@ -8,7 +8,7 @@ import { hasSoftHsm, makeSoftHsm, pkcs11Tool, softHsmLibrary, softHsmPin } from 
 
 vi.setConfig({ testTimeout: 60_000 })
 
-describe.skipIf(!hasSoftHsm)('a PIN that was changed in the HSM', () => {
+describe.skipIf(!hasSoftHsm)('a PIN that was changed in the HSM (needs SoftHSM)', () => {
   it('is taken over by a reload after setup, and latches until then', async () => {
     const token = await makeSoftHsm()
     const home = await makeRoot()

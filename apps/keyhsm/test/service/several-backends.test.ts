@@ -286,7 +286,7 @@ describe('several HSMs in one Key HSM', () => {
   })
 })
 
-describe.skipIf(!hasSoftHsm)('two SoftHSM tokens and a software token', () => {
+describe.skipIf(!hasSoftHsm)('two SoftHSM tokens and a software token (needs SoftHSM)', () => {
   it('fail each by itself: process, token, password', async () => {
     const home = await makeHome({ 'keyhsm.key.recheck': '1s' })
     const [a, b] = [await makeSoftHsm('token-a'), await makeSoftHsm('token-b')]

@@ -68,7 +68,7 @@ async function sealOne(
   return { ...sealed, open }
 }
 
-describe.skipIf(!hasSoftHsm)('Key HSM on SoftHSM', () => {
+describe.skipIf(!hasSoftHsm)('Key HSM on SoftHSM (needs SoftHSM)', () => {
   it.each(['ec-p256', 'rsa-2048', 'aes-256'])(
     'seals and opens in every scope: kind %s',
     async (kind) => {

@@ -29,17 +29,20 @@ describe('format 1', () => {
     })
   })
 
-  it.skipIf(!hasPython)('is verified by a program written from the format page', async () => {
-    const verify = (path: string, key: string) =>
-      execFileSync('python3', [verifier, path, key], { encoding: 'utf8', stdio: 'pipe' })
-    expect(verify(vectors, keyFile)).toMatch(/^7 entries, 3 checkpoints, 150511d3/)
-    await writeLog(directory.path, 50, { maxFileBytes: 4_000, checkpointEvery: 7 })
-    const ownKey = join(directory.path, 'key.pem')
-    writeLines(directory.path, signer.publicKey.trimEnd().split('\n'), 'key.pem')
-    expect(verify(directory.path, ownKey)).toMatch(/^50 entries/)
-    expect(() => verify(directory.path, keyFile)).toThrow(/InvalidSignature/)
-    cpSync(join(vectors, 'audit.log'), join(directory.path, 'audit.log'))
-    expect(() => verify(directory.path, ownKey)).toThrow()
-    expect(readLog(directory.path)).toHaveLength(3)
-  })
+  it.skipIf(!hasPython)(
+    'is verified by a program written from the format page (needs python3-cryptography)',
+    async () => {
+      const verify = (path: string, key: string) =>
+        execFileSync('python3', [verifier, path, key], { encoding: 'utf8', stdio: 'pipe' })
+      expect(verify(vectors, keyFile)).toMatch(/^7 entries, 3 checkpoints, 150511d3/)
+      await writeLog(directory.path, 50, { maxFileBytes: 4_000, checkpointEvery: 7 })
+      const ownKey = join(directory.path, 'key.pem')
+      writeLines(directory.path, signer.publicKey.trimEnd().split('\n'), 'key.pem')
+      expect(verify(directory.path, ownKey)).toMatch(/^50 entries/)
+      expect(() => verify(directory.path, keyFile)).toThrow(/InvalidSignature/)
+      cpSync(join(vectors, 'audit.log'), join(directory.path, 'audit.log'))
+      expect(() => verify(directory.path, ownKey)).toThrow()
+      expect(readLog(directory.path)).toHaveLength(3)
+    },
+  )
 })

@@ -42,12 +42,15 @@ describe('a control socket', () => {
     })
   })
 
-  it.runIf(process.getuid?.() === 0)('is refused in a directory of another user', async () => {
-    const directory = join(home, 'run')
-    await mkdir(directory, { mode: 0o700 })
-    await chown(directory, 65534, 65534)
-    await expect(startOn(join(directory, 's'))).rejects.toThrow('belongs to another user')
-  })
+  it.runIf(process.getuid?.() === 0)(
+    'is refused in a directory of another user (needs root)',
+    async () => {
+      const directory = join(home, 'run')
+      await mkdir(directory, { mode: 0o700 })
+      await chown(directory, 65534, 65534)
+      await expect(startOn(join(directory, 's'))).rejects.toThrow('belongs to another user')
+    },
+  )
 
   it('is refused where the directory is a link, or something else stands in its place', async () => {
     await mkdir(join(home, 'real'), { mode: 0o700 })

@@ -96,7 +96,7 @@ describe('a PKCS#12 file of ours', () => {
     expect(publicHalf(read('-nocerts', '-nodes'))).toBe(publicHalf(ec.privateKey))
   })
 
-  it.skipIf(!hasKeytool)('is read by keytool, which is missing where this is skipped', async () => {
+  it.skipIf(!hasKeytool)('is read by keytool (needs keytool)', async () => {
     const path = join(folder, 'keytool.p12')
     const trusted = [{ alias: 'prod', certificate: rsa.certificate }]
     await writeFile(
@@ -132,7 +132,7 @@ describe('a PKCS#12 file of another program', () => {
     expect(publicHalf(keys[0]?.key ?? '', secret)).toBe(publicHalf(rsa.privateKey))
   })
 
-  it.skipIf(!hasKeytool)('is read when keytool made it, missing where skipped', async () => {
+  it.skipIf(!hasKeytool)('is read when keytool made it (needs keytool)', async () => {
     const path = join(folder, 'made.p12')
     const order = '-genkeypair -alias mine -keyalg EC -dname CN=java -storetype PKCS12'.split(' ')
     execFileSync('keytool', [...order, '-keystore', path, '-storepass:env', 'PASS'], {
