@@ -1,6 +1,6 @@
 /** What the set-up says where it may install nothing: each with a `dpkg-query` that knows no package. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -69,5 +69,29 @@ it.runIf(hasNamespaces)(
         `  ${names.join(' ')}`,
       ],
     ])
+  },
+)
+
+it.runIf(hasNamespaces)(
+  'as root it updates and installs what is missing, with Debian’s own cluster forbidden meanwhile (needs root and namespaces)',
+  () => {
+    const said = join(folder, 'said')
+    const setting = '/etc/postgresql-common/createcluster.d/keyhsm-set-up.conf'
+    // The last step fails, so that nothing is built here beside the other tests.
+    const lines = ['#!/bin/sh', `echo "$* [$(cat ${setting})]" >> ${said}`, '[ "$1" = update ]']
+    writeFileSync(join(folder, 'apt-get'), lines.join('\n'))
+    chmodSync(join(folder, 'apt-get'), 0o755)
+    const script = [
+      'mkdir -p /etc/postgresql-common && mount -t tmpfs none /etc/postgresql-common',
+      `${process.execPath} ${join(scripts, 'set-up.mjs')}; echo $? ; ls /etc/postgresql-common/createcluster.d`,
+    ].join(' && ')
+    const { stdout, lines: words } = run(['unshare', '--mount', 'sh', '-c', script])
+    const forbidden = '[create_main_cluster = false]'
+    expect(readFileSync(said, 'utf8').trim().split('\n')).toEqual([
+      `update -qq ${forbidden}`,
+      `install -y -qq --no-install-recommends ${names.join(' ')} ${forbidden}`,
+    ])
+    expect(stdout).toBe('1\n')
+    expect(words.at(-1)).toMatch(/^set-up: apt-get install .* ended with 1$/)
   },
 )
