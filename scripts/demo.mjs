@@ -9,7 +9,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { showKms } from './lib/demo-kms.mjs'
 import { runMain, say, Stop } from './lib/say.mjs'
@@ -20,6 +20,7 @@ const options = parseOptions(process.argv.slice(2))
 const many = 25
 
 await runMain(async () => {
+  if (options.keep) requireEmpty(options.keep)
   setUp({ install: options.install })
   if (!options.install) {
     say('demo: everything is installed')
@@ -67,6 +68,12 @@ function parseOptions(args) {
     }
   }
   return found
+}
+
+/** What an earlier demo left there is not to be mixed with, and not to be stopped when this one fails. */
+function requireEmpty(folder) {
+  if (existsSync(folder) && readdirSync(folder).length > 0)
+    throw new Stop(`demo: ${folder} is not empty: --keep takes a new folder`, 2)
 }
 
 function announce(stack) {
