@@ -36,7 +36,7 @@ export function commitPuts(trustee: Trustee, caller: Caller, commit: Commit): Pr
   return trustee.commits.run(caller.organisation.uuid, async (transaction) => {
     if (commit.puts.length > 0 && trustee.store.reach().shared)
       await transaction.requireDirection(commit.directed)
-    if (!commit.reserved) await limitDeposits(trustee, transaction, uuidsOf(caller))
+    if (!commit.reserved) await countUnreserved(trustee, transaction, caller, { ...commit, now })
     const deposits: DepositReply[] = []
     for (const put of commit.puts) {
       if (commit.reserved) await endReservation(transaction, caller, commit, put)
@@ -61,6 +61,19 @@ export function commitPuts(trustee: Trustee, caller: Caller, commit: Commit): Pr
     reached('put:inserted')
     return reply
   })
+}
+
+/** A put that makes an HSM key although none was expected is counted all the same: Key HSM's scope was changed just now. */
+async function countUnreserved(
+  trustee: Trustee,
+  transaction: Transaction,
+  caller: Caller,
+  { puts, now }: Pick<Commit, 'puts'> & { readonly now: Date },
+): Promise<void> {
+  const of = uuidsOf(caller)
+  const made = puts.filter(({ sealed }) => sealed.newKey).length
+  if (made > 0) await transaction.recordHsmKeys(of, made, now)
+  await limitDeposits(trustee, transaction, of)
 }
 
 /** The row of a removed deposit; one that was removed before stays as it is. */

@@ -1,6 +1,6 @@
 /** How deposits were kept before a migration: what is put while it is under way comes back to that when it is rolled back. */
 import type { KeyHsmClient } from '@keyhsm/client'
-import { pinsOf } from '../sealing/follow-certificate.js'
+import { pinsOf } from '../sealing/follow-key-hsm.js'
 import type { Joined } from '../sealing/join-file.js'
 import { type Before, type Form, type MigrationOrder, patternOf } from './migration-order.js'
 import type { Selection } from '../store/store.js'

@@ -2,7 +2,7 @@
 import type { KeyHsmClient, PartitionDescription } from '@keyhsm/client'
 import { DomainError, type Fingerprint, invalidInput } from '@keyhsm/core'
 import type { BodyOf, planMigrationRoute, ReplyOf } from '@keyhsm/protocol'
-import { pinsOf } from '../sealing/follow-certificate.js'
+import { pinsOf } from '../sealing/follow-key-hsm.js'
 import type { Joined } from '../sealing/join-file.js'
 import { notJoined } from '../sealing/sealing-state.js'
 import type { FormPattern } from '../store/store.js'

@@ -13,7 +13,7 @@ import type { Scope } from './sealer.js'
 
 /** Everything needed to talk to the joined Key HSM. */
 export interface Joined extends Join {
-  /** Scope of its settings when it was joined; only the quota on new HSM keys depends on it. */
+  /** Scope of its settings, as it said last; only the quota on new HSM keys depends on it. */
   readonly scope: Scope
   /** How new deposits are sealed, where a migration has changed that. */
   readonly target?: SealTarget

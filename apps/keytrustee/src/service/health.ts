@@ -3,7 +3,7 @@ import type { ReplyOf, statusRoute } from '@keyhsm/protocol'
 import type { Audit } from '@keyhsm/service'
 import type { PartitionDescription } from '@keyhsm/client'
 import { toDomainError } from '@keyhsm/core'
-import { pinsOf } from '../sealing/follow-certificate.js'
+import { pinsOf } from '../sealing/follow-key-hsm.js'
 import type { KeyHsmLink } from '../sealing/key-hsm-link.js'
 import type { Store } from '../store/store.js'
 

@@ -27,7 +27,7 @@ import { HeadsOfClients } from '../clients/record-head.js'
 import { ResealSchedule } from '../migration/reseal-schedule.js'
 import { startMigration, type StartOrder } from '../migration/start-migration.js'
 import { createAttemptLimit } from '../organisations/attempt-limit.js'
-import { followCertificate, pinsOf } from '../sealing/follow-certificate.js'
+import { followKeyHsm, pinsOf } from '../sealing/follow-key-hsm.js'
 import { HeadExchange } from '../sealing/exchange-heads.js'
 import { readJoinFile, writeJoinFile } from '../sealing/join-file.js'
 import { type KeyHsmLink, continueLink } from '../sealing/key-hsm-link.js'
@@ -178,7 +178,7 @@ function toHealthSources(o: Opening, opened: OpenTrustee, { settings }: LiveStat
     audit: trustee.audit,
     link: () => link.current(),
     passThrough: settings.sealing === 'pass-through',
-    onDescribed: (before, partition) => followKeyHsm({ o, opened }, before, partition),
+    onDescribed: (before, partition) => takeOver({ o, opened }, before, partition),
   }
 }
 
@@ -227,20 +227,22 @@ function openMonitors(
   })
 }
 
-/** Takes over what Key HSM says of its certificate, also for requests that are under way. */
-async function followKeyHsm(
+/** Takes over what Key HSM says of its certificate and its scope, also for requests that are under way. */
+async function takeOver(
   { o, opened }: Pick<Running, 'o' | 'opened'>,
   before: KeyHsmLink,
   partition: PartitionDescription,
 ): Promise<void> {
-  const joined = followCertificate(before.joined, partition)
+  const joined = followKeyHsm(before.joined, partition)
   // A link that is no longer in use has nothing to say.
   if (!joined || opened.link.current() !== before) return
   await writeJoinFile(o.paths, joined)
   const link = continueLink(before, joined)
   opened.link.use(link)
   opened.trustee.sealing.join(link.sealer)
-  o.log.info({ accepted: pinsOf(joined) }, 'Key HSM changes its certificate')
+  const { scope } = joined
+  const changed = scope === before.joined.scope ? 'certificate' : 'scope'
+  o.log.info({ accepted: pinsOf(joined), scope }, `Key HSM changes its ${changed}`)
 }
 
 async function openClientPort({ o, opened, live, metrics }: Running): Promise<HttpServer> {

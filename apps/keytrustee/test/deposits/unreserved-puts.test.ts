@@ -6,8 +6,10 @@ import { createDepositQueue } from '../../src/deposits/deposit-queue.js'
 import { putBatch } from '../../src/deposits/put-batch.js'
 import { putDeposit } from '../../src/deposits/put-deposit.js'
 import { retrieveDeposit } from '../../src/deposits/retrieve-deposit.js'
+import { createKeyHsmSealer } from '../../src/sealing/key-hsm-sealer.js'
 import { shareTransactions } from '../../src/store/share-transactions.js'
 import type { Trustee } from '../../src/trustee.js'
+import { canary } from '../support/key-hsm-double.js'
 import {
   addCaller,
   makeSurroundings,
@@ -130,5 +132,20 @@ describe('a put under a shared HSM key', () => {
     const more = { requestId: newUuid(), puts: ['c', 'd'].map(put), removes: [] }
     expect((await failure(putBatch(at.trustee, caller, more))).code).toBe('ERR_QUOTA')
     expect((await at.store.listDeposits({ limit: 9 })).deposits).toHaveLength(3)
+  })
+
+  test('that makes a key of its own after all, because the setting was changed, is counted', async () => {
+    const at = await makeSurroundings({ limits: { hsmKeysPerHourPerClient: 2 } })
+    const caller = await addCaller(at)
+    // As joined while the setting was `service`; Key HSM makes a key a deposit by now.
+    at.trustee.sealing.join(createKeyHsmSealer(at.keyHsm, { canary }, 'service'))
+    const put = (handle: string) => putDeposit(at.trustee, caller, putRequest(handle, 'x'))
+    await put('a')
+    const of = { client: caller.client.uuid }
+    expect((await at.store.readUsage(of, new Date(0))).hsmKeys).toBe(1)
+    at.trustee.sealing.join(createKeyHsmSealer(at.keyHsm, { canary }, 'deposit'))
+    await put('b')
+    expect((await failure(put('c'))).code).toBe('ERR_QUOTA')
+    expect(at.keyHsm.count('seal')).toBe(2)
   })
 })

@@ -20,6 +20,8 @@ export class KeyHsmDouble implements Calls {
   readonly keys = new Map<string, Key>()
   readonly calls: { readonly verb: Verb; readonly requestId: string; readonly reason?: string }[] =
     []
+  /** Its setting. */
+  scope: 'deposit' | 'service' = 'deposit'
   /** The HSMs behind it, of which the first holds the keys. */
   readonly backends: { readonly name: string; readonly canary?: string }[] = [
     { name: 'default', canary },
@@ -35,7 +37,7 @@ export class KeyHsmDouble implements Calls {
     this.trustees.push(request.trustees)
     const id = randomBytes(16).toString('hex')
     const label = `${request.context.handle}-3T17-YYdn-2015-07-23`
-    const scope = request.scope ?? 'deposit'
+    const scope = request.scope ?? this.scope
     const entry = { id, label, kind: 'aes-256', purpose: scope, createdOn: '2015-07-23' } as const
     const secret = randomBytes(32)
     this.keys.set(id, { entry, secret })
@@ -45,7 +47,8 @@ export class KeyHsmDouble implements Calls {
     const body = Buffer.concat([cipher.update(request.content), cipher.final()])
     const sealed = Buffer.concat([Buffer.from(id, 'hex'), nonce, cipher.getAuthTag(), body])
     const kind = 'aes-256' as const
-    return { sealed, hsmKeyId: id, hsmKeyLabel: label, scope, kind, newKey: true }
+    const newKey = scope === 'deposit'
+    return { sealed, hsmKeyId: id, hsmKeyLabel: label, scope, kind, newKey }
   }
 
   async open(request: Parameters<Calls['open']>[0]): Promise<Buffer> {

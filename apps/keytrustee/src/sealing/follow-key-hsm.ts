@@ -1,6 +1,7 @@
 /**
- * Key HSM rolls its certificate: it announces the next one over the trusted connection, this server accepts both, and when the
- * next one is in use the one before is dropped. The decision, without any input or output.
+ * What a joined Key HSM says of itself may change. It rolls its certificate: it announces the next one over the trusted connection,
+ * this server accepts both, and when the next one is in use the one before is dropped. And its scope is a setting, by which this
+ * server knows whether a put makes an HSM key. The decisions, without any input or output.
  */
 import { X509Certificate } from 'node:crypto'
 import { fingerprintOf, type PartitionDescription } from '@keyhsm/client'
@@ -12,9 +13,21 @@ export function pinsOf(joined: Joined): string[] {
 }
 
 /** What to record from now on; undefined when nothing changes. An announcement that is no usable certificate changes nothing. */
-export function followCertificate(
+export function followKeyHsm(
   joined: Joined,
-  { certificateFingerprint, nextCertificate }: PartitionDescription,
+  partition: Pick<PartitionDescription, 'certificateFingerprint' | 'nextCertificate' | 'scope'>,
+): Joined | undefined {
+  const followed = followCertificate(joined, partition)
+  const { scope } = partition
+  return scope === joined.scope ? followed : { ...(followed ?? joined), scope }
+}
+
+function followCertificate(
+  joined: Joined,
+  {
+    certificateFingerprint,
+    nextCertificate,
+  }: Pick<PartitionDescription, 'certificateFingerprint' | 'nextCertificate'>,
 ): Joined | undefined {
   const { nextServerCertificate: known, ...rest } = joined
   if (known !== undefined && certificateFingerprint === fingerprint(known)) {
