@@ -20,13 +20,15 @@ export function meterAudit(audit: Audit, metrics: Metrics): Audit {
   })
   meters.auditHealthy.from(() => (audit.state().healthy ? 1 : 0))
   const measure = ({ event, operation, requestId, outcome }: AuditEntry): void => {
-    const id = `${operation} ${requestId}`
     const now = performance.now()
-    if (event === 'intent' && begun.size < maxOpen) begun.set(id, now)
+    if (event === 'intent' && begun.size < maxOpen) begun.set(idOf(operation, requestId), now)
     if (event !== 'outcome') return
+    meters.operations.add({ operation, outcome: outcome ?? 'unknown' })
+    // Many an outcome has no intent.
+    if (begun.size === 0) return
+    const id = idOf(operation, requestId)
     const from = begun.get(id)
     begun.delete(id)
-    meters.operations.add({ operation, outcome: outcome ?? 'unknown' })
     if (from !== undefined) meters.operationSeconds.observe({ operation }, (now - from) / 1000)
   }
   return {
@@ -49,4 +51,8 @@ export function meterAudit(audit: Audit, metrics: Metrics): Audit {
     state: () => audit.state(),
     close: () => audit.close(),
   }
+}
+
+function idOf(operation: string, requestId: string): string {
+  return `${operation} ${requestId}`
 }

@@ -232,5 +232,17 @@ function record(
   },
 ): Promise<void> {
   const { caller, peerAddress, requestId } = call
-  return call.kms.audit.record({ ...what, status: 'OK', caller, peerAddress, requestId })
+  const { op, key, version, count, message } = what
+  const access = {
+    status: 'OK' as const,
+    op,
+    key,
+    version,
+    count,
+    message,
+    caller,
+    peerAddress,
+    requestId,
+  }
+  return call.kms.audit.record(access)
 }

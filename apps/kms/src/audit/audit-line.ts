@@ -28,20 +28,35 @@ export function formatAuditLine(line: AuditLine, at: Date): string {
 
 /** The line without its time. Names are shown with control characters escaped: a name must not make a line of its own. */
 export function formatAuditMessage({ status, op, key, user, message }: AuditLine): string {
+  const parts: string[] = []
+  if (op !== undefined) parts.push(`op=${op}`)
+  if (key !== undefined) parts.push(`key=${key}`)
+  if (user !== undefined) parts.push(`user=${user}`)
   const isCounted = status === 'OK' && op !== undefined && key !== undefined && counted.has(op)
-  const parts = [
-    ...(op === undefined ? [] : [`op=${op}`]),
-    ...(key === undefined ? [] : [`key=${key}`]),
-    ...(user === undefined ? [] : [`user=${user}`]),
-    ...(isCounted ? ['accessCount=1', 'interval=0ms'] : []),
-  ]
+  if (isCounted) parts.push('accessCount=1, interval=0ms')
   const head = parts.length === 0 ? `${status} ` : `${status}[${parts.join(', ')}] `
   return printable(head + message)
 }
 
+let second = Number.NaN
+let ofSecond = ''
+
+/** All but the milliseconds is written anew only when the second is another. */
 function formatTime(at: Date): string {
-  const pad = (value: number, width = 2) => String(value).padStart(width, '0')
+  const now = at.getTime()
+  if (Math.floor(now / 1000) !== second) {
+    second = Math.floor(now / 1000)
+    ofSecond = formatSecond(at)
+  }
+  return `${ofSecond},${pad(now - second * 1000, 3)}`
+}
+
+function formatSecond(at: Date): string {
   const date = [at.getFullYear(), pad(at.getMonth() + 1), pad(at.getDate())].join('-')
   const time = [pad(at.getHours()), pad(at.getMinutes()), pad(at.getSeconds())].join(':')
-  return `${date} ${time},${pad(at.getMilliseconds(), 3)}`
+  return `${date} ${time}`
+}
+
+function pad(value: number, width = 2): string {
+  return String(value).padStart(width, '0')
 }

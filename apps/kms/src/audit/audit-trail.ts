@@ -17,14 +17,14 @@ export interface Access {
   readonly caller?: Caller | undefined
   readonly peerAddress: string
   /** What follows the brackets of the line. */
-  readonly message?: string
+  readonly message?: string | undefined
   /** Joins an intent and its outcome. */
-  readonly requestId?: string
+  readonly requestId?: string | undefined
   /** Key version or number of keys, for the chain only. */
   readonly version?: string | undefined
   readonly count?: number | undefined
   /** Instead of what the status says. */
-  readonly outcome?: AuditOutcome
+  readonly outcome?: AuditOutcome | undefined
 }
 
 export interface AuditTrail {
@@ -85,7 +85,7 @@ export function openAuditTrail(
   let failed = false
   const write = async (access: Access) => {
     try {
-      await audit.append(toOutcome(access))
+      await audit.append(toEntry(access, 'outcome', access.outcome ?? outcomeOf(access)))
       failed = false
     } catch (error) {
       failed = true
@@ -108,14 +108,32 @@ export function openAuditTrail(
       return answered
     },
     async intend(access) {
-      await audit.append({ ...toEntry(access), event: 'intent' })
+      await audit.append(toEntry(access, 'intent'))
     },
   }
 }
 
-function toOutcome(access: Access): AuditEntry {
-  const outcome = access.outcome ?? outcomeOf(access)
-  return { ...toEntry(access), event: 'outcome', outcome, ...reasonOf(access) }
+/** Field by field: an object spread into another costs as much as all the rest of an entry. */
+function toEntry(
+  access: Omit<Access, 'status'>,
+  event: AuditEntry['event'],
+  outcome?: AuditOutcome,
+): AuditEntry {
+  const { op = 'request', caller, requestId = newUuid(), message } = access
+  return {
+    event,
+    operation: operationOf(op),
+    requestId,
+    actor: cut(caller?.user.full) ?? 'nobody',
+    subject: toSubject(access),
+    outcome,
+    reason: outcome === undefined ? undefined : cut(message || undefined),
+  }
+}
+
+/** `DECRYPT_EEK` is `decrypt-eek` in the chain. */
+function operationOf(op: string): string {
+  return op.toLowerCase().replaceAll('_', '-')
 }
 
 function toLine({ status, op, key, caller, message = '' }: Access, at: Date): string {
@@ -126,33 +144,20 @@ function outcomeOf({ status, op = '' }: Access): AuditOutcome {
   return (status === 'OK' ? outcomeOfOp[op] : undefined) ?? outcomes[status]
 }
 
-function toEntry(access: Omit<Access, 'status'>): Omit<AuditEntry, 'event'> {
-  const { op = 'request', caller, requestId } = access
-  return {
-    operation: op.toLowerCase().replaceAll('_', '-'),
-    requestId: requestId ?? newUuid(),
-    actor: cut(caller?.user.full) ?? 'nobody',
-    subject: toSubject(access),
-  }
-}
-
 /** Only what is known of this access. */
 function toSubject(access: Omit<Access, 'status'>): Readonly<Record<string, string | number>> {
   const { key, version, count, caller, peerAddress } = access
   const subject: Record<string, string | number> = { peer: peerAddress }
-  const texts = { key, version, realUser: caller?.realUser?.full, by: caller?.by }
-  for (const [name, text] of Object.entries(texts)) {
-    const shown = cut(text)
-    if (shown !== undefined) subject[name] = shown
-  }
+  if (key !== undefined) subject['key'] = cut(key)
+  if (version !== undefined) subject['version'] = cut(version)
+  if (caller?.realUser !== undefined) subject['realUser'] = cut(caller.realUser.full)
+  if (caller !== undefined) subject['by'] = caller.by
   if (count !== undefined) subject['count'] = count
   return subject
 }
 
-function reasonOf({ message }: Access): { readonly reason?: string } {
-  return message ? { reason: cut(message) ?? '' } : {}
-}
-
+function cut(text: string): string
+function cut(text: string | undefined): string | undefined
 function cut(text: string | undefined): string | undefined {
   return text !== undefined && text.length > maxText ? `${text.slice(0, maxText)}…` : text
 }

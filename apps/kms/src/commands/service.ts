@@ -5,6 +5,7 @@ import { type Command, homeArguments, serviceCommands } from '@keyhsm/command-li
 import { localReloadRoute } from '@keyhsm/protocol'
 import {
   formatAuthority,
+  GatheredLines,
   type OpenLog,
   type ProcessRequests,
   requestReload,
@@ -73,21 +74,23 @@ async function open(
   requests: ProcessRequests,
 ): Promise<RunningService> {
   const auditLog = openAuditLog(paths, await readSettings(paths))
+  const auditLines = new GatheredLines(auditLog)
   const closeOnFailure = (error: unknown): never => {
-    auditLog.close()
+    auditLines.close()
     throw error
   }
   const kms = await startKms({
     paths,
     log,
     requestReload: () => requests.reload(),
-    writeAuditLine: (line) => auditLog.write(line),
+    writeAuditLine: (line) => auditLines.write(line),
   }).catch(closeOnFailure)
   return {
     ready: `${name} is ready on ${kms.scheme}://${formatAuthority(kms.address)}/kms`,
-    stop: (timeoutMs) => kms.stop(timeoutMs).finally(() => auditLog.close()),
+    stop: (timeoutMs) => kms.stop(timeoutMs).finally(() => auditLines.close()),
     async reload() {
       const reloaded = await kms.reload()
+      auditLines.flush()
       auditLog.reopen()
       return reloaded
     },

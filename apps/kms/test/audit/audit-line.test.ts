@@ -34,6 +34,27 @@ describe('audit lines', () => {
     expect(formatAuditMessage(line)).toBe(expected)
   })
 
+  it('bear the local time of each, also in one second, the next, and one before', () => {
+    const times = [
+      [4, 24, 6, 860],
+      [4, 24, 6, 7],
+      [4, 24, 7, 0],
+      [4, 24, 6, 999],
+    ] as const
+    const shown = times.map(([hour, minute, second, ms]) =>
+      formatAuditLine(
+        { status: 'OK', message: '' },
+        new Date(2026, 10, 2, hour, minute, second, ms),
+      ),
+    )
+    expect(shown.map((line) => line.slice(0, 23))).toEqual([
+      '2026-11-02 04:24:06,860',
+      '2026-11-02 04:24:06,007',
+      '2026-11-02 04:24:07,000',
+      '2026-11-02 04:24:06,999',
+    ])
+  })
+
   it('stay one line whatever a key is called', () => {
     const line = formatAuditLine(
       { status: 'OK', op: 'X', key: 'a\nOK[op=\u2028', message: '' },

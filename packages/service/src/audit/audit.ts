@@ -26,9 +26,9 @@ export interface AuditEntry {
   /** Who asked: a client's uuid, an administrator's name, `service`. */
   readonly actor: string
   /** What it is about, e.g. `{ handle, deposit, hsmKeyId }`. */
-  readonly subject?: Readonly<Record<string, string | number>>
-  readonly outcome?: AuditOutcome
-  readonly reason?: string
+  readonly subject?: Readonly<Record<string, string | number>> | undefined
+  readonly outcome?: AuditOutcome | undefined
+  readonly reason?: string | undefined
 }
 
 /** A place in the chain: the entry with this sequence has this hash. */

@@ -13,67 +13,57 @@ export const genesisHash = '0'.repeat(64)
 export const genesis: AuditHead = { sequence: 0, hash: genesisHash }
 /** A line with its newline is at most this long. */
 export const maxLineBytes = 16 * 1024
+/** 512 bytes are room for the fields that are added to an entry. */
+const maxEntryBytes = maxLineBytes - 512
 
 /** SHA-256 of the UTF-8 bytes. */
 export function sha256Hex(text: string): string {
   return hash('sha256', text, 'hex')
 }
 
-/** @throws ERR_INVALID_INPUT when the entry cannot become a line. */
-export function checkEntry(entry: AuditEntry): void {
-  if (entry.outcome !== undefined && !auditOutcomes.includes(entry.outcome)) {
+/**
+ * What an entry itself says, as it stands in its line between `service` and `previous`. Written once, when the entry comes: it is checked then, and
+ * its place in the chain is known only later.
+ * @throws ERR_INVALID_INPUT when the entry cannot become a line.
+ */
+export function formatFields(entry: AuditEntry): string {
+  const { event, operation, requestId, actor, subject, outcome, reason } = entry
+  if (outcome !== undefined && !auditOutcomes.includes(outcome)) {
     throw invalidInput('outcome', 'is not one of the audit outcomes')
   }
-  if ((entry.event === 'outcome') !== (entry.outcome !== undefined)) {
+  if ((event === 'outcome') !== (outcome !== undefined)) {
     throw invalidInput('outcome', 'belongs to the event "outcome" and to no other')
   }
-  if (isSurelyShort(entry)) return
-  // 512 bytes are room for the fields that are added to it.
-  if (Buffer.byteLength(JSON.stringify(entry)) > maxLineBytes - 512) {
-    throw invalidInput('entry', `must be at most ${maxLineBytes - 512} bytes`)
+  const text = JSON.stringify({ event, operation, requestId, actor, subject, outcome, reason })
+  if (!isAtMost(text, maxEntryBytes)) {
+    throw invalidInput('entry', `must be at most ${maxEntryBytes} bytes`)
   }
+  return text.slice(1, -1)
 }
 
-/** Most entries: found out without writing them twice. A character becomes six bytes at most. */
-function isSurelyShort(entry: AuditEntry): boolean {
-  const { operation, requestId, actor, reason = '', subject = {} } = entry
-  let characters = operation.length + requestId.length + actor.length + reason.length
-  // With the marks around name and value.
-  for (const name in subject) characters += name.length + String(subject[name]).length + 8
-  return characters * 6 < maxLineBytes - 1024
+/** Most texts are so short that counting their bytes is not needed: a character is three bytes at most. */
+function isAtMost(text: string, bytes: number): boolean {
+  return text.length * 3 <= bytes || Buffer.byteLength(text) <= bytes
 }
 
 export interface EntryPlace {
   /** The entry before this one. */
   readonly head: AuditHead
-  readonly at: Date
+  /** ISO 8601 in UTC with milliseconds. */
+  readonly at: string
   readonly service: string
 }
 
 /** The line (with its newline) of the entry that follows `place.head`, and the head it makes. */
 export function formatEntry(
-  entry: AuditEntry,
-  place: EntryPlace,
+  fields: string,
+  { head, at, service }: EntryPlace,
 ): { readonly line: string; readonly head: AuditHead } {
-  const sequence = place.head.sequence + 1
-  const body = JSON.stringify({
-    sequence,
-    at: place.at.toISOString(),
-    service: place.service,
-    event: entry.event,
-    operation: entry.operation,
-    requestId: entry.requestId,
-    actor: entry.actor,
-    subject: entry.subject,
-    outcome: entry.outcome,
-    reason: entry.reason,
-    previous: place.head.hash,
-  })
-  const digest = sha256Hex(body)
-  return {
-    line: `${body.slice(0, -1)},"hash":"${digest}"}\n`,
-    head: { sequence, hash: digest },
-  }
+  const sequence = head.sequence + 1
+  const origin = `"at":"${at}","service":${JSON.stringify(service)}`
+  const body = `{"sequence":${sequence},${origin},${fields},"previous":"${head.hash}"`
+  const digest = sha256Hex(`${body}}`)
+  return { line: `${body},"hash":"${digest}"}\n`, head: { sequence, hash: digest } }
 }
 
 /** First line of a file: which one it is, and where in the chain it begins. */

@@ -6,7 +6,7 @@ import type { Audit, AuditEntry, AuditHead, AuditOptions, AuditState } from './a
 import { Checkpoints } from './checkpoints.js'
 import { auditUnavailable, currentName, ensureAuditDirectory, lockAudit } from './directory.js'
 import { describeSystemError } from '../file-errors.js'
-import { checkEntry, formatHeader } from './lines.js'
+import { formatFields, formatHeader } from './lines.js'
 import { ensureLogId } from './log-id.js'
 import { type Disk, type LogFile, beginFile, realDisk } from './log-file.js'
 import { type Resumed, resumeAudit } from './resume.js'
@@ -77,8 +77,7 @@ class OpenAudit implements Audit {
   }
 
   async append(entry: AuditEntry): Promise<AuditHead> {
-    checkEntry(entry)
-    const head = await this.#writer.append(entry)
+    const head = await this.#writer.append(entry, formatFields(entry))
     this.#checkpoints?.noticed()
     return head
   }

@@ -6,7 +6,7 @@
 import { type DomainError, newUuid } from '@keyhsm/core'
 import type { AuditEntry, AuditHead, WrittenEntry } from './audit.js'
 import { auditUnavailable } from './directory.js'
-import { type EntryPlace, formatEntry } from './lines.js'
+import { formatEntry, formatFields } from './lines.js'
 import type { LogFile } from './log-file.js'
 import { describeSystemError } from '../file-errors.js'
 
@@ -19,6 +19,7 @@ const acknowledgedPerTurn = 8
 export type Pending =
   | {
       readonly entry: AuditEntry
+      readonly fields: string
       readonly done: (head: AuditHead) => void
       readonly failed: Refuse
     }
@@ -90,8 +91,9 @@ export class AuditWriter {
     return this.#closed
   }
 
-  append(entry: AuditEntry): Promise<AuditHead> {
-    return this.#enqueue((done, failed) => ({ entry, done, failed }))
+  /** `fields`: the text of `entry`. */
+  append(entry: AuditEntry, fields: string): Promise<AuditHead> {
+    return this.#enqueue((done, failed) => ({ entry, fields, done, failed }))
   }
 
   /** A whole line that is no entry; resolves with the head at that time. */
@@ -159,9 +161,11 @@ export class AuditWriter {
     const heads: AuditHead[] = []
     let head = this.#head
     let bytes = 0
+    const { service } = this.#options
+    const at = this.#options.now().toISOString()
     for (const item of this.#queue) {
-      const place: EntryPlace = { head, at: this.#options.now(), service: this.#options.service }
-      const made = 'entry' in item ? formatEntry(item.entry, place) : { line: item.raw, head }
+      const made =
+        'entry' in item ? formatEntry(item.fields, { head, at, service }) : { line: item.raw, head }
       head = made.head
       lines.push(made.line)
       heads.push(head)
@@ -224,7 +228,8 @@ export class AuditWriter {
       this.#failure = undefined
       clearTimeout(this.#retryTimer)
       const note = recoveryNote(failure, intact)
-      this.#queue.unshift({ entry: note, done: () => undefined, failed: () => undefined })
+      const nobody = { done: () => undefined, failed: () => undefined }
+      this.#queue.unshift({ entry: note, fields: formatFields(note), ...nobody })
       return true
     } catch (error) {
       this.#failure = { ...failure, cause: error, retryAt: performance.now() + this.#pauseMs }

@@ -22,6 +22,6 @@ export interface ForeignRequest {
 export interface ForeignReply {
   readonly status: number
   readonly reason?: string | undefined
-  readonly headers?: Readonly<Record<string, string | readonly string[]>>
-  readonly body?: string | Buffer
+  readonly headers?: Readonly<Record<string, string | readonly string[]>> | undefined
+  readonly body?: string | Buffer | undefined
 }

@@ -80,7 +80,7 @@ export class RollingFile {
     else this.#write(line, 1)
   }
 
-  /** From now on lines wait, for a moment in which nothing else can run: a write costs more than a line. */
+  /** From now on lines wait, at most until this turn of the event loop ends: a write costs more than a line. */
   hold(): void {
     this.#held ??= []
   }

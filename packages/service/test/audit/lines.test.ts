@@ -4,22 +4,29 @@ import {
   formatCheckpoint,
   formatCheckpointBody,
 } from '../../src/audit/checkpoint-line.js'
-import { formatEntry, formatHeader, genesis, maxLineBytes } from '../../src/audit/lines.js'
+import {
+  formatEntry,
+  formatFields,
+  formatHeader,
+  genesis,
+  maxLineBytes,
+} from '../../src/audit/lines.js'
 import { parseLine } from '../../src/audit/parse-line.js'
 import { entry } from './audit-testing.js'
 
-const at = new Date('2026-01-02T03:04:05.678Z')
+const at = '2026-01-02T03:04:05.678Z'
+const time = new Date(at)
 
 describe('formatEntry', () => {
   it('makes the line of the format page, with the hash that sha256sum gives', () => {
     const made = formatEntry(
-      {
+      formatFields({
         event: 'intent',
         operation: 'put',
         requestId: '5b3f4a43-6e50-4b1c-a2cc-b6c1d9f0a111',
         actor: 'client-7',
         subject: { handle: 'key1' },
-      },
+      }),
       { head: genesis, at, service: 'trustee' },
     )
     // printf '%s' '{"sequence":1,…,"previous":"000…"}' | sha256sum
@@ -36,7 +43,11 @@ describe('formatEntry', () => {
 describe('parseLine', () => {
   it('reads entries, headers and checkpoints back', () => {
     const head = { sequence: 41, hash: 'a'.repeat(64) }
-    const made = formatEntry(entry(1, { actor: '","hash":"' }), { head, at, service: 's' })
+    const made = formatEntry(formatFields(entry(1, { actor: '","hash":"' })), {
+      head,
+      at,
+      service: 's',
+    })
     expect(parseLine(made.line.trimEnd())).toMatchObject({
       type: 'entry',
       head: made.head,
@@ -51,14 +62,14 @@ describe('parseLine', () => {
       file: 3,
       head,
     })
-    const body = formatCheckpointBody({ head, service: 's', at, keyId: 'k' })
+    const body = formatCheckpointBody({ head, service: 's', at: time, keyId: 'k' })
     const signature = Buffer.alloc(64, 7)
     expect(checkpointMessage(body).toString()).toBe(`keyhsm audit checkpoint v1\n${body}`)
     expect(parseLine(formatCheckpoint(body, signature).trimEnd())).toEqual({
       type: 'checkpoint',
       head,
       service: 's',
-      at: at.toISOString(),
+      at,
       keyId: 'k',
       body,
       signature,
@@ -66,7 +77,7 @@ describe('parseLine', () => {
   })
 
   it('sees every changed character of an entry', () => {
-    const { line } = formatEntry(entry(1), { head: genesis, at, service: 's' })
+    const { line } = formatEntry(formatFields(entry(1)), { head: genesis, at, service: 's' })
     const text = line.trimEnd()
     for (let i = 0; i < text.length; i += 1) {
       const changed = text.slice(0, i) + (text[i] === '1' ? '2' : '1') + text.slice(i + 1)
@@ -77,7 +88,7 @@ describe('parseLine', () => {
 
   it('takes nothing else', () => {
     const head = formatHeader('s', 1, genesis).trimEnd()
-    const { line } = formatEntry(entry(1), { head: genesis, at, service: 's' })
+    const { line } = formatEntry(formatFields(entry(1)), { head: genesis, at, service: 's' })
     const others = [
       '',
       'null',
@@ -104,6 +115,6 @@ describe('parseLine', () => {
       at,
       service: 's'.repeat(128),
     }
-    expect(formatEntry(biggest, place).line.length).toBeLessThanOrEqual(maxLineBytes)
+    expect(formatEntry(formatFields(biggest), place).line.length).toBeLessThanOrEqual(maxLineBytes)
   })
 })

@@ -1,7 +1,7 @@
 import { appendFileSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { formatEntry, formatHeader, genesis } from '../../src/audit/lines.js'
+import { formatEntry, formatFields, formatHeader, genesis } from '../../src/audit/lines.js'
 import { readTail } from '../../src/audit/tail.js'
 import { entry, readLog, useDirectory, writeLog } from './audit-testing.js'
 
@@ -47,8 +47,9 @@ describe('readTail', () => {
 
   it('goes on from the last entry that is what its hash says, and tells of a break', async () => {
     await writeLog(directory.path, 3)
-    const place = { head: { sequence: 7, hash: genesis.hash }, at: new Date(0), service: 'test' }
-    appendFileSync(path(), formatEntry(entry(8), place).line)
+    const at = new Date(0).toISOString()
+    const place = { head: { sequence: 7, hash: genesis.hash }, at, service: 'test' }
+    appendFileSync(path(), formatEntry(formatFields(entry(8)), place).line)
     expect(await tail()).toMatchObject({ damaged: true, head: { sequence: 8 } })
     appendFileSync(path(), 'garbage\n')
     expect(await tail()).toMatchObject({ damaged: true, head: { sequence: 8 } })
