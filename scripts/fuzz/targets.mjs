@@ -33,7 +33,7 @@ const { writeKeyMetadata, writeSealed, writeSecretKey } = await load(
   'keystore/write-java-objects.js',
 )
 const { parseDescription } = await load('migration/source-key.js')
-const { applyEek } = await load('zone-keys/eek.js')
+const { EekCipher } = await load('zone-keys/eek.js')
 const { formatNamedKey, parseNamedKey } = await load('zone-keys/zone-key.js')
 const loadSealing = (path) => import(join(root, 'packages/client/dist/sealing', path))
 const { parseAgeHeader } = await loadSealing('age-header.js')
@@ -148,7 +148,7 @@ const all = {
       const fields = parseObject(bytes)
       const iv = bytesOf(textOf(fields, 'iv') ?? '', 'iv')
       const material = bytesOf(textOf(fields, 'material') ?? '', 'material')
-      applyEek(secret, 'AES/CTR/NoPadding', { iv, material })
+      new EekCipher(secret, 'AES/CTR/NoPadding').apply({ iv, material })
     },
   },
   path: {

@@ -214,5 +214,7 @@ async function describeNew(call: Call, name: string, index: number): Promise<obj
   if (!found || index >= found.key.versions) return describeVersion(name, index, null)
   const { uid, cipher } = found.key
   const place = { name, uid, index, cipher }
-  return call.kms.keys.versions.use(place, (material) => describeVersion(name, index, material))
+  return call.kms.keys.versions.use(place, (version) =>
+    version.expose((material) => describeVersion(name, index, material)),
+  )
 }

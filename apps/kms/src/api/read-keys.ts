@@ -85,7 +85,9 @@ async function readVersion(
 ): Promise<object> {
   await requireExport(call, op, name)
   const place = { name, uid: key.uid, index, cipher: key.cipher }
-  return call.kms.keys.versions.use(place, (material) => describeVersion(name, index, material))
+  return call.kms.keys.versions.use(place, (version) =>
+    version.expose((material) => describeVersion(name, index, material)),
+  )
 }
 
 function recordOk(call: Call, op: string, key?: string, version?: string): Promise<void> {

@@ -1,5 +1,5 @@
 /** What HDFS lives on: data keys made, opened and carried over to a newer key version. */
-import { applyEek, type Eek, ivBytes, makeEek } from '../zone-keys/eek.js'
+import { type Eek, type EekCipher, ivBytes } from '../zone-keys/eek.js'
 import type { LiveKey } from '../zone-keys/key-directory.js'
 import { requireKeyAccess, requireOperation } from './authorize.js'
 import type { Answer, Call } from './call.js'
@@ -32,8 +32,8 @@ export async function generateEndpoint(call: Call): Promise<Answer> {
   const found = pending instanceof Promise ? await pending : pending
   await requireKeyAccess(call, 'GENERATE_EEK', found)
   if (!found) throw new RemoteError(500, 'io', `No KeyVersion exists for key '${name}'`)
-  const eeks = await withVersion(call, found, found.key.versions - 1, (material) =>
-    Array.from({ length: count }, () => makeEek(material, found.key.cipher)),
+  const eeks = await withVersion(call, found, found.key.versions - 1, (eeks) =>
+    Array.from({ length: count }, () => eeks.make()),
   )
   const version = versionName(name, found.key.versions - 1)
   await record(call, { op: 'GENERATE_EEK', key: name, version, count })
@@ -72,8 +72,8 @@ async function decrypt(call: Call, { version, fields, eek }: EekIn): Promise<Ans
   const { found, index } = await requireVersion(call, version, name)
   await requireKeyAccess(call, 'DECRYPT_EEK', found)
   requireIv(eek)
-  const material = await withVersion(call, found, index, (zoneKey) => {
-    const dataKey = applyEek(zoneKey, found.key.cipher, eek)
+  const material = await withVersion(call, found, index, (eeks) => {
+    const dataKey = eeks.apply(eek)
     const text = formatBytes(dataKey)
     dataKey.fill(0)
     return text
@@ -156,15 +156,12 @@ async function carryOver(
   found: LiveKey,
   { from, to, eeks }: { readonly from: number; readonly to: number; readonly eeks: readonly Eek[] },
 ): Promise<readonly Eek[]> {
-  const { cipher } = found.key
-  const dataKeys = await withVersion(call, found, from, (old) =>
-    eeks.map((eek) => applyEek(old, cipher, eek)),
-  )
+  const dataKeys = await withVersion(call, found, from, (old) => eeks.map((eek) => old.apply(eek)))
   try {
     return await withVersion(call, found, to, (newest) =>
       eeks.map(({ iv }, i) => {
         const material = dataKeys[i] ?? Buffer.alloc(0)
-        return { iv, material: applyEek(newest, cipher, { iv, material }) }
+        return { iv, material: newest.apply({ iv, material }) }
       }),
     )
   } finally {
@@ -192,9 +189,11 @@ function withVersion<Result>(
   { kms }: Call,
   { name, key }: LiveKey,
   index: number,
-  use: (material: Buffer) => Result,
+  use: (eeks: EekCipher) => Result,
 ): Result | Promise<Result> {
-  return kms.keys.versions.use({ name, uid: key.uid, index, cipher: key.cipher }, use)
+  return kms.keys.versions.use({ name, uid: key.uid, index, cipher: key.cipher }, ({ eeks }) =>
+    use(eeks),
+  )
 }
 
 function readEek(fields: Fields): Eek {

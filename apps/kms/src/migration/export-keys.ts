@@ -79,7 +79,9 @@ async function readKey({ versions }: KeyStore, { name, key }: LiveKey): Promise<
   try {
     for (let index = 0; index < key.versions; index += 1)
       materials.push(
-        await versions.use({ name, uid, index, cipher }, (material) => Buffer.from(material)),
+        await versions.use({ name, uid, index, cipher }, (version) =>
+          version.expose((material) => Buffer.from(material)),
+        ),
       )
   } catch (error) {
     for (const material of materials) material.fill(0)

@@ -2,8 +2,9 @@
  * Opened zone keys. Each is kept for a bounded time and number of uses and then wiped; opening is single-flight. With a time of 0
  * nothing is kept: every use opens the deposit through the HSM.
  */
-import { type Clock, SecretBytes } from '@keyhsm/core'
+import type { Clock } from '@keyhsm/core'
 import { versionHandle } from './handles.js'
+import { OpenedVersion } from './opened-version.js'
 import { SingleFlight } from './single-flight.js'
 import type { Vault } from './vault.js'
 import { parseVersion, type VersionPlace } from './zone-key.js'
@@ -15,7 +16,7 @@ export interface CacheLimits {
 }
 
 interface Kept {
-  readonly secret: SecretBytes
+  readonly version: OpenedVersion
   readonly endsAt: number
   readonly uid: string
   usesLeft: number
@@ -42,8 +43,11 @@ export class VersionCache {
     this.#sweeper = setInterval(() => this.sweep(), sweepMs).unref()
   }
 
-  /** Lends the material of one version to `use`, which must not keep it. Answers at once when it is kept. */
-  use<Result>(place: VersionPlace, use: (material: Buffer) => Result): Result | Promise<Result> {
+  /** Lends one version to `use`, which must not keep it. Answers at once when it is kept. */
+  use<Result>(
+    place: VersionPlace,
+    use: (version: OpenedVersion) => Result,
+  ): Result | Promise<Result> {
     const handle = versionHandle(place.uid, place.index)
     const kept = this.#kept.get(handle)
     if (kept && this.#isUsable(kept)) return this.#spend(handle, kept, use)
@@ -83,10 +87,10 @@ export class VersionCache {
     return usesLeft > 0 && now < endsAt && endsAt - now <= this.#limits().maxAgeMs
   }
 
-  #spend<Result>(handle: string, kept: Kept, use: (material: Buffer) => Result): Result {
+  #spend<Result>(handle: string, kept: Kept, use: (version: OpenedVersion) => Result): Result {
     kept.usesLeft -= 1
     try {
-      return kept.secret.expose(use)
+      return use(kept.version)
     } finally {
       if (kept.usesLeft <= 0) this.#drop(handle, kept)
     }
@@ -94,7 +98,7 @@ export class VersionCache {
 
   #drop(handle: string, kept: Kept): void {
     kept.usesLeft = 0
-    kept.secret.wipe()
+    kept.version.wipe()
     if (this.#kept.get(handle) === kept) this.#kept.delete(handle)
   }
 
@@ -103,25 +107,28 @@ export class VersionCache {
     const { maxAgeMs, maxUses } = this.#limits()
     const generation = this.#generation
     const openedAt = this.#clock.now().getTime()
-    const secret = SecretBytes.own(await this.#read(place))
-    const kept = { secret, endsAt: openedAt + maxAgeMs, uid: place.uid, usesLeft: maxUses }
+    const version = await this.#read(place)
+    const kept = { version, endsAt: openedAt + maxAgeMs, uid: place.uid, usesLeft: maxUses }
     if (generation === this.#generation) this.#kept.set(handle, kept)
     else kept.usesLeft = 1
     return kept
   }
 
-  async #useOnce<Result>(place: VersionPlace, use: (material: Buffer) => Result): Promise<Result> {
-    const material = await this.#read(place)
+  async #useOnce<Result>(
+    place: VersionPlace,
+    use: (version: OpenedVersion) => Result,
+  ): Promise<Result> {
+    const version = await this.#read(place)
     try {
-      return use(material)
+      return use(version)
     } finally {
-      material.fill(0)
+      version.wipe()
     }
   }
 
-  async #read(place: VersionPlace): Promise<Buffer> {
+  async #read(place: VersionPlace): Promise<OpenedVersion> {
     this.opened += 1
     const { content } = await this.#vault.read(versionHandle(place.uid, place.index))
-    return parseVersion(content, place)
+    return new OpenedVersion(parseVersion(content, place), place.cipher)
   }
 }

@@ -1,6 +1,7 @@
+import { createCipheriv } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { applyEek, bitsOf, makeEek } from '../../src/zone-keys/eek.js'
+import { bitsOf, type Eek, EekCipher } from '../../src/zone-keys/eek.js'
 
 /** Zone key, IV, data key, EEK; the last two were made by Hadoop's own KMS. */
 const vectors = [
@@ -35,6 +36,16 @@ const vectors = [
 ] as const
 const cipher = 'AES/CTR/NoPadding'
 
+/** Under a cipher of its own. */
+function applyEek(zoneKey: Buffer, name: string, eek: Eek): Buffer {
+  const eeks = new EekCipher(zoneKey, name)
+  try {
+    return eeks.apply(eek)
+  } finally {
+    eeks.close()
+  }
+}
+
 describe('EEK', () => {
   it.each(vectors)('opens and makes vector %s', (...row) => {
     const [zoneKey, iv, dataKey, eek, encoding] = row
@@ -48,7 +59,8 @@ describe('EEK', () => {
 
   it('makes a fresh data key of the zone key’s length each time', () => {
     const zoneKey = Buffer.alloc(32, 7)
-    const [a, b] = [makeEek(zoneKey, cipher), makeEek(zoneKey, cipher)]
+    const eeks = new EekCipher(zoneKey, cipher)
+    const [a, b] = [eeks.make(), eeks.make()]
     expect(a.material).toHaveLength(32)
     expect(a.iv).not.toEqual(b.iv)
     expect(applyEek(zoneKey, cipher, a)).not.toEqual(applyEek(zoneKey, cipher, b))
@@ -72,6 +84,33 @@ describe('EEK', () => {
       ),
       { numRuns: 100 },
     )
+  })
+
+  it('is the counter mode of the library, also over the end of the counter', () => {
+    const byte = fc.constantFrom(0x00, 0x01, 0xfe, 0xff)
+    fc.assert(
+      fc.property(
+        fc.constantFrom(16, 24, 32),
+        fc.array(byte, { minLength: 16, maxLength: 16 }),
+        fc.uint8Array({ maxLength: 100 }),
+        (keyBytes, counter, data) => {
+          const zoneKey = Buffer.alloc(keyBytes, 5)
+          const iv = Buffer.from(counter.map((one) => one ^ 0xff))
+          const library = createCipheriv(`aes-${keyBytes * 8}-ctr`, zoneKey, Buffer.from(counter))
+          const expected = library.update(Buffer.from(data))
+          expect(applyEek(zoneKey, cipher, { iv, material: Buffer.from(data) })).toEqual(expected)
+        },
+      ),
+      { examples: [[16, Array<number>(16).fill(0xff), new Uint8Array(50)]] },
+    )
+  })
+
+  it('is one cipher for many, and none after its end', () => {
+    const eeks = new EekCipher(Buffer.alloc(16, 1), cipher)
+    const eek = { iv: Buffer.alloc(16, 2), material: Buffer.alloc(16, 3) }
+    expect(eeks.apply(eek)).toEqual(eeks.apply(eek))
+    eeks.close()
+    expect(() => eeks.apply(eek)).toThrow()
   })
 
   it('wraps with SM4 where the zone says so', () => {

@@ -25,7 +25,8 @@ async function make(limits: CacheLimits) {
   ])
   const cache = new VersionCache(vault, clock, () => held.limits)
   caches.push(cache)
-  const use = async () => cache.use(place, (bytes) => Buffer.from(bytes))
+  const use = async () =>
+    cache.use(place, (version) => version.expose((bytes) => Buffer.from(bytes)))
   return { vault, clock, cache, use, held }
 }
 
@@ -60,13 +61,18 @@ describe('opened zone keys', () => {
 
   it('are wiped when their time is over, also when nobody asks', async () => {
     const { clock, cache } = await make({ maxAgeMs: 1000, maxUses: 100 })
-    let lent: Buffer = Buffer.alloc(0)
-    await cache.use(place, (bytes) => {
-      lent = bytes
-    })
+    const lent = await cache.use(place, (version) => ({
+      version,
+      eeks: version.eeks,
+      material: version.expose((bytes) => bytes),
+    }))
+    const eek = { iv: Buffer.alloc(16), material: Buffer.alloc(16) }
+    expect(lent.eeks.apply(eek)).toHaveLength(16)
     clock.advance(1000)
     cache.sweep()
-    expect([cache.size, lent.equals(Buffer.alloc(16))]).toEqual([0, true])
+    expect([cache.size, lent.material.equals(Buffer.alloc(16))]).toEqual([0, true])
+    expect(() => lent.version.eeks).toThrow('wiped')
+    expect(() => lent.eeks.apply(eek)).toThrow()
   })
 
   it('are forgotten by key, also while they are being opened', async () => {
