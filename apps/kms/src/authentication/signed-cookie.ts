@@ -64,7 +64,8 @@ export function findCookie(header: string | undefined): string | undefined {
   const from = found.index + found[0].length
   const end = found.input.indexOf(';', from)
   const value = found.input.slice(from, end < 0 ? undefined : end).trim()
-  return value.replace(/^"(.*)"$/, '$1')
+  const isQuoted = value.length >= 2 && value.startsWith('"') && value.endsWith('"')
+  return isQuoted ? value.slice(1, -1) : value
 }
 
 export interface CookieAttributes {
