@@ -14,14 +14,25 @@ export interface RowInsert {
 /** Rows in one statement: few sizes, because PostgreSQL keeps each prepared. The first is the largest. */
 const sizes = [32, 8, 4, 2, 1] as const
 
+/** How many of so many rows the next statement takes. */
+export function chunkSize(rows: number): number {
+  return sizes.find((size) => size <= rows) ?? 1
+}
+
+export interface RowShape {
+  readonly stride: number
+  readonly first?: number
+  readonly width?: number
+  /** Of the columns; absent where the statement says them. */
+  readonly types?: readonly string[]
+}
+
 /** Parameters `first` to `first + width - 1` of every row of `stride` parameters, as lists of VALUES. */
-export function parameterRows(
-  rows: number,
-  o: { readonly stride: number; readonly first?: number; readonly width?: number },
-): string {
-  const { stride, first = 1, width = stride } = o
+export function parameterRows(rows: number, o: RowShape): string {
+  const { stride, first = 1, width = stride, types } = o
+  const cast = (column: number) => (types ? `::${types[column]}` : '')
   const row = (index: number) =>
-    Array.from({ length: width }, (_, column) => `$${index * stride + first + column}`)
+    Array.from({ length: width }, (_, at) => `$${index * stride + first + at}${cast(at)}`)
   return Array.from({ length: rows }, (_, index) => `(${row(index).join(', ')})`).join(', ')
 }
 
@@ -54,7 +65,7 @@ export class GatheredInserts implements Queries {
 
   /** Sends as many as one statement takes, and says how many. */
   private send(insert: RowInsert, rows: readonly (readonly Value[])[]): number {
-    const size = sizes.find((rowsAtOnce) => rowsAtOnce <= rows.length) ?? 1
+    const size = chunkSize(rows.length)
     const answer = this.queries.run(statementOf(insert, size), rows.slice(0, size).flat())
     // Thrown by who waits for the answers; until then it must not count as unhandled.
     answer.catch(() => undefined)

@@ -14,21 +14,9 @@ import type {
 } from '../store.js'
 import type { Fingerprint, HsmKeyId, Uuid } from '@keyhsm/core'
 import { columns, toDeposit } from './deposits.js'
+import { formColumns, type GatheredSwaps, nobodyPurges } from './gathered-swaps.js'
 import { change, type Columns, findAll, findOne, type Queries, type Value } from './queries.js'
 import { joinedColumns, toRevision } from './revisions.js'
-
-const form = [
-  'sealing',
-  'hsm_key_id',
-  'hsm_key_label',
-  'scope',
-  'kind',
-  'canary',
-  'sealed_at',
-  'stored',
-]
-const formColumns = form.join(', ')
-const nobodyPurges = `deposits.state in ('active', 'disabled')`
 
 /** `$at`: sealing, canary, scope, kind; null fits all. */
 function fits(at: number): string {
@@ -81,23 +69,6 @@ const walkEnd = {
   name: 'moves_walk_end',
   text: `select deposit, revision from (select deposit, revision ${walkFrom('$1', '$2')}) as walk
     order by deposit desc, revision desc limit 1`,
-}
-/** The deposit is locked against a purge, which lists the keys to revoke after its own change of it. */
-const swap = {
-  name: 'moves_swap',
-  text: `with present as (
-      select revisions.* from revisions join deposits on deposits.uuid = revisions.deposit
-      where revisions.uuid = $1 and ${nobodyPurges} and revisions.sealing = $2
-        and revisions.hsm_key_id is not distinct from $3 and sha256(revisions.stored) = $4
-      for update of revisions for share of deposits
-    ), kept as (
-      insert into former_revisions (uuid, deposit, revision, grant_mac, other_grant_mac, swapped_back, ${formColumns})
-      select uuid, deposit, revision, $13, $14, $15, ${formColumns} from present
-      on conflict (uuid) do update set other_grant_mac = excluded.other_grant_mac
-    )
-    update revisions set sealing = $5, hsm_key_id = $6, hsm_key_label = $7, scope = $8, kind = $9,
-      canary = $10, sealed_at = $11, stored = $12
-    from present where revisions.uuid = present.uuid`,
 }
 const swapBack = {
   name: 'moves_swap_back',
@@ -170,8 +141,8 @@ export async function listToMove(
   return []
 }
 
-export async function swapForm(
-  queries: Queries,
+export function swapForm(
+  swaps: GatheredSwaps,
   before: Revision,
   next: StoredForm,
   exchange: FormExchange,
@@ -180,17 +151,8 @@ export async function swapForm(
   const expected = [before.uuid, before.sealing, before.hsmKeyId ?? null, hash]
   const { hsmKeyId, hsmKeyLabel, scope, kind, canary } = next
   const key = [hsmKeyId, hsmKeyLabel, scope, kind, canary].map((value) => value ?? null)
-  const values = [
-    ...expected,
-    next.sealing,
-    ...key,
-    next.sealedAt,
-    next.stored,
-    exchange.before,
-    exchange.next,
-    !exchange.swappable,
-  ]
-  return (await change(queries, swap, values)) === 1
+  const kept = [exchange.before, exchange.next, !exchange.swappable]
+  return swaps.swap([...expected, next.sealing, ...key, next.sealedAt, next.stored, ...kept])
 }
 
 export async function swapFormBack(queries: Queries, revision: Uuid): Promise<boolean> {

@@ -33,6 +33,7 @@ import {
 import { saveReaders } from './deposit-readers.js'
 import { requireDirection, saveDirection } from './directions.js'
 import { GatheredInserts } from './gathered-inserts.js'
+import { GatheredSwaps } from './gathered-swaps.js'
 import { deleteGroup, saveGroup } from './groups.js'
 import { deleteJoin, saveJoin } from './joins.js'
 import {
@@ -75,6 +76,7 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
   /** What the database said to {@link readUsage}, by subject and minute. */
   private readonly usagesRead = new Map<string, Promise<Usage>>()
   private readonly inserts: GatheredInserts
+  private readonly swaps: GatheredSwaps
   private readonly locked = new Set<Uuid>()
   private readonly directed = new Set<number | undefined>()
   private readonly checked: Promise<unknown>[] = []
@@ -84,6 +86,7 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
     const inserts = new GatheredInserts(queries)
     super(inserts)
     this.inserts = inserts
+    this.swaps = new GatheredSwaps(inserts)
   }
 
   /** Waits for statements that PostgreSQL does not refuse by itself when they find nothing. Call before COMMIT is sent. */
@@ -262,7 +265,7 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
   }
 
   swapForm(before: Revision, next: StoredForm, exchange: FormExchange) {
-    return swapForm(this.queries, before, next, exchange)
+    return swapForm(this.swaps, before, next, exchange)
   }
 
   swapBack(revision: Uuid) {

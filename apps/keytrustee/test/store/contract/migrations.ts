@@ -205,6 +205,30 @@ export function describeMigrations(current: () => Store): void {
       expect(await current().listFormer({ deposit: deposit.uuid })).toEqual([])
     })
 
+    it('exchange each for itself, also where many are asked for at once', async () => {
+      const rows: Revision[] = []
+      for (let n = 0; n < 45; n += 1) rows.push((await put()).second)
+      const changed = (index: number) => index % 5 === 3
+      const forms = rows.map((_, index) => moved({ stored: Buffer.from(`form ${index}`) }))
+      const asked = rows.map((row, index) =>
+        changed(index) ? { ...row, stored: Buffer.from('other') } : row,
+      )
+      const swapped = await write((t) =>
+        Promise.all(
+          asked.map((row, index) =>
+            t.swapForm(row, forms[index] ?? moved(), { ...macs, before: `of ${index}` }),
+          ),
+        ),
+      )
+      expect(swapped).toEqual(rows.map((_, index) => !changed(index)))
+      for (const [index, row] of rows.entries()) {
+        const now = await current().findRevision(row.deposit, 2)
+        const former = await current().listFormer({ deposit: row.deposit })
+        expect(now).toEqual(changed(index) ? row : { ...row, ...forms[index] })
+        expect(former.map(({ grant }) => grant)).toEqual(changed(index) ? [] : [`of ${index}`])
+      }
+    })
+
     it('never swap back what a rollback moved itself', async () => {
       const { second: before } = await put()
       const next = moved()

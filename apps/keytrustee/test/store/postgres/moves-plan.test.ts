@@ -1,7 +1,8 @@
 import type { Uuid } from '@keyhsm/core'
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { listFormer, listToMove } from '../../../src/store/postgres/moves.js'
+import { GatheredSwaps } from '../../../src/store/postgres/gathered-swaps.js'
+import { listFormer, listToMove, swapForm } from '../../../src/store/postgres/moves.js'
 import { openPostgresStore } from '../../../src/store/postgres/postgres-store.js'
 import { planning, queriesOn } from '../../../src/store/postgres/pool.js'
 import type { Queries, Statement, Value } from '../../../src/store/postgres/queries.js'
@@ -95,6 +96,22 @@ describe('pages of a migration', () => {
     expect(rows).toHaveLength(1)
     // Each revision twice and its deposit twice, and the first of the next page.
     expect(rows[0]).toBeLessThanOrEqual(4 * limit + 2)
+  })
+
+  it('exchange a batch by its keys', async () => {
+    const rows = await record(async (queries) => {
+      const page = await listToMove(queries, selection, { limit: 32, maxBytes: 1_000_000 })
+      const swaps = new GatheredSwaps(queries)
+      const exchange = { before: 'a', next: 'b', swappable: true }
+      await Promise.all(
+        page.map(({ revision }) =>
+          swapForm(swaps, { ...revision, stored: Buffer.from('other') }, revision, exchange),
+        ),
+      )
+    })
+    expect(rows).toHaveLength(2)
+    // Each revision and its deposit.
+    expect(rows[1]).toBeLessThanOrEqual(2 * 32)
   })
 
   it('walk past what is not chosen, a thousand at a time', async () => {
