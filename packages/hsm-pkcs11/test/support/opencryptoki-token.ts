@@ -28,9 +28,12 @@ const enter = isRoot ? [] : ['--user', '--map-root-user']
 const join_ = isRoot ? [] : ['--user', '--preserve-credentials']
 const readyLimitMs = 5000
 
-/** In the namespaces: empty directories of the library, a group file in which root is the group `pkcs11`, the daemon. */
+/**
+ * In the namespaces: empty directories of the library, a group file in which root is the group `pkcs11`, the daemon. The list
+ * of objects that its processes share is POSIX shared memory, which belongs to a mount and not to the IPC namespace.
+ */
 const script = `set -e
-for directory in /etc/opencryptoki /var/lib/opencryptoki /run; do mount -t tmpfs tmpfs $directory; done
+for directory in /etc/opencryptoki /var/lib/opencryptoki /run /dev/shm; do mount -t tmpfs tmpfs $directory; done
 printf 'version opencryptoki-3.1\\nslot 0\\n{\\nstdll = libpkcs11_sw.so\\n}\\n' > /etc/opencryptoki/opencryptoki.conf
 mkdir -p /var/lib/opencryptoki/swtok/TOK_OBJ /run/lock/opencryptoki/swtok
 mount --bind "$1" /etc/group
