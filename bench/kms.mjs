@@ -1,12 +1,12 @@
 /**
  * `keytrustee-kms` beside Hadoop's own KMS: generate, decrypt and metadata over HTTP and HTTPS, the same driver for both, in turns, so that
  * both meet the same machine, and a server of node:http that only answers the same bytes, which is what Node.js itself leaves. Ours also without its cache: then every operation opens a deposit through Trustee Server and HSM, and the raw
- * call of PKCS#11 is its limit. Where Java or Maven are missing ours is measured alone.
+ * call of PKCS#11 is its limit. Two instances of ours share a load as Hadoop's client spreads it, since one of them uses one core and Hadoop's KMS all. Where Java or Maven are missing ours is measured alone.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findMissingTool } from '../interop/hadoop/lib/java.mjs'
-import { startOurKms } from '../interop/hadoop/lib/our-kms.mjs'
+import { startOurKms, startSecondKms } from '../interop/hadoop/lib/our-kms.mjs'
 import { startRealKms } from '../interop/hadoop/lib/real-kms.mjs'
 import { startBareServer } from './lib/bare-process.mjs'
 import { HttpLoad, pathOf, requestBytes } from './lib/http-load.mjs'
@@ -15,6 +15,7 @@ import { measure, warmUp } from './lib/measure.mjs'
 import { betweenCpu, readCpu } from './lib/processes.mjs'
 
 const ours = 'keytrustee-kms'
+const twice = 'keytrustee-kms, two instances'
 const uncached = 'keytrustee-kms, no cache'
 const original = "Hadoop's KMS"
 const bareHttp = 'node:http alone'
@@ -30,7 +31,7 @@ const opening = ['generate', 'decrypt']
 export const kmsLayer = {
   name: 'kms',
   plannedMs: ({ lengths, concurrencies, quick }) =>
-    2 * 11 * (concurrencies.length * lengths.keyhsm + warmOf({ quick }).forMs / 2),
+    2 * 14 * (concurrencies.length * lengths.keyhsm + warmOf({ quick }).forMs / 2),
 
   /** @param {import('./lib/bench.mjs').Bench} bench */
   async run(bench) {
@@ -53,8 +54,13 @@ async function measureTransport(bench, transport, withOriginal) {
   const mine = await prepare({ server: ours, transport, ...kms, ca: caOf(kms), pid: pidOf(kms) })
   const theirs = real && (await prepare({ server: original, transport, ...real }))
   const bare = await prepareBare(bench, mine, kms)
-  for (const operation of operations) await measureOperation(bench, operation, [mine, theirs, bare])
+  const second = await startSecondKms(kms, { settings, scheme: transport })
+  bench.onEnd(() => second.stop())
+  const both = { ...mine, server: twice, instances: [kms, second] }
+  for (const operation of operations)
+    await measureOperation(bench, operation, [mine, both, theirs, bare])
   bare.stop()
+  await second.stop()
   await kms.stack.run(
     `echo keytrustee-kms.cache=0s >> ${kms.home}/kms.properties && keytrustee-kms stop && keytrustee-kms start`,
   )
@@ -136,8 +142,10 @@ async function measureOperation(bench, operation, targets) {
   for (const target of present) await warmTarget(bench, operation, target)
   for (const concurrency of bench.concurrencies) {
     const rows = []
+    // A single caller has one instance.
     for (const target of present)
-      rows.push(await measureCell(bench, { operation, concurrency, target }))
+      if (concurrency >= (target.instances?.length ?? 1))
+        rows.push(await measureCell(bench, { operation, concurrency, target }))
     const theirs = rows.find(({ server }) => server === original)
     for (const row of rows) if (theirs && row !== theirs) row.ofOriginal = row.rate / theirs.rate
     bench.kms.push(...rows)
@@ -149,7 +157,7 @@ async function warmTarget(bench, operation, target) {
   const how =
     target.server === uncached
       ? { forMs: Math.min(longest.forMs, warmUncachedMs) }
-      : { forMs: longest.forMs, operations: longest.operations }
+      : { forMs: longest.forMs, operations: longest.operations * (target.instances?.length ?? 1) }
   bench.begin(`kms: warm up ${operation} of ${target.server}, ${target.transport}`, how.forMs)
   await withLoads(target, 8, (step) =>
     warmUp({ concurrency: 8, ...how, signal: bench.signal }, (worker) => step(operation, worker)),
@@ -157,7 +165,8 @@ async function warmTarget(bench, operation, target) {
 }
 
 async function measureCell(bench, { operation, concurrency, target }) {
-  const { server, transport, pid } = target
+  const { server, transport } = target
+  const pids = target.instances?.map(pidOf) ?? [target.pid]
   const forMs = bench.lengths.keyhsm
   bench.begin(`kms: ${operation} of ${server}, ${transport}, ${concurrency} at once`, forMs)
   await bench.quiet()
@@ -169,7 +178,7 @@ async function measureCell(bench, { operation, concurrency, target }) {
           forMs: bench.limitMs,
         })
       : undefined
-  const roles = { client: () => [process.pid], server: () => [pid] }
+  const roles = { client: () => [process.pid], server: () => pids }
   let before
   const onWarm = async () => {
     before = readCpu(roles)
@@ -194,9 +203,15 @@ async function measureCell(bench, { operation, concurrency, target }) {
 async function withLoads(target, count, use) {
   const loads = []
   try {
-    while (loads.length < count) loads.push(await HttpLoad.open(target))
+    while (loads.length < count) loads.push(await HttpLoad.open(placeOf(target, loads.length)))
     return await use((operation, worker) => loads[worker].exchange(target.requests[operation]))
   } finally {
     for (const load of loads) load.close()
   }
+}
+
+/** Where a load goes: where there are several instances, to each in turn. */
+function placeOf({ instances, ...target }, index) {
+  const instance = instances?.[index % instances.length]
+  return instance ? { url: instance.url, ca: caOf(instance) } : target
 }
