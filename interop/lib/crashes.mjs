@@ -48,6 +48,8 @@ export function pidOf(stack, service) {
     )
     // A killed process that nobody has waited for yet is dead all the same.
     const state = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.[0]
+    // Of one that was killed the file stays, and its pid may be somebody else's by now.
+    if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(stack.home)) return undefined
     return state === 'Z' || state === 'X' ? undefined : Number(pid)
   } catch {
     return undefined

@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { spawnSync } from 'node:child_process'
+import { kill } from './crashes.mjs'
 import { freePort } from './ports.mjs'
 import { copyPrepared, findPrepared } from './prepared-home.mjs'
 import { programRoot } from './program-root.mjs'
@@ -213,7 +214,7 @@ export class Stack {
     }
   }
 
-  /** Stops what still runs and removes the home. @throws Error naming each place of it that holds a secret. */
+  /** Stops what still runs and removes the home. @throws Error naming what did not stop, or each place of it that holds a secret. */
   remove() {
     fell(this)
     this.#removal ??= this.#remove()
@@ -224,8 +225,10 @@ export class Stack {
     await this.shell.close()
     await this.stop({ quiet: true, last: true })
     await this.#stopOrphan()
+    const killed = ['keytrustee-server', 'keyhsm'].filter((service) => kill(this, service))
     const places = findSecrets({ home: this.home, marks: this.marks, texts: this.shell.said })
     rmSync(this.home, { recursive: true, force: true })
+    if (killed.length > 0) throw new Error(`did not stop and were killed: ${killed.join(', ')}`)
     if (places.length > 0) throw new Error(`secrets where none may be: ${places.join('; ')}`)
   }
 

@@ -57,4 +57,31 @@ describe('a stack whose program is told to end', () => {
     ])
     expect(existsSync(String(home).trim())).toBe(false)
   })
+
+  it('kills a service whose stop fails, and says so', async () => {
+    const script = join(folder, 'program.mjs')
+    const stop = join(folder, 'keytrustee-server')
+    writeFileSync(stop, '#!/bin/bash\nexit 2')
+    chmodSync(stop, 0o755)
+    writeFileSync(
+      script,
+      `import { mkdirSync, writeFileSync } from 'node:fs'
+      import { spawn } from 'node:child_process'
+      import { Stack } from ${JSON.stringify(join(lib, 'stack.mjs'))}
+      const stack = await Stack.create({ env: { PATH: ${JSON.stringify(folder)} + ':/usr/bin:/bin' } })
+      const service = spawn(process.execPath, ['-e', 'setInterval(() => {}, 60_000)', stack.home])
+      const ended = new Promise((resolve) => service.once('exit', (_, signal) => resolve(signal)))
+      mkdirSync(stack.home + '/keytrustee/run', { recursive: true })
+      writeFileSync(stack.home + '/keytrustee/run/keytrustee-server.pid', service.pid + '\\n')
+      console.log(await stack.remove().catch((error) => error.message))
+      console.log(await ended)`,
+    )
+    const child = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    let said = ''
+    child.stdout.on('data', (chunk) => {
+      said += chunk
+    })
+    expect(await once(child, 'close')).toEqual([0, null])
+    expect(said).toBe('did not stop and were killed: keytrustee-server\nSIGKILL\n')
+  })
 })
