@@ -1,6 +1,6 @@
 /** The ACL file in use: looked at every second, taken when it changed and can be read, else the old rules stay. */
 import { stat } from 'node:fs/promises'
-import { type DomainError, toDomainError } from '@keyhsm/core'
+import { DomainError, toDomainError } from '@keyhsm/core'
 import { readConfiguration } from '../configuration/configuration.js'
 import { type Acls, parseAcls } from './acls.js'
 
@@ -52,13 +52,19 @@ export async function openAclFile(
   return { current: () => acls, reload, close: () => clearInterval(watcher) }
 }
 
-/** @throws ERR_SETTINGS */
+/** @throws ERR_SETTINGS also when there is no such file: an empty one allows what the operation ACLs and the blacklist refuse. */
 export async function readAcls(path: string): Promise<Acls> {
+  if ((await stamp(path)) === absent)
+    throw new DomainError('ERR_SETTINGS', `${path} is not there or cannot be read`, {
+      hints: ['bring it back; an empty <configuration/> says that there are no rules'],
+    })
   return parseAcls(await readConfiguration([path], {}))
 }
+
+const absent = 'absent'
 
 /** What changes with every edit: editors replace files, so the inode counts too. */
 async function stamp(path: string): Promise<string> {
   const found = await stat(path).catch(() => undefined)
-  return found ? `${found.ino}/${found.mtimeMs}/${found.size}` : 'absent'
+  return found ? `${found.ino}/${found.mtimeMs}/${found.size}` : absent
 }

@@ -7,10 +7,13 @@ import {
   type KeyOperation,
   mayDo,
   type Operation,
+  type TrusteeOperation,
 } from './acls.js'
 
 /** Operation → what it needs of a key. @see docs/protocols/hadoop-kms.md#access */
-export const keyOperationOf: Readonly<Record<Operation, KeyOperation | undefined>> = {
+export const keyOperationOf: Readonly<
+  Record<Operation | TrusteeOperation, KeyOperation | undefined>
+> = {
   CREATE: 'MANAGEMENT',
   DELETE: 'MANAGEMENT',
   ROLLOVER: 'MANAGEMENT',
@@ -20,6 +23,8 @@ export const keyOperationOf: Readonly<Record<Operation, KeyOperation | undefined
   GET_KEYS: undefined,
   GENERATE_EEK: 'GENERATE_EEK',
   DECRYPT_EEK: 'DECRYPT_EEK',
+  UNDELETE: 'MANAGEMENT',
+  PURGE: 'MANAGEMENT',
 }
 
 export interface Explanation {
@@ -31,7 +36,7 @@ export interface Explanation {
 export function explain(
   acls: Acls,
   o: {
-    readonly operation: Operation
+    readonly operation: Operation | TrusteeOperation
     readonly aclName: string | undefined
     readonly subject: Subject
     readonly keyAuthorization: boolean
@@ -52,13 +57,23 @@ export function explain(
   return { allowed: byKey.allowed, reasons: [...byOperation.reasons, ...byKey.reasons] }
 }
 
-function explainOperation(acls: Acls, operation: Operation, subject: Subject): Explanation {
-  const list = acls.allowed.get(operation)
-  const blacklist = acls.blocked.get(operation)
-  const allowed = mayDo(acls, operation, subject)
+function explainOperation(
+  acls: Acls,
+  operation: Operation | TrusteeOperation,
+  subject: Subject,
+): Explanation {
+  const isTrustees = operation === 'UNDELETE' || operation === 'PURGE'
+  const usual = isTrustees ? 'DELETE' : operation
+  const own = isTrustees ? acls.allowed.get(operation) : undefined
+  const list = acls.allowed.get(usual)
   const said = list === undefined ? 'is not set, so everybody' : `is "${list.text}"`
-  const reasons = [`hadoop.kms.acl.${operation} ${said}`]
-  if (blacklist) reasons.push(`hadoop.kms.blacklist.${operation} is "${blacklist.text}"`)
+  const blacklist = acls.blocked.get(usual)
+  const reasons: string[] = []
+  if (own) reasons.push(`keytrustee.kms.acl.${operation} is "${own.text}"`)
+  else if (isTrustees) reasons.push(`keytrustee.kms.acl.${operation} is not set, so DELETE counts`)
+  if (!own) reasons.push(`hadoop.kms.acl.${usual} ${said}`)
+  if (blacklist) reasons.push(`hadoop.kms.blacklist.${usual} is "${blacklist.text}"`)
+  const allowed = mayDo(acls, operation, subject)
   reasons.push(`${subject.user} ${allowed ? 'may' : 'may not'} ${operation}`)
   return { allowed, reasons }
 }

@@ -2,7 +2,7 @@
  * Who calls: cookie, delegation token, or credentials of now; then, for whom. The order is the protocol's.
  * @see docs/protocols/hadoop-kms.md#authentication
  */
-import { type Clock, toDomainError } from '@keyhsm/core'
+import { type Clock, hasCode, toDomainError } from '@keyhsm/core'
 import { type ForeignReply, toReasonPhrase } from '@keyhsm/service'
 import { notAuthorized, RemoteError, toErrorReply } from '../api/remote-error.js'
 import type { ProxyUsers } from '../access/proxy-users.js'
@@ -107,7 +107,7 @@ export class Authenticator {
       now: () => this.#freshly(parts, undefined),
       findProxyRefusal: (real, effective) =>
         this.#o.proxies.findRefusal(real, effective, parts.peerAddress),
-      toName: (full) => this.#toName(full),
+      toName: (full) => this.#toOther(full),
     })
   }
 
@@ -195,7 +195,7 @@ export class Authenticator {
     headers: ReplyHeaders,
   ): Promise<Authentication> {
     if (parts.doAs === undefined || parts.doAs === caller.user.short) return { caller, headers }
-    const effective = this.#toName(requireName(parts.doAs))
+    const effective = this.#toOther(parts.doAs)
     const { short } = caller.user
     const refused = await this.#o.proxies.findRefusal(short, effective.short, parts.peerAddress)
     if (refused !== undefined) {
@@ -203,6 +203,16 @@ export class Authenticator {
       return { reply: withHeaders(toErrorReply(notAuthorized(refused)), headers) }
     }
     return { caller: { user: effective, realUser: caller.user, by: caller.by }, headers }
+  }
+
+  /** Somebody whom the caller names. @throws RemoteError 400 for what no rule makes a name of: that is the caller's fault. */
+  #toOther(full: string): Name {
+    try {
+      return this.#toName(requireName(full))
+    } catch (error) {
+      if (!hasCode(error, 'ERR_NOT_AUTHENTICATED')) throw error
+      throw new RemoteError(400, 'illegalArgument', toDomainError(error).message)
+    }
   }
 
   #toName(full: string): Name {

@@ -2,7 +2,12 @@
 import { type Command, type Input, optionGiven, optionText, printLine } from '@keyhsm/command-line'
 import { errorTraits, invalidInput, systemClock } from '@keyhsm/core'
 import { readAcls } from '../access/acl-file.js'
-import { type Operation, operations } from '../access/acls.js'
+import {
+  type Operation,
+  operations,
+  type TrusteeOperation,
+  trusteeOperations,
+} from '../access/acls.js'
 import { type Explanation, explain } from '../access/explain.js'
 import { createGroups, parseStaticGroups } from '../access/groups.js'
 import { aclNameAttribute } from '../api/authorize.js'
@@ -10,6 +15,8 @@ import { connectTrustee } from '../service/connect-trustee.js'
 import { readLiveSettings } from '../service/live-settings.js'
 import { KeyDirectory } from '../zone-keys/key-directory.js'
 import { pathsOf } from './folder.js'
+
+const explained = [...operations, ...trusteeOperations]
 
 export const aclCommands: readonly Command[] = [
   {
@@ -20,7 +27,7 @@ export const aclCommands: readonly Command[] = [
       {
         flag: 'op',
         value: 'OP',
-        describe: `one of ${operations.join(', ')}`,
+        describe: `one of ${explained.join(', ')}`,
         required: true,
         check: parseOperation,
       },
@@ -40,9 +47,9 @@ export const aclCommands: readonly Command[] = [
   },
 ]
 
-function parseOperation(text: string): Operation {
-  const found = operations.find((operation) => operation === text.toUpperCase())
-  if (!found) throw invalidInput('--op', `must be one of ${operations.join(', ')}`)
+function parseOperation(text: string): Operation | TrusteeOperation {
+  const found = explained.find((operation) => operation === text.toUpperCase())
+  if (!found) throw invalidInput('--op', `must be one of ${explained.join(', ')}`)
   return found
 }
 

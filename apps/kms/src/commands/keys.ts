@@ -9,6 +9,8 @@ import {
   printTable,
 } from '@keyhsm/command-line'
 import { DomainError } from '@keyhsm/core'
+import { tellPurged } from '../api/manage-keys.js'
+import { auditedChange } from '../service/audited-change.js'
 import { withKeyStore } from '../service/with-key-store.js'
 import { purgeKey } from '../zone-keys/purge-key.js'
 import { undeleteKey } from '../zone-keys/undelete-key.js'
@@ -51,12 +53,14 @@ export const keysCommands: readonly Command[] = [
     name: 'keys undelete',
     summary: 'bring a deleted key back',
     arguments: [keyArgument],
-    run: (input) =>
-      withKeyStore(pathsOf(input), async (store) => {
-        const name = keyOf(input)
-        await undeleteKey(store, { name, by: operatorName() })
-        return { name, state: 'active' }
-      }),
+    async run(input) {
+      const name = keyOf(input)
+      const operator = operatorName()
+      await auditedChange(pathsOf(input), { op: 'UNDELETE_KEY', key: name, operator }, (store) =>
+        undeleteKey(store, { name, by: operator }),
+      )
+      return { name, state: 'active' }
+    },
     print: ({ name }: { readonly name: string }, io: Io) =>
       printLine(
         printable(`${name} is back; running instances know it within their cache time`),
@@ -86,11 +90,14 @@ async function purge(input: Input, io: Io) {
     if (!/^y(es)?$/i.test(answer.trim()))
       throw new DomainError('ERR_INVALID_INPUT', 'not confirmed: nothing was changed')
   }
-  return withKeyStore(pathsOf(input), async (store) => {
-    const purged = await purgeKey(store, { name, by: operatorName() })
-    const { keys, versions, pending, shared } = purged
-    return { name, purged: keys, versions, pending, shared }
-  })
+  const operator = operatorName()
+  const { keys, versions, pending, shared } = await auditedChange(
+    pathsOf(input),
+    { op: 'PURGE_KEY', key: name, operator },
+    (store) => purgeKey(store, { name, by: operator }),
+    tellPurged,
+  )
+  return { name, purged: keys, versions, pending, shared }
 }
 
 type PurgeResult = Awaited<ReturnType<typeof purge>>

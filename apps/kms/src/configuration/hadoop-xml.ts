@@ -24,7 +24,8 @@ export interface XmlInclude {
 export type XmlItem = XmlProperty | XmlInclude
 
 const maxDepth = 8
-const knownFields = new Set(['name', 'value', 'final', 'source', 'description'])
+/** What is known and means nothing here (`tag`, `source`, …) is read over. */
+const knownFields = new Set(['name', 'value', 'final', 'source', 'description', 'tag'])
 
 /** @throws ERR_SETTINGS with line and column of the first fault. */
 export function parseHadoopXml(text: string, file: string): readonly XmlItem[] {

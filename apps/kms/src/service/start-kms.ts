@@ -109,8 +109,9 @@ async function open(
         live: next,
         negotiator: nextNegotiator,
       })
-      if (next.tls && live.tls) server.reloadTls(next.tls)
+      // What can be refused comes first: a faulty file changes nothing.
       await opened.aclFile.reload()
+      if (next.tls && live.tls) server.reloadTls(next.tls)
       const renewed = await opened.connection.renew(o.clock.now())
       for (const remark of next.remarks) o.log.warn({}, remark)
       const described = describeReload(live, next)

@@ -1,4 +1,4 @@
-/** Lends the zone keys and an audit to a command that moves keys in or out; the service may run beside it. */
+/** Lends the zone keys and an audit to a command that moves keys in or out, or ends them; the service may run beside it. */
 import { readFile } from 'node:fs/promises'
 import { systemClock } from '@keyhsm/core'
 import { ed25519AuditSigner, openAudit } from '@keyhsm/service'

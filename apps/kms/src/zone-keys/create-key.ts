@@ -3,7 +3,7 @@ import { newUid, versionHandle } from './handles.js'
 import { changeKey, type Changed, type KeyStore } from './key-store.js'
 import { wishDigest } from './repetition.js'
 import type { VaultPut } from './vault.js'
-import { formatVersion, type NamedKey, type ZoneKey } from './zone-key.js'
+import { formatVersion, type NamedKey, requireWritable, type ZoneKey } from './zone-key.js'
 
 export interface CreateOrder {
   readonly name: string
@@ -35,6 +35,7 @@ export function createKey(store: KeyStore, order: CreateOrder): Promise<Changed>
       createdAt,
       versions: 1,
     }
+    requireWritable(key)
     return {
       next: { name, key, deleted: before?.deleted ?? [] },
       puts: () => [versionPut({ name, key }, 0, order.material)],

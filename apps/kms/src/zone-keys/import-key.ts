@@ -10,7 +10,7 @@ import { versionPut } from './create-key.js'
 import { toBase32, versionHandle } from './handles.js'
 import { changeKey, type KeyStore } from './key-store.js'
 import { wishDigest } from './repetition.js'
-import { parseVersion, type ZoneKey } from './zone-key.js'
+import { parseVersion, requireWritable, type ZoneKey } from './zone-key.js'
 
 /** `present`: all of it was there. `extended`: it was there, and later versions were added. */
 export type ImportState = 'imported' | 'extended' | 'present'
@@ -71,6 +71,7 @@ async function writeNew(store: KeyStore, source: SourceKey, by: string): Promise
     if (taken.has(uid)) continue
     const rest = { cipher, bits, description, attributes: { ...attributes }, createdAt }
     const key: ZoneKey = { uid, ...rest, versions: versions.length }
+    requireWritable(key)
     try {
       await writeVersions(store, source, { key, from: 0 })
     } catch (error) {

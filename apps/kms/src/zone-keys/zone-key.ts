@@ -1,5 +1,5 @@
 /** Zone keys as they are deposited: one description a Hadoop name, one deposit a key version. Both are JSON, sealed and signed. */
-import { DomainError } from '@keyhsm/core'
+import { DomainError, invalidInput } from '@keyhsm/core'
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 
@@ -85,11 +85,32 @@ const VersionContentField = Type.Object(
   { additionalProperties: false },
 )
 
+const zoneKeyCheck = Compile(ZoneKeyField)
 const namedKeyCheck = Compile(NamedKeyField)
 const versionCheck = Compile(VersionContentField)
 
+/** Before anything of a key is written: what is longer than a reader takes could never be read again. @throws ERR_INVALID_INPUT */
+export function requireWritable(key: ZoneKey): void {
+  requireFits(zoneKeyCheck, key)
+}
+
+/** @throws ERR_INVALID_INPUT for what {@link parseNamedKey} would not take. */
 export function formatNamedKey(named: NamedKey): Buffer {
-  return Buffer.from(JSON.stringify({ format: 'keytrustee-kms key', version: 1, ...named }))
+  const value = { format: 'keytrustee-kms key', version: 1, ...named }
+  requireFits(namedKeyCheck, value)
+  return Buffer.from(JSON.stringify(value))
+}
+
+interface Fits {
+  Check(value: unknown): boolean
+  Errors(value: unknown): readonly { readonly instancePath: string; readonly message: string }[]
+}
+
+function requireFits(check: Fits, value: unknown): void {
+  if (check.Check(value)) return
+  const [first] = check.Errors(value)
+  const field = first?.instancePath.replace(/^\/(key\/)?/, '').split('/', 1)[0] || 'key'
+  throw invalidInput(field, first?.message ?? 'cannot be stored')
 }
 
 /** @throws ERR_INTEGRITY for anything else than the description of `name` (of any name when it is undefined). */

@@ -119,6 +119,39 @@ describe('key ACLs', () => {
     expect(explain(rules, { ...decrypt, keyAuthorization: false }).allowed).toBe(true)
   })
 
+  it('are explained for what Key Trustee KMS adds', () => {
+    const given = acls({
+      'keytrustee.kms.acl.PURGE': 'p',
+      'hadoop.kms.acl.DELETE': 'd',
+      'hadoop.kms.blacklist.DELETE': 'x',
+    })
+    const ask = (operation: 'PURGE' | 'UNDELETE', user: string) =>
+      explain(given, {
+        operation,
+        aclName: undefined,
+        subject: subject(user),
+        keyAuthorization: true,
+      })
+    expect(ask('PURGE', 'p')).toEqual({
+      allowed: true,
+      reasons: [
+        'keytrustee.kms.acl.PURGE is "p"',
+        'hadoop.kms.blacklist.DELETE is "x"',
+        'p may PURGE',
+      ],
+    })
+    expect(ask('PURGE', 'd').allowed).toBe(false)
+    expect(ask('UNDELETE', 'd')).toEqual({
+      allowed: true,
+      reasons: [
+        'keytrustee.kms.acl.UNDELETE is not set, so DELETE counts',
+        'hadoop.kms.acl.DELETE is "d"',
+        'hadoop.kms.blacklist.DELETE is "x"',
+        'd may UNDELETE',
+      ],
+    })
+  })
+
   it('agree with their explanation for everybody', () => {
     const lists = fc.constantFrom('*', '', 'u', ' g', 'x', 'u g')
     const names = fc.constantFrom(

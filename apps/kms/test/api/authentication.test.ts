@@ -132,6 +132,27 @@ describe('acting for others', () => {
     )
   })
 
+  it.each(['bob@OTHER', 'a/b/c', 'a\nb'])(
+    'is refused as the caller’s fault for %j',
+    async (name) => {
+      const principal = { principal: 'hive@EXAMPLE.COM', reply: Buffer.alloc(0) }
+      const kms = await make({
+        site: proxies,
+        authentication: { type: 'kerberos' },
+        negotiator: { accept: async () => principal },
+      })
+      const headers = { authorization: 'Negotiate YQ==' }
+      const other = encodeURIComponent(name)
+      const asked = [
+        `/v1/keys/names?doAs=${other}`,
+        `/v1/?op=GETDELEGATIONTOKEN&doAs=${other}`,
+        `/v1/?op=GETDELEGATIONTOKEN&renewer=${other}`,
+      ]
+      for (const path of asked) expect((await kms.ask(path, { headers })).status, path).toBe(400)
+      expect(kms.faults).toEqual([])
+    },
+  )
+
   it('is audited when it is refused, with who wanted it', async () => {
     const kms = await make({ site: proxies })
     await kms.ask('/v1/keys/names?doAs=root', { user: 'hive' })

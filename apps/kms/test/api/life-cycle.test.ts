@@ -15,6 +15,22 @@ const post = (path: string, body?: unknown) =>
   kms.ask(path, { method: 'POST', user: 'alice', body })
 
 describe('the life of a key', () => {
+  it.each([
+    ['description', { description: 'x'.repeat(64 * 1024 + 1) }],
+    ['attributes', { attributes: { a: 'x'.repeat(64 * 1024 + 1) } }],
+    ['cipher', { cipher: `AES/${'x'.repeat(70)}` }],
+  ])('is not begun where its %s could never be read again', async (field, more) => {
+    await open({ api: { exportMaterial: false } })
+    const refused = await create('k1', more)
+    expect([refused.status, refused.json.RemoteException.message]).toEqual([
+      400,
+      expect.stringContaining(field),
+    ])
+    expect((await get('/v1/keys/names')).json).toEqual([])
+    expect((await create('k1', { description: 'x'.repeat(64 * 1024) })).status).toBe(201)
+    expect((await get('/v1/keys/names')).json).toEqual(['k1'])
+  })
+
   it('is created, described, rolled and deleted', async () => {
     await open()
     const created = await create('k1', { description: null, attributes: { a: 'b' } })

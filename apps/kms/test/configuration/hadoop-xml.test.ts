@@ -23,7 +23,7 @@ describe('configuration files', () => {
 <configuration>
   <property>
     <name> a.b </name><value>x &amp; <![CDATA[<y>]]></value>
-    <final>true</final><description>words</description>
+    <final>true</final><description>words</description><tag>SECURITY</tag>
   </property>
   <property name="c" value="d"/>
   <property><name>without value</name></property>

@@ -31,6 +31,32 @@ describe('/jmx', () => {
     expect(memory.json.beans[0].HeapMemoryUsage.used).toBeGreaterThan(0)
   })
 
+  it.each([
+    ['metrics:*', 9],
+    ['*', 0],
+    ['*:*', 12],
+    ['**:**', 12],
+    ['java.lang:type=M?mory', 1],
+    ['java.lang:type=*o*y', 1],
+    ['java.lang:type=Memor', 0],
+    ['java.lang:type=Memory?', 0],
+    ['java.lang:type=Memory*', 1],
+    ['java?lang:*e', 1],
+    ['JAVA.lang:*', 0],
+    ['(java.lang:.*', 0],
+  ])('finds %s', async (pattern, count) => {
+    const { status, json } = await jmx(`?qry=${encodeURIComponent(pattern)}`)
+    expect(pattern.includes(':') ? [status, json.beans.length] : status).toEqual(
+      pattern.includes(':') ? [200, count] : 400,
+    )
+  })
+
+  it('is not kept busy by many stars', async () => {
+    const pattern = `*:${'*'.repeat(400)}zz`
+    expect((await jmx(`?qry=${encodeURIComponent(pattern)}`)).json.beans).toEqual([])
+    expect((await jmx(`?qry=${encodeURIComponent(`*:${'*a'.repeat(300)}`)}`)).status).toBe(400)
+  })
+
   it('refuses what cannot be asked', async () => {
     expect((await jmx('?qry=x')).status).toBe(400)
     expect((await jmx('?get=x')).status).toBe(400)

@@ -64,6 +64,14 @@ describe('importing a key', () => {
     expect(kms.vault.asked).not.toContain('write')
   })
 
+  it('refuses what could never be read again before anything is written', async () => {
+    const kms = await start()
+    const rows = kms.vault.rows.size
+    const long = { ...source(), description: 'x'.repeat(64 * 1024 + 1) }
+    await expect(bring(kms, long)).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
+    expect(kms.vault.rows.size).toBe(rows)
+  })
+
   it('adds the versions that were rolled since', async () => {
     const kms = await start()
     await bring(kms, source(1))
