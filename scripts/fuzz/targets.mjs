@@ -72,6 +72,8 @@ const metadataClass = 'org.apache.hadoop.crypto.key.JavaKeyStoreProvider$KeyMeta
 const property = (name, value) =>
   `<property><name>${name}</name><value>${value}</value><final>true</final></property>`
 
+const lastChange = { kind: 'create', by: 'alice', at: 1, instance: 'one', digest: 'a' }
+
 const all = {
   token: {
     seeds: [Buffer.from(token, 'base64url')],
@@ -206,7 +208,7 @@ const all = {
   description: {
     seeds: [
       json({ cipher: 'AES/CTR/NoPadding', length: 128, created: 1, versions: 2, attributes: {} }),
-      formatNamedKey({ name: 'k', deleted: [], change: {} }),
+      formatNamedKey({ name: 'k', deleted: [], change: lastChange }),
     ],
     words: ['"versions":', '1e309', '-0', '"__proto__"', 'null'],
     run(bytes) {
