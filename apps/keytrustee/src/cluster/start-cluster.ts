@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DomainError } from '@keyhsm/core'
@@ -28,6 +28,7 @@ import { clusterOwner } from './owner.js'
 import { findImpostor, findLeftovers, findPostmaster } from './postmaster.js'
 import { stopCluster } from './stop-cluster.js'
 import { prepareSocketDirectory, socketPath } from './socket-directory.js'
+import { openStartupLog } from './startup-log.js'
 import { waitFor } from './wait.js'
 
 export interface StartOptions {
@@ -69,8 +70,8 @@ export async function startCluster(options: StartOptions): Promise<RunningCluste
       ],
     })
   await rm(layout.stopped, { force: true })
-  const hasEnded = before.state === 'stopped' ? await launch(layout, options.binaries) : () => true
-  const running = await waitUntilServing(layout, hasEnded, options.timeoutMs ?? defaultTimeoutMs)
+  const server = before.state === 'stopped' ? await launch(layout, options.binaries) : notOurs
+  const running = await waitUntilServing(layout, server, options.timeoutMs ?? defaultTimeoutMs)
   if (options.schema !== 'as it is')
     await completeDatabase(running).catch(async (error: unknown) => {
       // Refused, for example a schema that is newer than this program: nothing is left running that did not run before.
@@ -90,8 +91,7 @@ async function statusAfterShutdown(options: StartOptions): Promise<ClusterStatus
   return settled ?? clusterStatus(options)
 }
 
-/** Gives a function that says whether the process it started has ended already. */
-async function launch(layout: ClusterLayout, binaries: string | undefined): Promise<HasEnded> {
+async function launch(layout: ClusterLayout, binaries: string | undefined): Promise<Launched> {
   const major = clusterMajor(layout.data)
   const programs = findBinaries({ major, ...(binaries === undefined ? {} : { binaries }) })
   await waitForLeftovers(layout)
@@ -124,30 +124,37 @@ async function removeStaleLocks(layout: ClusterLayout, socketDirectory: string):
     await rm(file, { force: true })
 }
 
-function spawnPostgres(layout: ClusterLayout, programs: string): HasEnded {
+function spawnPostgres(layout: ClusterLayout, programs: string): Launched {
   let ended = false
   const end = () => {
     ended = true
   }
-  const log = openSync(join(layout.log, 'startup.log'), 'a', 0o600)
+  const log = openStartupLog(layout)
   try {
     const server = spawn(join(programs, 'postgres'), ['-D', layout.data], {
       cwd: layout.directory,
       env: cleanEnvironment(),
       // A session of its own: neither Ctrl-C nor the end of this process reaches it.
       detached: true,
-      stdio: ['ignore', log, log],
+      stdio: ['ignore', log.fd, log.fd],
     })
     server.on('error', end)
     server.on('exit', end)
     server.unref()
-    return () => ended
+    return { hasEnded: () => ended, lastWords: () => log.lastWords() }
   } finally {
-    closeSync(log)
+    closeSync(log.fd)
   }
 }
 
-type HasEnded = () => boolean
+interface Launched {
+  hasEnded(): boolean
+  /** Why, when it says so. */
+  lastWords(): string | undefined
+}
+
+/** A server that somebody else started. */
+const notOurs: Launched = { hasEnded: () => true, lastWords: () => undefined }
 
 interface Serving extends ClusterSocket {
   readonly pid: number
@@ -155,21 +162,26 @@ interface Serving extends ClusterSocket {
 
 async function waitUntilServing(
   layout: ClusterLayout,
-  hasEnded: HasEnded,
+  server: Launched,
   timeoutMs: number,
 ): Promise<Serving> {
   const found = await waitFor(timeoutMs, async () => {
     // Asked before the status: a second starter's server may serve although ours gave way to it.
-    const ended = hasEnded()
+    const ended = server.hasEnded()
     const status = await clusterStatus(layout)
-    return (
-      toServing(status) ?? (status.state === 'stopped' && ended ? ('ended' as const) : undefined)
-    )
+    const serving = toServing(status)
+    if (serving || !ended || status.state !== 'stopped') return serving
+    // The one that ours gave way to makes its pid file before it writes its pid into it.
+    return (await findLeftovers(layout.data)).length === 0 ? ('ended' as const) : undefined
   })
   if (found !== undefined && found !== 'ended') return found
   const words = found === 'ended' ? 'did not start' : 'does not serve yet'
+  const said = server.lastWords()
   throw new DomainError('ERR_STORE_UNAVAILABLE', `the private database ${words}`, {
-    hints: [`see the files in ${layout.log}`],
+    hints: [
+      ...(said === undefined ? [] : [`PostgreSQL said: ${said}`]),
+      `see the files in ${layout.log}`,
+    ],
   })
 }
 

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { findBinaries } from '../../src/cluster/binaries.js'
 import { makePrivateCluster, type PrivateCluster, valueOf } from '../support/private-cluster.js'
 import {
   type ClusterAnswers,
@@ -147,6 +148,15 @@ describe('stopping and starting', () => {
     expect(new Set(started.map(({ pid }) => pid)).size).toBe(1)
   }, 30_000)
 
+  it('gives way to a server that has made its pid file and not yet written its pid', async () => {
+    await call('stopCluster')
+    const binaries = makeLateWinner()
+    const reply = await callCluster('startCluster', { directory: cluster.directory, binaries })
+    removeDirectory(binaries)
+    expect(valueOf(reply).pid).toBe(cluster.pid())
+    expect(await status()).toMatchObject({ state: 'running' })
+  }, 20_000)
+
   it('says what is missing when PostgreSQL is not installed any more', async () => {
     await call('stopCluster')
     const reply = await callCluster('startCluster', {
@@ -181,11 +191,36 @@ describe('stopping and starting', () => {
     const reply = await callCluster('startCluster', { directory: cluster.directory })
     removeDirectory(file)
     expect(reply).toMatchObject({
-      error: { code: 'ERR_STORE_UNAVAILABLE', message: 'the private database did not start' },
+      error: {
+        code: 'ERR_STORE_UNAVAILABLE',
+        message: 'the private database did not start',
+        hints: [
+          expect.stringMatching(/^PostgreSQL said: FATAL: .*contains errors$/),
+          `see the files in ${cluster.directory}/log`,
+        ],
+      },
     })
     await call('startCluster')
   }, 20_000)
 })
+
+/**
+ * Programs whose `postgres` ends at once, as one does that finds another's pid file, while the other (its name and
+ * working directory are a server's) takes half a second from making the file to the server's own start.
+ */
+function makeLateWinner(): string {
+  const directory = makeClusterHome('kt-late-')
+  const real = join(findBinaries(), 'postgres')
+  const script = `#!/bin/sh
+cd "$2" || exit 2
+: > postmaster.pid
+(sleep 0.5; rm postmaster.pid; exec '${real}' -D "$2") &
+exit 1
+`
+  for (const name of ['initdb', 'postgres'])
+    writeFileSync(join(directory, name), script, { mode: 0o755 })
+  return directory
+}
 
 /** It may stay as a zombie when nobody collects it, which must not matter. */
 async function killPostmaster(): Promise<void> {

@@ -19,9 +19,12 @@ export interface PrivateCluster {
   remove(): Promise<void>
 }
 
-/** Unwraps an answer. @throws with the error's words */
+/** Unwraps an answer. @throws with the error's words and hints */
 export function valueOf<Value>(reply: ClusterReply<Value>): Value {
-  if ('error' in reply) throw new Error(`${reply.error.code}: ${reply.error.message}`)
+  if ('error' in reply)
+    throw new Error(
+      [`${reply.error.code}: ${reply.error.message}`, ...reply.error.hints].join('\n'),
+    )
   return reply.value
 }
 
