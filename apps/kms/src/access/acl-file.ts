@@ -6,9 +6,16 @@ import { type Acls, parseAcls } from './acls.js'
 
 export interface AclFile {
   current(): Acls
-  /** Reads the file now. @throws ERR_SETTINGS; the old rules stay. */
-  reload(): Promise<Acls>
+  /** Reads `path` now; the rules in use stay. @throws ERR_SETTINGS when it cannot be read or understood. */
+  prepare(path: string): Promise<PreparedAcls>
   close(): void
+}
+
+/** Rules that were read and are not in use yet. */
+export interface PreparedAcls {
+  readonly acls: Acls
+  /** Puts them in use; their file is the one that is looked at from then on. */
+  use(): void
 }
 
 const watchMs = 1_000
@@ -22,25 +29,36 @@ export async function openAclFile(
   onChange: (acls: Acls) => void,
   onFault: (error: DomainError) => void,
 ): Promise<AclFile> {
+  let followed = path
   let seen = await stamp(path)
   let acls = await readAcls(path)
   onChange(acls)
-  const reload = async () => {
-    const now = await stamp(path)
-    acls = await readAcls(path)
-    seen = now
-    onChange(acls)
-    return acls
+  const prepare = async (from: string) => {
+    const then = await stamp(from)
+    const read = await readAcls(from)
+    return {
+      acls: read,
+      use() {
+        followed = from
+        seen = then
+        acls = read
+        onChange(acls)
+      },
+    }
   }
   let looking = false
   const look = async () => {
     if (looking) return
     looking = true
+    const at = followed
     try {
-      const now = await stamp(path)
-      if (now === seen) return
+      const now = await stamp(at)
+      if (now === seen || at !== followed) return
       seen = now
-      acls = await readAcls(path)
+      const read = await readAcls(at)
+      // A reload may have put those of another file in use meanwhile.
+      if (at !== followed) return
+      acls = read
       onChange(acls)
     } catch (error) {
       onFault(toDomainError(error))
@@ -49,7 +67,7 @@ export async function openAclFile(
     }
   }
   const watcher = setInterval(() => void look(), watchMs).unref()
-  return { current: () => acls, reload, close: () => clearInterval(watcher) }
+  return { current: () => acls, prepare, close: () => clearInterval(watcher) }
 }
 
 /** @throws ERR_SETTINGS also when there is no such file: an empty one allows what the operation ACLs and the blacklist refuse. */

@@ -1,40 +1,42 @@
 /** The groups of a user: what the settings say, else what this machine says (`id`), remembered for a while. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { type Clock, DomainError } from '@keyhsm/core'
+import { type Clock, DomainError, invalidInput } from '@keyhsm/core'
 import { SingleFlight } from '../zone-keys/single-flight.js'
 
 const run = promisify(execFile)
 const cacheMs = 300_000
 const maxRemembered = 10_000
 
+/** User → groups. */
+export type StaticGroups = ReadonlyMap<string, readonly string[]>
+
 export interface Groups {
   of(user: string): readonly string[] | Promise<readonly string[]>
 }
 
 /** `u1=g1,g2;u2=`: users whose groups are said here. @throws ERR_INVALID_INPUT naming `field`. */
-export function parseStaticGroups(text: string): ReadonlyMap<string, readonly string[]> {
-  const entries = text
-    .split(';')
-    .map((part) => part.trim())
-    .filter(Boolean)
+export function parseStaticGroups(text: string, field: string): StaticGroups {
   return new Map(
-    entries.map((entry) => {
-      const [user = '', groups = ''] = entry.split('=')
-      return [
-        user.trim(),
-        groups
-          .split(',')
-          .map((name) => name.trim())
-          .filter(Boolean),
-      ]
+    splitList(text, ';').map((entry) => {
+      const [user = '', groups = '', ...more] = entry.split('=').map((part) => part.trim())
+      if (user === '' || more.length > 0)
+        throw invalidInput(field, 'must be entries USER=GROUP,GROUP with ; between')
+      return [user, splitList(groups, ',')]
     }),
   )
 }
 
+function splitList(text: string, separator: string): readonly string[] {
+  return text
+    .split(separator)
+    .map((part) => part.trim())
+    .filter(Boolean)
+}
+
 /** @param lookUp for tests; default: `id -Gn`. A user unknown to the machine has no groups. */
 export function createGroups(
-  overrides: ReadonlyMap<string, readonly string[]>,
+  overrides: StaticGroups,
   clock: Clock,
   lookUp: (user: string) => Promise<readonly string[]> = askMachine,
 ): Groups {

@@ -9,7 +9,7 @@ import {
   trusteeOperations,
 } from '../access/acls.js'
 import { type Explanation, explain } from '../access/explain.js'
-import { createGroups, parseStaticGroups } from '../access/groups.js'
+import { createGroups } from '../access/groups.js'
 import { aclNameAttribute } from '../api/authorize.js'
 import { connectTrustee } from '../service/connect-trustee.js'
 import { readLiveSettings } from '../service/live-settings.js'
@@ -57,7 +57,7 @@ async function explainAcl(input: Input): Promise<Explanation> {
   const live = await readLiveSettings(pathsOf(input))
   const acls = await readAcls(live.aclFile)
   const user = optionText(input, 'user') ?? ''
-  const groups = createGroups(parseStaticGroups(live.site.staticGroups), systemClock)
+  const groups = createGroups(live.site.staticGroups, systemClock)
   const key = optionText(input, 'key')
   const { allowed, reasons } = explain(acls, {
     operation: parseOperation(optionText(input, 'op') ?? ''),

@@ -73,8 +73,7 @@ async function open(
   log: OpenLog,
   requests: ProcessRequests,
 ): Promise<RunningService> {
-  const auditLog = openAuditLog(paths, await readSettings(paths))
-  const auditLines = new GatheredLines(auditLog)
+  const auditLines = new GatheredLines(openAuditLog(paths, await readSettings(paths)))
   const closeOnFailure = (error: unknown): never => {
     auditLines.close()
     throw error
@@ -89,9 +88,13 @@ async function open(
     ready: `${name} is ready on ${kms.scheme}://${formatAuthority(kms.address)}/kms`,
     stop: (timeoutMs) => kms.stop(timeoutMs).finally(() => auditLines.close()),
     async reload() {
-      const reloaded = await kms.reload()
-      auditLines.flush()
-      auditLog.reopen()
+      // Opened first: where it cannot be, nothing has changed yet.
+      const auditLog = openAuditLog(paths, await readSettings(paths))
+      const reloaded = await kms.reload().catch((error: unknown) => {
+        auditLog.close()
+        throw error
+      })
+      auditLines.moveTo(auditLog)
       return reloaded
     },
   }

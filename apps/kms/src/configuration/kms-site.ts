@@ -4,6 +4,7 @@
  */
 import { DomainError, type FieldFault, invalidInput } from '@keyhsm/core'
 import { nearestName } from '@keyhsm/service'
+import { parseStaticGroups, type StaticGroups } from '../access/groups.js'
 import { type Configuration, placeOf, type Value } from './configuration.js'
 
 export interface KmsSite {
@@ -22,7 +23,7 @@ export interface KmsSite {
   readonly cacheMs: number
   readonly currentKeyCacheMs: number
   readonly processName: string
-  readonly staticGroups: string
+  readonly staticGroups: StaticGroups
   readonly authentication: {
     readonly type: 'simple' | 'kerberos'
     readonly cookieValidityMs: number
@@ -162,7 +163,11 @@ function readSite(reader: Reader): KmsSite {
     cacheMs: number('hadoop.kms.cache.timeout.ms', 600_000, [0, 86_400_000]),
     currentKeyCacheMs: number('hadoop.kms.current.key.cache.timeout.ms', 30_000, [0, 86_400_000]),
     processName: reader.read('hadoop.kms.metrics.process.name', asText, 'KMS'),
-    staticGroups: reader.read('hadoop.user.group.static.mapping.overrides', asText, ''),
+    staticGroups: reader.read<StaticGroups>(
+      'hadoop.user.group.static.mapping.overrides',
+      parseStaticGroups,
+      new Map(),
+    ),
     authentication: {
       type: reader.read(`${authentication}.type`, authenticationType, 'simple'),
       cookieValidityMs: seconds(`${authentication}.token.validity`, 36_000),

@@ -19,6 +19,8 @@ export interface TrusteeConnection {
   readonly vault: Vault
   /** Shows what another command, or this call, renewed; requests under way are not disturbed. @returns whether it did */
   renew(now: Date): Promise<boolean>
+  /** The first half of {@link renew}: what is returned shows it. Whatever can fail has been done by then. */
+  prepareRenewal(now: Date): Promise<() => boolean>
   close(): Promise<void>
 }
 
@@ -38,19 +40,24 @@ export async function connectTrustee(folder: string): Promise<TrusteeConnection>
   let client = await renewWhenDue(folder, registered)
   const calls = new RenewedCalls(callsOf(client))
   const trustee = new TrusteeClient(calls, retry)
+  const prepareRenewal = async (now: Date) => {
+    const next = await renewWhenDue(folder, await readLocalClient(folder), now)
+    if (next.certificate === client.certificate) return () => false
+    const shown = callsOf(next)
+    return () => {
+      client = next
+      calls.use(shown)
+      return true
+    }
+  }
   return {
     get client() {
       return client
     },
     trustee,
     vault: trusteeVault(client, trustee),
-    async renew(now) {
-      const next = await renewWhenDue(folder, await readLocalClient(folder), now)
-      if (next.certificate === client.certificate) return false
-      client = next
-      calls.use(callsOf(client))
-      return true
-    },
+    prepareRenewal,
+    renew: async (now) => (await prepareRenewal(now))(),
     close: () => calls.destroy(),
   }
 }

@@ -137,30 +137,43 @@ export function descriptionAgeMs({ settings, site }: LiveSettings): number {
   return settings.describeMs ?? (site.cacheEnabled ? site.currentKeyCacheMs : 0)
 }
 
-/** Settings that changed but take effect only at the next start. */
-function findRestartNeeds(before: LiveSettings, after: LiveSettings): readonly string[] {
+/** Settings that are not those of the start and take effect only at the next one. */
+function findRestartNeeds(started: LiveSettings, after: LiveSettings): readonly string[] {
   const changed = (name: string, isChanged: boolean) => (isChanged ? [name] : [])
   return [
-    ...changed('keytrustee-kms.host', before.listen.host !== after.listen.host),
-    ...changed('keytrustee-kms.port', before.listen.port !== after.listen.port),
-    ...changed('hadoop.http.*', !isDeepStrictEqual(before.site.http, after.site.http)),
-    ...changed('keytrustee-kms.tls', before.settings.tls !== after.settings.tls),
-    ...changed('keytrustee-kms.conf', before.aclFile !== after.aclFile),
-    ...changed('keytrustee-kms.log.size', before.settings.logBytes !== after.settings.logBytes),
+    ...changed('keytrustee-kms.host', started.listen.host !== after.listen.host),
+    ...changed('keytrustee-kms.port', started.listen.port !== after.listen.port),
+    ...changed('hadoop.http.*', !isDeepStrictEqual(started.site.http, after.site.http)),
+    ...changed('keytrustee-kms.tls', started.settings.tls !== after.settings.tls),
   ]
 }
 
 /** What of the new settings counts from now on, and what at the next start. */
-export function describeReload(before: LiveSettings, after: LiveSettings): Reloaded {
-  const needsRestart = findRestartNeeds(before, after)
+export function describeReload(o: {
+  readonly started: LiveSettings
+  readonly before: LiveSettings
+  readonly after: LiveSettings
+}): Reloaded {
+  const { started, before, after } = o
+  const needsRestart = findRestartNeeds(started, after)
   const changed = changedSettings(kmsSchema, before.settings, after.settings).filter(
     (name) => !needsRestart.includes(name),
   )
+  const differ = (of: (live: LiveSettings) => unknown) => !isDeepStrictEqual(of(before), of(after))
   const rules: readonly (readonly [boolean, string])[] = [
-    [before.tls?.cert !== after.tls?.cert, 'another TLS certificate'],
-    [!isDeepStrictEqual(before.site, after.site), 'another configuration (kms-site.xml)'],
+    [differ(({ tls }) => tls?.cert), 'another TLS certificate'],
+    [differ(readAtAnyTime), 'another configuration (kms-site.xml)'],
+    [differ(({ signatureSecret }) => signatureSecret), 'another secret that signs cookies'],
     [changed.length > 0, `settings: ${changed.join(', ')}`],
   ]
   const applied = rules.filter(([holds]) => holds).map(([, line]) => line)
   return { applied, needsRestart: [...needsRestart] }
+}
+
+/** What the configuration files say, but for the listener, which is opened once. */
+function readAtAnyTime({ configuration }: LiveSettings): ReadonlyMap<string, string> {
+  const ofListener = /^hadoop\.(?:kms\.)?http\./
+  return new Map(
+    [...configuration].flatMap(([name, { text }]) => (ofListener.test(name) ? [] : [[name, text]])),
+  )
 }

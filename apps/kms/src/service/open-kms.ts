@@ -13,7 +13,6 @@ import {
 } from '@keyhsm/service'
 import { type AclFile, openAclFile } from '../access/acl-file.js'
 import type { Acls } from '../access/acls.js'
-import { createGroups, type Groups, parseStaticGroups } from '../access/groups.js'
 import { type AuditTrail, openAuditTrail } from '../audit/audit-trail.js'
 import { HeadTelling } from '../audit/tell-head.js'
 import { createMeters, type Meters } from '../metrics/meters.js'
@@ -45,7 +44,6 @@ export interface OpenKms {
   readonly heads: HeadTelling
   readonly trail: AuditTrail
   readonly aclFile: AclFile
-  readonly groups: Groups
   readonly meters: Meters
 }
 
@@ -102,7 +100,6 @@ export async function openKms(
     heads: new HeadTelling({ audit, trustee: connection.trustee, log }),
     trail: openAuditTrail(audit, clock, o.writeAuditLine, () => live().settings.auditWait),
     aclFile,
-    groups: createGroups(parseStaticGroups(live().site.staticGroups), clock),
     meters,
   }
 }

@@ -44,10 +44,27 @@ describe('kms-acls.xml', () => {
     renameSync(path, `${path}.away`)
     await vi.waitFor(() => expect(faults).toHaveLength(1), 5_000)
     expect(faults[0]).toContain('kms-acls.xml is not there')
-    await expect(file.reload()).rejects.toMatchObject({ code: 'ERR_SETTINGS' })
+    await expect(file.prepare(path)).rejects.toMatchObject({ code: 'ERR_SETTINGS' })
     expect([maySo(), changes]).toEqual([false, 1])
     writeFileSync(path, xml({}))
     await vi.waitFor(() => expect(changes).toBe(2), 5_000)
     expect(maySo()).toBe(true)
+  })
+
+  it('is read without being put in use, and the file whose rules are in use is the one followed', async () => {
+    writeFileSync(path, blocked)
+    file = await openAclFile(
+      path,
+      () => undefined,
+      () => undefined,
+    )
+    const other = join(directory, 'other.xml')
+    writeFileSync(other, xml({}))
+    const rules = await file.prepare(other)
+    expect([maySo(), mayDo(rules.acls, 'DECRYPT_EEK', hdfs)]).toEqual([false, true])
+    rules.use()
+    expect(maySo()).toBe(true)
+    writeFileSync(other, blocked)
+    await vi.waitFor(() => expect(maySo()).toBe(false), 5_000)
   })
 })

@@ -4,12 +4,14 @@
  */
 import type { RollingFile } from './rolling-file.js'
 
+type LineFile = Pick<RollingFile, 'write' | 'hold' | 'release' | 'close'>
+
 /** A file's lines on their way to it. */
 export class GatheredLines {
-  readonly #file: Pick<RollingFile, 'write' | 'hold' | 'release' | 'close'>
+  #file: LineFile
   #next: NodeJS.Immediate | undefined
 
-  constructor(file: Pick<RollingFile, 'write' | 'hold' | 'release' | 'close'>) {
+  constructor(file: LineFile) {
     this.#file = file
   }
 
@@ -25,6 +27,12 @@ export class GatheredLines {
     clearImmediate(this.#next)
     this.#next = undefined
     this.#file.release()
+  }
+
+  /** Goes on in `file`; what is waiting is written to the one before, which is closed. */
+  moveTo(file: LineFile): void {
+    this.close()
+    this.#file = file
   }
 
   /** Also closes the file. */

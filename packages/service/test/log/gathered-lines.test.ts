@@ -27,6 +27,19 @@ it('writes the lines of one turn of the event loop at its end, in their order', 
   lines.close()
 })
 
+it('goes on in another file, or in the same one opened anew', async () => {
+  lines.write('a\n')
+  lines.moveTo(new RollingFile({ path: path(), describeLoss: (n) => `${n} lost\n` }))
+  lines.write('b\n')
+  await nextTurn()
+  expect(read()).toBe('a\nb\n')
+  lines.moveTo(new RollingFile({ path: `${path()}.other`, describeLoss: (n) => `${n} lost\n` }))
+  lines.write('c\n')
+  lines.close()
+  expect(read()).toBe('a\nb\n')
+  expect(readFileSync(`${path()}.other`, 'utf8')).toBe('c\n')
+})
+
 it('writes what is waiting before the file is closed, and nothing twice', async () => {
   lines.write('a\n')
   lines.flush()
