@@ -18,23 +18,25 @@ export const migrationLayer = {
   name: 'migration',
   plannedMs: ({ migrate, limitMs }) => kinds.length * (migrate * 3 + 8 * limitMs),
 
-  /** @param {import('./lib/bench.mjs').Bench} bench @param {import('./lib/services.mjs').Services} services */
-  async run(bench, services) {
-    const load = new StoreLoad(services.stack)
-    bench.onEnd(() => load.close())
-    await services.use({ scope: 'service', kind: kinds[0] })
-    const administrator = await openAdministrator(services.stack)
-    bench.onEnd(() => administrator.close())
-    const site = { bench, services, administrator, load }
-    // As after some minutes of service: V8 has compiled what it uses.
-    await moveIn(site, { kind: kinds[0], deposits: Math.min(2000, bench.migrate) })
-    for (const kind of kinds.filter((one) => bench.kinds.includes(one))) {
-      const before = await rawOf(bench, kind)
-      const result = await moveIn(site, { kind, deposits: bench.migrate })
-      const after = await rawOf(bench, kind)
-      bench.migrations.push(toRow(kind, { ...result, raws: [before, after] }))
-    }
-  },
+  run: (bench, services) => measureMigrations(bench, services, 'SoftHSM'),
+}
+
+/** @param {import('./lib/bench.mjs').Bench} bench @param {import('./lib/services.mjs').Services} services */
+export async function measureMigrations(bench, services, hsm) {
+  const load = new StoreLoad(services.stack)
+  bench.onEnd(() => load.close())
+  await services.use({ scope: 'service', kind: kinds[0] })
+  const administrator = await openAdministrator(services.stack)
+  bench.onEnd(() => administrator.close())
+  const site = { bench, services, administrator, load }
+  // As after some minutes of service: V8 has compiled what it uses.
+  await moveIn(site, { kind: kinds[0], deposits: Math.min(2000, bench.migrate) })
+  for (const kind of kinds.filter((one) => bench.kinds.includes(one))) {
+    const before = await rawOf(bench, kind)
+    const result = await moveIn(site, { kind, deposits: bench.migrate })
+    const after = await rawOf(bench, kind)
+    bench.migrations.push({ hsm, ...toRow(kind, { ...result, raws: [before, after] }) })
+  }
 }
 
 async function moveIn({ bench, services, administrator, load }, { kind, deposits }) {

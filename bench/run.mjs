@@ -3,7 +3,7 @@
  * `npm run bench`: the speed of each layer beside the raw limit of the same run. Nothing here passes or fails by the
  * clock. Everything that it starts lives in one temporary folder and is stopped at the end, also after Ctrl-C.
  *
- *   node bench/run.mjs [--quick] [--json FILE] [--only raw,backend,keyhsm,whole,store,migration,kms] [--kinds ec-p256,rsa-2048,aes-256]
+ *   node bench/run.mjs [--quick] [--json FILE] [--only raw,backend,keyhsm,whole,store,migration,device,kms] [--kinds ec-p256,rsa-2048,aes-256]
  *     [--seconds N] [--patience N] [--write FILE] [--deposits N] [--migrate N] [--profile "keyhsm open rsa-2048 8"]
  *
  * `--seconds` is the length of a cell; `--patience` how long, in all, to wait for moments in which nobody else uses the
@@ -16,7 +16,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { runMain, Stop } from '../scripts/lib/say.mjs'
 
-const names = ['raw', 'backend', 'keyhsm', 'whole', 'store', 'migration', 'kms']
+const names = ['raw', 'backend', 'keyhsm', 'whole', 'store', 'migration', 'device', 'kms']
 const kindNames = ['ec-p256', 'rsa-2048', 'aes-256']
 
 await runMain(async () => {
@@ -28,6 +28,7 @@ await runMain(async () => {
   const { wholeLayer } = await import('./whole.mjs')
   const { storeLayer } = await import('./store.mjs')
   const { migrationLayer } = await import('./migration.mjs')
+  const { deviceLayer } = await import('./device.mjs')
   const { kmsLayer } = await import('./kms.mjs')
   const all = [
     rawLayer,
@@ -36,6 +37,7 @@ await runMain(async () => {
     wholeLayer,
     storeLayer,
     migrationLayer,
+    deviceLayer,
     kmsLayer,
   ]
   const layers = all.filter(({ name }) => options.only.includes(name))
@@ -111,7 +113,7 @@ async function loadBuilt() {
 
 /** The services are brought up once for two of their layers, and each kind of key is measured in both. */
 async function runLayers(bench, layers) {
-  const alone = ['raw', 'backend', 'kms']
+  const alone = ['raw', 'backend', 'device', 'kms']
   const below = layers.filter(({ name }) => alone.includes(name))
   const store = layers.find(({ name }) => name === 'store')
   const migration = layers.find(({ name }) => name === 'migration')

@@ -10,6 +10,8 @@ export const storeVariant = { scope: 'service', kind: 'aes-256' }
 const few = 1000
 const rounds = 3
 const perBatch = 32
+/** Puts of one organisation share transactions, one at a time; those of several are written side by side. */
+const storeOrganisations = [1, 4]
 const policyRounds = 20_000
 
 export const storeLayer = {
@@ -55,7 +57,14 @@ async function measureAt(bench, services, { load, handles, concurrency, deposits
       perDeposit(await measure(how, (worker) => putBatch(connections[worker]))),
     get: () => measure(how, (worker) => get(connections[worker], handles)),
     list: () => measure(how, (worker) => list(connections[worker])),
-    'put, in the store': () => load.ask({ store: { concurrency, forMs } }),
+    ...Object.fromEntries(
+      storeOrganisations
+        .filter((organisations) => organisations <= concurrency)
+        .map((organisations) => [
+          `put, in the store${organisations > 1 ? `, ${organisations} organisations` : ''}`,
+          () => load.ask({ store: { concurrency, forMs, organisations } }),
+        ]),
+    ),
     'put, rows as plain SQL': () => load.ask({ rows: { concurrency, forMs } }),
     'raw INSERT': () => load.ask({ insert: { concurrency, forMs, bytes: 1300 } }),
   }

@@ -106,6 +106,17 @@ export class Bench {
     }
   }
 
+  /** Within `use` this is the limit that figures are compared with. */
+  async besideLimit(raw, use) {
+    const usual = this.raw
+    this.raw = raw
+    try {
+      return await use()
+    } finally {
+      this.raw = usual
+    }
+  }
+
   interrupt() {
     this.#abort.abort()
   }

@@ -24,8 +24,11 @@ const noQuotas = {
 }
 
 export class Services {
-  /** @param {import('./bench.mjs').Bench} bench */
-  static async bringUp(bench) {
+  /**
+   * @param {import('./bench.mjs').Bench} bench
+   * @param {{ module?: string }} [options] the PKCS#11 module instead of SoftHSM's
+   */
+  static async bringUp(bench, { module } = {}) {
     bench.begin('services: set up token, database, services and client', 15_000)
     const preload = new URL('./loop-probe.mjs', import.meta.url)
     const probe = join(bench.folder, 'loop-probe.mjs')
@@ -36,7 +39,7 @@ export class Services {
     // Layers that need a database of their own bring up a stack each.
     bench.homes += 1
     const home = join(bench.folder, `home${bench.homes}`)
-    const stack = await Stack.create({ home, env, ports })
+    const stack = await Stack.create({ home, env, ports, module })
     const services = new Services(bench, stack)
     bench.onEnd(() => services.#killLeft())
     bench.onEnd(() => stack.remove())

@@ -5,7 +5,7 @@
  *
  *   {"seed": 1000000}                 fills up to so many deposits, through the store, with grants that the server believes
  *   {"unsealed": 1000}                so many more deposits as a server in pass-through stores them
- *   {"store": {"concurrency": 8, "forMs": 2000}}   deposits as puts under a shared HSM key store them
+ *   {"store": {"concurrency": 8, "forMs": 2000, "organisations": 4}}   deposits as puts under a shared HSM key store them
  *   {"rows": {"concurrency": 8, "forMs": 2000}}    the same rows and counts as plain SQL, one statement and commit each, without our code
  *   {"insert": {"concurrency": 8, "forMs": 2000, "bytes": 1300}}   rows of that size into a table of its own, a commit each
  */
@@ -54,6 +54,8 @@ const grantKey = Buffer.from((await readPrivateText(paths.grantKey)).trim(), 'he
 const grants = openGrants(SecretBytes.own(grantKey))
 const passThrough = createPassThroughSealer(grants)
 const signal = new AbortController().signal
+/** A client of each organisation that stores; the first is the one that enrolled. */
+const owners = await store.listClients({ limit: 1 })
 
 for await (const line of createInterface({ input: process.stdin })) {
   const order = JSON.parse(line)
@@ -73,15 +75,18 @@ function run({ seed: total, unsealed, store: how, rows, insert }) {
  * A deposit as a put stores it that makes no HSM key: deposit, revision, answer of the request and counts within the quotas,
  * all or nothing. Those that come meanwhile share a transaction.
  */
-async function storeDeposits({ concurrency, forMs }) {
-  const [owner] = await store.listClients({ limit: 1 })
+async function storeDeposits({ concurrency, forMs, organisations }) {
+  while (owners.length < organisations) owners.push(await addOwner())
   const reply = 'x'.repeat(300)
   const shared = shareTransactions(store)
-  const of = { client: owner.uuid, organisation: owner.organisation }
   const limits = { client: 1_000_000_000, organisation: 1_000_000_000 }
-  const one = () =>
-    shared.run(owner.organisation, async (transaction) => {
-      await transaction.limitDeposits(of, limits)
+  const one = (worker) => {
+    const owner = owners[worker % organisations]
+    return shared.run(owner.organisation, async (transaction) => {
+      await transaction.limitDeposits(
+        { client: owner.uuid, organisation: owner.organisation },
+        limits,
+      )
       await transaction.insertRequest({
         requestId: newUuid(),
         client: owner.uuid,
@@ -91,11 +96,30 @@ async function storeDeposits({ concurrency, forMs }) {
       })
       await insertOne(transaction, owner)
     })
+  }
   const { rate, p50Ms, p99Ms } = await measure(
     { concurrency, forMs, warmMs: forMs / 4, signal },
     one,
   )
   return { rate, p50Ms, p99Ms }
+}
+
+/** One more organisation like the first, with a client like its client. */
+async function addOwner() {
+  const [first] = owners
+  const organisation = grants.organisation({
+    ...(await store.findOrganisation({ uuid: first.organisation })),
+    uuid: newUuid(),
+    name: `bench-${owners.length}`,
+  })
+  const keyFingerprint = randomBytes(32).toString('hex')
+  const of = { uuid: newUuid(), organisation: organisation.uuid, keyFingerprint }
+  const client = grants.client({ ...first, ...of })
+  await store.withTransaction(async (transaction) => {
+    await transaction.insertOrganisation(organisation)
+    await transaction.insertClient(client)
+  })
+  return client
 }
 
 async function seed(total) {
@@ -104,7 +128,7 @@ async function seed(total) {
 
 async function fill(missing, insertNext) {
   const began = Date.now()
-  const [owner] = await store.listClients({ limit: 1 })
+  const [owner] = owners
   for (let done = 0; done < missing; done += transactions * perTransaction) {
     const rounds = Array.from({ length: transactions }, (_, index) => {
       const left = missing - done - index * perTransaction
@@ -177,7 +201,7 @@ async function insertRaw({ bytes, ...how }) {
 }
 
 async function insertRows(how) {
-  const [owner] = await store.listClients({ limit: 1 })
+  const [owner] = owners
   const stored = randomBytes(storedBytes)
   const hash = randomBytes(32).toString('hex')
   return onConnections(how, () => {

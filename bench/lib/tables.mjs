@@ -26,6 +26,7 @@ export function formatResults({ raws, rows, store, migrations, kms, readiness, m
 const layers = {
   backend: 'Backend: Hsm of @keyhsm/hsm-pkcs11',
   keyhsm: 'Key HSM: seal and open over mTLS',
+  device: 'Key HSM before a device that computes by itself: seal and open over mTLS',
   whole: 'Both services and PostgreSQL: put and get',
 }
 
@@ -95,6 +96,7 @@ const storeColumns = [
 ]
 
 const migrationColumns = [
+  ['HSM', ({ hsm }) => hsm],
   ['kind', ({ kind }) => kind],
   ['deposits', ({ deposits }) => number(deposits)],
   ['per second', ({ rate }) => number(rate)],

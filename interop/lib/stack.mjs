@@ -43,9 +43,9 @@ export class Stack {
   /**
    * Takes free ports; `usualPorts` the ones that users know, where they are free (tests run side by side with others).
    * @param {{ home?: string, print?: (line: string) => void, env?: Record<string, string>, usualPorts?: boolean,
-   *   ports?: { keyhsm?: number, management?: number, trustee?: number } }} options
+   *   module?: string, ports?: { keyhsm?: number, management?: number, trustee?: number } }} options
    */
-  static async create({ home, print, env = {}, ports = {}, usualPorts = false } = {}) {
+  static async create({ home, print, env = {}, ports = {}, module, usualPorts = false } = {}) {
     const folder = home ?? mkdtempSync(join(tmpdir(), 'keyhsm-'))
     mkdirSync(folder, { recursive: true })
     chmodSync(folder, 0o755)
@@ -54,14 +54,15 @@ export class Stack {
       management: ports.management ?? (await freePort(usualPorts ? 9899 : 0)),
       trustee: ports.trustee ?? (await freePort(usualPorts ? 11371 : 0)),
     }
-    const stack = new Stack(folder, chosen, { print, env })
+    const stack = new Stack(folder, chosen, { print, env, module })
     if (home === undefined) stands(stack)
     return stack
   }
 
-  constructor(home, ports, { print, env }) {
+  constructor(home, ports, { print, env, module = softhsmModule }) {
     this.home = home
     this.ports = ports
+    this.module = module
     this.isRoot = process.getuid() === 0
     this.program = programRoot(checkout, home)
     this.env = {
@@ -132,7 +133,7 @@ export class Stack {
 
   async setUpKeyHsm(extra = '') {
     await this.run(
-      `keyhsm setup softhsm --library ${softhsmModule} --token-label ${names.token} --pin-file ${this.pinFile} --port ${this.ports.keyhsm} --management-port ${this.ports.management} --service-port 0${extra}`,
+      `keyhsm setup softhsm --library ${this.module} --token-label ${names.token} --pin-file ${this.pinFile} --port ${this.ports.keyhsm} --management-port ${this.ports.management} --service-port 0${extra}`,
     )
   }
 

@@ -372,7 +372,7 @@ CALLS(WRAP)
 
 word C_GetFunctionList(void **result)
 {
-  word rv = openReal("VENDOR_MODULE");
+  word rv = openReal(getenv("VENDOR_MODULE"));
   if (rv != ok) return rv;
 #define SET(index, name) list.calls[index] = vendor_##name;
   CALLS(SET)

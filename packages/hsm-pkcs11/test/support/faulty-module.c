@@ -64,7 +64,7 @@ CALLS(WRAP)
 
 word C_GetFunctionList(void **result)
 {
-  word rv = openReal("FAULTY_MODULE");
+  word rv = openReal(getenv("FAULTY_MODULE"));
   if (rv != 0) return rv;
 #define SET(index, name) list.calls[index] = faulty_##name;
   CALLS(SET)

@@ -33,10 +33,9 @@ enum { CALLS(NAME) countOfCalls };
 static call *real;
 static struct { unsigned char version[2]; call calls[countOfCalls]; } list;
 
-/* Opens the module whose path is in `variable` and shows its version; CKR_GENERAL_ERROR when it cannot. */
-static word openReal(const char *variable)
+/* Opens the module with this path and shows its version; CKR_GENERAL_ERROR when it cannot. */
+static word openReal(const char *path)
 {
-  const char *path = getenv(variable);
   void *module = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
   word (*getRealList)(void **) = module ? (word (*)(void **))dlsym(module, "C_GetFunctionList") : NULL;
   if (!getRealList) return 5;
