@@ -61,7 +61,7 @@ function readOrder({ kms }: Call, fields: Fields) {
   const bits = integerOf(fields, 'length') || defaultBits
   const possible = bitsOf(cipher)
   if (!possible)
-    throw badRequest(`Unknown cipher: AES/CTR/NoPadding and SM4/CTR/NoPadding can be used`)
+    throw badRequest("Unknown cipher: 'cipher' must be of AES or SM4, such as AES/CTR/NoPadding")
   if (!possible.includes(bits))
     throw new RemoteError(
       400,

@@ -72,6 +72,8 @@ const notObeyed: Readonly<Record<string, string>> = {
   [`${authentication}.kerberos.endpoint.whitelist`]: 'every path asks for authentication',
   'hadoop.security.keystore.java-keystore-provider.password-file':
     'there is no keystore: zone keys are deposits',
+  'hadoop.security.crypto.cipher.suite':
+    'data keys are wrapped with SM4 under a zone key of SM4, with AES under every other',
   'hadoop.http.max.threads': 'requests are not bound to threads',
   'hadoop.http.max.response.header.size': 'replies have few headers',
   'hadoop.http.temp.dir': 'nothing is unpacked',

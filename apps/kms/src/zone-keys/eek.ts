@@ -9,10 +9,10 @@ import { invalidInput } from '@keyhsm/core'
 export const ivBytes = 16
 const blockBytes = 16
 
-/** Cipher of a zone key as Hadoop names it → the block cipher of the wrap, by the bytes of the zone key. */
-const blockCiphers: Readonly<Record<string, (keyBytes: number) => string>> = {
-  AES: (keyBytes) => `aes-${keyBytes * 8}-ecb`,
-  SM4: () => 'sm4-ecb',
+/** Bits that a zone key may have which is made here, by its algorithm. */
+const bitsOfAlgorithm: Readonly<Record<string, readonly number[]>> = {
+  AES: [128, 192, 256],
+  SM4: [128],
 }
 
 /** An encrypted data key as it travels: the IV is also the one that HDFS encrypts the file with. */
@@ -29,10 +29,9 @@ export class EekCipher {
   readonly #keyBytes: number
   readonly #blocks: Cipher
 
-  /** @throws ERR_INVALID_INPUT for a cipher that is not known. */
+  /** @throws ERR_INVALID_INPUT for a zone key that nothing can be wrapped with. */
   constructor(zoneKey: Buffer, cipher: string) {
-    const algorithm = blockCiphers[algorithmOf(cipher)]?.(zoneKey.length)
-    if (algorithm === undefined) throw invalidInput('cipher', 'is not known')
+    const algorithm = blockCipherOf(cipher, zoneKey.length)
     this.#keyBytes = zoneKey.length
     this.#blocks = createCipheriv(algorithm, zoneKey, null).setAutoPadding(false)
   }
@@ -64,6 +63,18 @@ export class EekCipher {
   }
 }
 
+/**
+ * SM4 for a key of SM4, AES for every other. observed: Hadoop's KMS 3.4 wraps with AES whatever algorithm, mode or padding the key's cipher
+ * names, if only the key has one of AES's lengths. @see docs/decisions/0195-cipher-of-a-zone-key.md
+ */
+function blockCipherOf(cipher: string, keyBytes: number): string {
+  const algorithm = algorithmOf(cipher) === 'SM4' ? 'SM4' : 'AES'
+  const bits = keyBytes * 8
+  if (!bitsOfAlgorithm[algorithm]?.includes(bits))
+    throw invalidInput('cipher', `is ${algorithm} here, which has no keys of ${bits} bits`)
+  return algorithm === 'SM4' ? 'sm4-ecb' : `aes-${bits}-ecb`
+}
+
 /** As many as `length` bytes need: the flipped IV, then one more for each block, big-endian and wrapping. */
 function counterBlocks(iv: Buffer, length: number): Buffer {
   const blocks = Buffer.allocUnsafe(Math.ceil(length / blockBytes) * blockBytes)
@@ -85,11 +96,12 @@ function increment(bytes: Buffer, end: number): void {
 }
 
 /** `AES/CTR/NoPadding` → `AES`. */
-export function algorithmOf(cipher: string): string {
+function algorithmOf(cipher: string): string {
   return cipher.split('/')[0]?.toUpperCase() ?? ''
 }
 
-/** Bits that a key of this cipher may have; undefined for a cipher that zones cannot use. */
+/** Bits that a new key of this cipher may have; undefined for one that is not made here. What follows the algorithm is a label. */
 export function bitsOf(cipher: string): readonly number[] | undefined {
-  return { AES: [128, 192, 256], SM4: [128] }[algorithmOf(cipher)]
+  const algorithm = algorithmOf(cipher)
+  return Object.hasOwn(bitsOfAlgorithm, algorithm) ? bitsOfAlgorithm[algorithm] : undefined
 }

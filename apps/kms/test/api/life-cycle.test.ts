@@ -31,6 +31,14 @@ describe('the life of a key', () => {
     expect((await get('/v1/keys/names')).json).toEqual(['k1'])
   })
 
+  it.each(['AES/GCM/NoPadding', 'aes'])('may have the cipher %s, which is kept', async (cipher) => {
+    await open()
+    expect((await create('k1', { cipher, length: 256 })).status).toBe(201)
+    expect((await get('/v1/key/k1/_metadata')).json).toMatchObject({ cipher, length: 256 })
+    const made = await get('/v1/key/k1/_eek?eek_op=generate&num_keys=1')
+    expect(made.json).toHaveLength(1)
+  })
+
   it('is created, described, rolled and deleted', async () => {
     await open()
     const created = await create('k1', { description: null, attributes: { a: 'b' } })

@@ -119,12 +119,31 @@ describe('EEK', () => {
     expect(applyEek(zoneKey, 'SM4/CTR/NoPadding', eek)).not.toEqual(applyEek(zoneKey, cipher, eek))
   })
 
-  it('refuses an IV of another length and an unknown cipher', () => {
-    const eek = { iv: Buffer.alloc(12), material: Buffer.alloc(16) }
-    expect(() => applyEek(Buffer.alloc(16), cipher, eek)).toThrow('iv must be 16 bytes')
-    expect(() => applyEek(Buffer.alloc(16), 'DES', { ...eek, iv: Buffer.alloc(16) })).toThrow(
-      'cipher',
-    )
-    expect(bitsOf('DES/CBC')).toBeUndefined()
+  it.each([
+    ['AES/GCM/x', 16],
+    ['AES', 24],
+    ['aes/ecb/pkcs5', 16],
+    ['Blowfish', 16],
+    ['HmacSHA256', 32],
+    ['constructor', 16],
+  ])('wraps with AES where the zone’s cipher is %s, as the original does', (name, bytes) => {
+    const zoneKey = Buffer.alloc(bytes, 1)
+    const eek = { iv: Buffer.alloc(16, 2), material: Buffer.alloc(bytes, 3) }
+    expect(applyEek(zoneKey, name, eek)).toEqual(applyEek(zoneKey, cipher, eek))
+  })
+
+  it('refuses an IV of another length, and a zone key that AES or SM4 cannot have', () => {
+    const eek = { iv: Buffer.alloc(16), material: Buffer.alloc(16) }
+    const short = { ...eek, iv: Buffer.alloc(12) }
+    expect(() => applyEek(Buffer.alloc(16), cipher, short)).toThrow('iv must be 16 bytes')
+    expect(() => applyEek(Buffer.alloc(5), 'RC2', eek)).toThrow(/^cipher .* no keys of 40 bits/)
+    expect(() => applyEek(Buffer.alloc(32), 'SM4', eek)).toThrow(/SM4 .* no keys of 256 bits/)
+  })
+
+  it('makes new keys of AES and SM4 only, whatever follows', () => {
+    expect(bitsOf('AES/GCM/NoPadding')).toEqual([128, 192, 256])
+    expect(bitsOf('sm4')).toEqual([128])
+    for (const name of ['DES/CBC', 'HmacSHA256', '', '/AES', 'constructor'])
+      expect(bitsOf(name)).toBeUndefined()
   })
 })

@@ -1,4 +1,5 @@
 /** Keys of another KMS come in: whole, once, whatever happens on the way. */
+import { createDecipheriv } from 'node:crypto'
 import { DomainError } from '@keyhsm/core'
 import { afterEach, describe, expect, it } from 'vitest'
 import { deleteKey } from '../../src/zone-keys/delete-key.js'
@@ -50,6 +51,26 @@ describe('importing a key', () => {
       versions: 3,
     })
     expect(await materials(kms)).toEqual([0, 1, 2])
+  })
+
+  it('lists, rolls and uses a key whose cipher would not be made here, as the original does', async () => {
+    const kms = await start()
+    expect(await bring(kms, { ...source(1), cipher: 'Blowfish' })).toBe('imported')
+    const ask = (path: string, body?: object) =>
+      kms.ask(path, { user: 'alice', ...(body && { method: 'POST', body }) })
+    expect((await ask('/v1/key/zone%2F1/_metadata')).json).toMatchObject({ cipher: 'Blowfish' })
+    const made = await ask('/v1/key/zone%2F1/_eek?eek_op=generate&num_keys=1')
+    const { iv, encryptedKeyVersion: eek } = made.json[0]
+    expect((await ask('/v1/key/zone%2F1', {})).json.versionName).toBe('zone/1@1')
+    const opened = await ask('/v1/keyversion/zone%2F1@0/_eek?eek_op=decrypt', {
+      name: 'zone/1',
+      iv,
+      material: eek.material,
+    })
+    const bytes = (text: string) => Buffer.from(text, 'base64url')
+    const counter = bytes(iv).map((byte) => byte ^ 0xff)
+    const library = createDecipheriv('aes-128-ctr', Buffer.alloc(16, 0), counter)
+    expect(bytes(opened.json.material)).toEqual(library.update(bytes(eek.material)))
   })
 
   it('changes nothing in a dry run, and nothing when all is there', async () => {
