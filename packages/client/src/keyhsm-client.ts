@@ -13,6 +13,7 @@ import {
   type ReplyOf,
   revokeRoute,
   sealRoute,
+  sealsRoute,
 } from '@keyhsm/protocol'
 import { noRetry, type RetryPolicy, withRetry } from './retry.js'
 import type { Transport } from './transport/transport.js'
@@ -28,6 +29,15 @@ export interface SealRequest extends Omit<SealBody, 'content'> {
 
 export interface OpenRequest extends Omit<BodyOf<typeof openRoute>, 'sealed'> {
   readonly sealed: Uint8Array
+}
+
+type SealsBody = BodyOf<typeof sealsRoute>
+
+export interface SealsRequest extends Omit<SealsBody, 'deposits'> {
+  readonly deposits: readonly (Omit<SealsBody['deposits'][number], 'content'> & {
+    /** Read while the call runs, never changed. */
+    readonly content: Uint8Array
+  })[]
 }
 
 type MoveBody = BodyOf<typeof moveRoute>
@@ -76,6 +86,22 @@ export class KeyHsmClient {
     return { ...reply, sealed: decodeBase64(reply.sealed, 'sealed') }
   }
 
+  /**
+   * Seals several deposits; sent once, as {@link seal}. What became of each, in their order: an error there is about it alone.
+   * @throws ERR_NOT_FOUND for a Key HSM that seals one at a time only
+   */
+  async seals(
+    request: SealsRequest,
+    signal?: AbortSignal,
+  ): Promise<readonly (SealedDeposit | DomainError)[]> {
+    const deposits = request.deposits.map(({ content, ...rest }) => ({
+      ...rest,
+      content: encodeBase64(content),
+    }))
+    const reply = await this.#transport.call(sealsRoute, { body: { ...request, deposits }, signal })
+    return reply.deposits.map(toSealed)
+  }
+
   /** The content; the caller wipes it. @throws ERR_IRRETRIEVABLE for ever, ERR_HSM_UNAVAILABLE for now. */
   async open(request: OpenRequest, options: OpenOptions = {}): Promise<Buffer> {
     const { signal, once } = options
@@ -99,11 +125,7 @@ export class KeyHsmClient {
       ...(sealed === undefined ? {} : { sealed: encodeBase64(sealed) }),
     }))
     const reply = await this.#transport.call(moveRoute, { body: { ...request, deposits }, signal })
-    return reply.deposits.map((moved) =>
-      'code' in moved
-        ? fromProblem(200, moved)
-        : { ...moved, sealed: decodeBase64(moved.sealed, 'sealed') },
-    )
+    return reply.deposits.map(toSealed)
   }
 
   async revoke(
@@ -155,4 +177,12 @@ export class KeyHsmClient {
   async close(): Promise<void> {
     await this.#transport.close()
   }
+}
+
+function toSealed(
+  fate: ReplyOf<typeof sealsRoute>['deposits'][number],
+): SealedDeposit | DomainError {
+  return 'code' in fate
+    ? fromProblem(200, fate)
+    : { ...fate, sealed: decodeBase64(fate.sealed, 'sealed') }
 }

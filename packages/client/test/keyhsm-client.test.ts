@@ -38,6 +38,28 @@ describe('KeyHsmClient', () => {
     expect(JSON.parse(seen[1]?.body ?? '')).toEqual({ requestId, context, canary, sealed: 'AQI=' })
   })
 
+  it('seals several in one call, which is sent once, and tells what became of each', async () => {
+    const one = { hsmKeyId, hsmKeyLabel: 'l', scope: 'service', kind: 'aes-256', newKey: false }
+    const { client, seen } = await connect((_, response) =>
+      replyJson(response, {
+        deposits: [
+          { ...one, sealed: 'AQI=' },
+          { code: 'ERR_HSM_FULL', detail: 'no room' },
+        ],
+      }),
+    )
+    const content = Buffer.from([0, 255])
+    const deposits = [context, { ...context, revision: 2 }].map((of) => ({ context: of, content }))
+    const results = await client.seals({ requestId, canary, deposits })
+    expect(results[0]).toEqual({ ...one, sealed: Buffer.from([1, 2]) })
+    expect(results[1]).toMatchObject({ code: 'ERR_HSM_FULL', message: 'no room' })
+    expect(seen.map(({ url }) => url)).toEqual(['/v1/seals'])
+    expect(JSON.parse(seen[0]?.body ?? '')).toMatchObject({
+      canary,
+      deposits: [{ content: 'AP8=' }, { context: { revision: 2 } }],
+    })
+  })
+
   it('repeats an open, but never a seal: that would make another key', async () => {
     const problem = { code: 'ERR_HSM_UNAVAILABLE', detail: 'host process gone' }
     const { client, seen } = await connect((_, response) => replyJson(response, problem, 503))

@@ -11,7 +11,7 @@ import {
   SealedField,
   TrusteesField,
 } from './keyhsm-fields.js'
-import { moveRoute } from './keyhsm-move-api.js'
+import { moveRoute, sealsRoute } from './keyhsm-move-api.js'
 import { defineRoute } from './route.js'
 import {
   Base64Field,
@@ -267,6 +267,7 @@ export const exchangeHeadsRoute = defineRoute({
 
 export const keyHsmRoutes = [
   sealRoute,
+  sealsRoute,
   openRoute,
   moveRoute,
   revokeRoute,

@@ -1,4 +1,4 @@
-/** What a migration asks of Key HSM: some deposits at a time, into one place. */
+/** What is asked of Key HSM for some deposits at a time: by a migration, into one place, and by a batch of puts. */
 import Type from 'typebox'
 import { maxContentBody, SealContextField, SealedField, TrusteesField } from './keyhsm-fields.js'
 import { defineRoute } from './route.js'
@@ -14,6 +14,10 @@ import {
 /** Deposits of one {@link moveRoute}. */
 export const maxMoved = 16
 
+/** Deposits of one {@link sealsRoute}. */
+export const maxSealed = 16
+
+/** Its new form, or why it has none. */
 const MovedField = Type.Union([
   SealedField,
   Type.Object({
@@ -70,4 +74,39 @@ export const moveRoute = defineRoute({
   deadlineMs: 180_000,
   summary:
     'seal deposits into a partition, or those that are sealed anew; each is opened from its new form, and released to nobody',
+})
+
+export const sealsRoute = defineRoute({
+  method: 'POST',
+  path: '/v1/seals',
+  access: 'service',
+  params: NoFields,
+  query: NoFields,
+  body: Type.Object(
+    {
+      requestId: RequestIdField,
+      canary: FingerprintField,
+      /** Absent: Key HSM's own settings. */
+      scope: Type.Optional(ScopeField),
+      kind: Type.Optional(KindField),
+      deposits: Type.Array(
+        Type.Object(
+          {
+            context: SealContextField,
+            content: Base64Field,
+            trustees: Type.Optional(TrusteesField),
+          },
+          { additionalProperties: false },
+        ),
+        { minItems: 1, maxItems: maxSealed },
+      ),
+    },
+    { additionalProperties: false },
+  ),
+  /** In the order of the request. */
+  reply: Type.Object({ deposits: Type.Array(MovedField) }),
+  success: 200,
+  maxBodyBytes: maxContentBody,
+  deadlineMs: 60_000,
+  summary: 'seal several deposits, each with its own outcome',
 })

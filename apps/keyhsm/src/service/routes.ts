@@ -12,6 +12,7 @@ import {
   revokeRoute,
   type ReplyOf,
   sealRoute,
+  sealsRoute,
   toProblem,
 } from '@keyhsm/protocol'
 import { type BoundRoute, bindRoute } from '@keyhsm/service'
@@ -23,6 +24,7 @@ import { openDeposit } from '../operations/open-deposit.js'
 import { moveDeposits, type MoveRequest, type ToMove } from '../operations/move-deposits.js'
 import { revokeKey } from '../operations/revoke-key.js'
 import { sealDeposit, type Sealed, type SealRequest } from '../operations/seal-deposit.js'
+import { sealDeposits, type SealsRequest, type ToSeal } from '../operations/seal-deposits.js'
 import { toApproval, toTrustees } from './approval.js'
 import { toContext } from './context.js'
 import { callerOf } from './identify.js'
@@ -40,33 +42,7 @@ export function makeServiceRoutes(
   certificates: CertificateDesk,
 ): BoundRoute[] {
   return [
-    bindRoute(sealRoute, async ({ body, identity, signal }) => {
-      const request = toSealRequest(body)
-      const sealed = await sealDeposit(workshop(), callerOf(identity), request, { signal })
-      return { ...sealed, sealed: encodeBase64(sealed.sealed) }
-    }),
-    bindRoute(openRoute, async ({ body, identity, signal }) => {
-      const content = await openDeposit(
-        workshop(),
-        callerOf(identity),
-        {
-          requestId: body.requestId as Uuid,
-          context: toContext(body.context),
-          sealed: decodeBase64(body.sealed, 'sealed'),
-          canary: body.canary as Fingerprint,
-          ...(body.approval === undefined ? {} : { approval: toApproval(body.approval) }),
-        },
-        { signal },
-      )
-      const encoded = encodeBase64(content)
-      content.fill(0)
-      return { content: encoded }
-    }),
-    bindRoute(moveRoute, async ({ body, identity, signal }) => {
-      const request = toMoveRequest(body)
-      const moved = await moveDeposits(workshop(), callerOf(identity), request, { signal })
-      return { deposits: moved.map(toMoved) }
-    }),
+    ...makeSealingRoutes(workshop),
     bindRoute(revokeRoute, async ({ body, identity }) => ({
       outcome: await revokeKey(workshop(), callerOf(identity), {
         requestId: body.requestId as Uuid,
@@ -94,15 +70,75 @@ export function makeServiceRoutes(
   ]
 }
 
+function makeSealingRoutes(workshop: () => WholeWorkshop): BoundRoute[] {
+  return [
+    bindRoute(sealRoute, async ({ body, identity, signal }) => {
+      const request = toSealRequest(body)
+      const sealed = await sealDeposit(workshop(), callerOf(identity), request, { signal })
+      return { ...sealed, sealed: encodeBase64(sealed.sealed) }
+    }),
+    bindRoute(openRoute, async ({ body, identity, signal }) => {
+      const content = await openDeposit(
+        workshop(),
+        callerOf(identity),
+        {
+          requestId: body.requestId as Uuid,
+          context: toContext(body.context),
+          sealed: decodeBase64(body.sealed, 'sealed'),
+          canary: body.canary as Fingerprint,
+          ...(body.approval === undefined ? {} : { approval: toApproval(body.approval) }),
+        },
+        { signal },
+      )
+      const encoded = encodeBase64(content)
+      content.fill(0)
+      return { content: encoded }
+    }),
+    bindRoute(sealsRoute, async ({ body, identity, signal }) => {
+      const sealed = await sealDeposits(workshop(), callerOf(identity), toSealsRequest(body), {
+        signal,
+      })
+      return { deposits: sealed.map(toMoved) }
+    }),
+    bindRoute(moveRoute, async ({ body, identity, signal }) => {
+      const request = toMoveRequest(body)
+      const moved = await moveDeposits(workshop(), callerOf(identity), request, { signal })
+      return { deposits: moved.map(toMoved) }
+    }),
+  ]
+}
+
 function toSealRequest(body: BodyOf<typeof sealRoute>): SealRequest {
+  return { ...toPlace(body), ...toToSeal(body) }
+}
+
+function toSealsRequest(body: BodyOf<typeof sealsRoute>): SealsRequest {
+  return { ...toPlace(body), deposits: body.deposits.map(toToSeal) }
+}
+
+function toPlace({
+  requestId,
+  canary,
+  scope,
+  kind,
+}: Pick<BodyOf<typeof sealRoute>, 'requestId' | 'canary' | 'scope' | 'kind'>) {
   return {
-    requestId: body.requestId as Uuid,
-    context: toContext(body.context),
-    content: decodeBase64(body.content, 'content'),
-    canary: body.canary as Fingerprint,
-    ...(body.scope === undefined ? {} : { scope: body.scope }),
-    ...(body.kind === undefined ? {} : { kind: body.kind }),
-    ...(body.trustees === undefined ? {} : { trustees: toTrustees(body.trustees) }),
+    requestId: requestId as Uuid,
+    canary: canary as Fingerprint,
+    ...(scope === undefined ? {} : { scope }),
+    ...(kind === undefined ? {} : { kind }),
+  }
+}
+
+function toToSeal({
+  context,
+  content,
+  trustees,
+}: Pick<BodyOf<typeof sealRoute>, 'context' | 'content' | 'trustees'>): ToSeal {
+  return {
+    context: toContext(context),
+    content: decodeBase64(content, 'content'),
+    ...(trustees === undefined ? {} : { trustees: toTrustees(trustees) }),
   }
 }
 

@@ -1,13 +1,13 @@
 /** Sealing through the joined Key HSM. What Key HSM answers is passed on; what only this server can mend is not. */
-import type { KeyHsmClient } from '@keyhsm/client'
-import { DomainError, type ErrorCode, type HsmKeyId, toDomainError } from '@keyhsm/core'
+import type { KeyHsmClient, SealedDeposit } from '@keyhsm/client'
+import { DomainError, type ErrorCode, hasCode, type HsmKeyId, toDomainError } from '@keyhsm/core'
 import type { BodyOf, sealRoute } from '@keyhsm/protocol'
 import type { Trustees } from '../policies/trustees.js'
 import type { Join } from '../store/store.js'
-import type { Scope, Sealer } from './sealer.js'
+import type { Scope, SealedContent, Sealer, SealOrder, SealOrders } from './sealer.js'
 
 /** The calls of {@link KeyHsmClient} that sealing needs. */
-export type SealingCalls = Pick<KeyHsmClient, 'seal' | 'open' | 'revoke'>
+export type SealingCalls = Pick<KeyHsmClient, 'seal' | 'seals' | 'open' | 'revoke'>
 
 /** Codes a client of this server may see as they are. Everything else means that Key HSM could not be asked. */
 const passedOn: ReadonlySet<ErrorCode> = new Set([
@@ -41,29 +41,32 @@ export function createKeyHsmSealer(
   const { canary, target = {} } = join
   const scopeOf = (asked: Scope | undefined) =>
     target.fixed ? (target.scope ?? asked) : (asked ?? target.scope)
+  const placeOf = ({ requestId, scope: asked }: Pick<SealOrder, 'requestId' | 'scope'>) => {
+    const scope = scopeOf(asked)
+    return {
+      requestId,
+      canary,
+      ...(scope === undefined ? {} : { scope }),
+      ...(target.kind === undefined ? {} : { kind: target.kind }),
+    }
+  }
+  const seal = async (order: SealOrder): Promise<SealedContent> =>
+    toContent(await calls.seal({ ...placeOf(order), ...toSealed(order) }).catch(translate), canary)
   return {
     sealing: 'hsm',
     makesKey: (scope) => (scopeOf(scope) ?? defaultScope) === 'deposit',
-    async seal({ requestId, context, scope: asked, content, trustees }) {
-      const scope = scopeOf(asked)
-      const order = {
-        requestId,
-        context,
-        content,
-        canary,
-        ...(scope === undefined ? {} : { scope }),
-        ...(target.kind === undefined ? {} : { kind: target.kind }),
-        ...(trustees === undefined ? {} : { trustees: toKeys(trustees) }),
-      }
-      const reply = await calls.seal(order).catch(translate)
-      return {
-        stored: reply.sealed,
-        hsmKeyId: reply.hsmKeyId as HsmKeyId,
-        hsmKeyLabel: reply.hsmKeyLabel,
-        scope: reply.scope,
-        kind: reply.kind,
-        canary,
-        newKey: reply.newKey,
+    seal,
+    async sealAll({ deposits, ...shared }) {
+      try {
+        const all = { ...placeOf(shared), deposits: deposits.map(toSealed) }
+        return (await calls.seals(all)).map((one) =>
+          one instanceof DomainError ? translated(one) : toContent(one, canary),
+        )
+      } catch (error) {
+        if (!hasCode(error, 'ERR_NOT_FOUND')) throw translated(error)
+        // A Key HSM of an earlier release.
+        const each = deposits.map((one) => seal({ ...shared, ...one }).catch(toDomainError))
+        return await Promise.all(each)
       }
     },
     open: ({ requestId, context, stored, canary: holder = canary, once, approval }) =>
@@ -96,11 +99,27 @@ export function toKeys({ required, trustees }: Trustees) {
   return { required, keys: trustees.map(({ key }) => key) }
 }
 
-/** Key HSM's answer as this server's clients may hear it. A login or trust fault there is no fault of theirs. */
+function toContent(
+  { sealed: stored, hsmKeyId, hsmKeyLabel, scope, kind, newKey }: SealedDeposit,
+  canary: Join['canary'],
+): SealedContent {
+  return { stored, hsmKeyId: hsmKeyId as HsmKeyId, hsmKeyLabel, scope, kind, canary, newKey }
+}
+
+function toSealed({ context, content, trustees }: SealOrders['deposits'][number]) {
+  return { context, content, ...(trustees === undefined ? {} : { trustees: toKeys(trustees) }) }
+}
+
+/** Throws {@link translated}. */
 export function translate(thrown: unknown): never {
+  throw translated(thrown)
+}
+
+/** Key HSM's answer as this server's clients may hear it. A login or trust fault there is no fault of theirs. */
+function translated(thrown: unknown): DomainError {
   const error = toDomainError(thrown)
-  if (passedOn.has(error.code)) throw error
-  throw new DomainError('ERR_HSM_UNAVAILABLE', 'Key HSM cannot be asked now', {
+  if (passedOn.has(error.code)) return error
+  return new DomainError('ERR_HSM_UNAVAILABLE', 'Key HSM cannot be asked now', {
     cause: error,
     retryAfterMs: error.retryAfterMs ?? 1000,
   })

@@ -4,7 +4,7 @@
  * `KTPT` ‖ 01 ‖ HMAC-SHA-256 (32 bytes) ‖ content.
  */
 import { timingSafeEqual } from 'node:crypto'
-import { DomainError, irretrievable } from '@keyhsm/core'
+import { DomainError, irretrievable, toDomainError } from '@keyhsm/core'
 import type { Grants } from '../grants.js'
 import type { SealContext, Sealer } from './sealer.js'
 
@@ -16,22 +16,25 @@ export function createPassThroughSealer(grants: Grants): Sealer {
     const { organisation, deposit, handle, revision } = context
     return grants.mac('pass-through', [organisation, deposit, handle, revision, content])
   }
+  const seal: Sealer['seal'] = async ({ context, content, trustees }) => {
+    if (trustees !== undefined)
+      throw new DomainError('ERR_NOT_JOINED', 'trustees need a Key HSM that verifies them')
+    return {
+      stored: Buffer.concat([header, macOf(context, content), content]),
+      hsmKeyId: undefined,
+      hsmKeyLabel: undefined,
+      scope: undefined,
+      kind: undefined,
+      canary: undefined,
+      newKey: false,
+    }
+  }
   return {
     sealing: 'pass-through',
     makesKey: () => false,
-    async seal({ context, content, trustees }) {
-      if (trustees !== undefined)
-        throw new DomainError('ERR_NOT_JOINED', 'trustees need a Key HSM that verifies them')
-      return {
-        stored: Buffer.concat([header, macOf(context, content), content]),
-        hsmKeyId: undefined,
-        hsmKeyLabel: undefined,
-        scope: undefined,
-        kind: undefined,
-        canary: undefined,
-        newKey: false,
-      }
-    },
+    seal,
+    sealAll: ({ deposits, ...shared }) =>
+      Promise.all(deposits.map((one) => seal({ ...shared, ...one }).catch(toDomainError))),
     async open({ context, stored }) {
       const content = stored.subarray(header.length + macBytes)
       const framed = stored.length >= header.length + macBytes

@@ -1,5 +1,5 @@
 /** What the Trustee Server knows of sealing: bytes in, bytes out. It never holds a key that opens a deposit. */
-import type { Fingerprint, Handle, HsmKeyId, Uuid } from '@keyhsm/core'
+import type { DomainError, Fingerprint, Handle, HsmKeyId, Uuid } from '@keyhsm/core'
 import type { BodyOf, openRoute } from '@keyhsm/protocol'
 import type { Trustees } from '../policies/trustees.js'
 
@@ -21,6 +21,10 @@ export interface SealOrder {
   readonly content: Buffer
   /** Sealed into the header; Key HSM verifies their signatures. */
   readonly trustees?: Trustees | undefined
+}
+
+export interface SealOrders extends Pick<SealOrder, 'requestId' | 'scope'> {
+  readonly deposits: readonly Pick<SealOrder, 'context' | 'content' | 'trustees'>[]
 }
 
 /** What is stored of one revision. */
@@ -64,6 +68,11 @@ export interface Sealer {
   makesKey(scope: Scope | undefined): boolean
   /** @throws ERR_HSM_UNAVAILABLE, ERR_WRONG_PARTITION, ERR_BUSY, ERR_HSM_FULL, ERR_UNAVAILABLE; a key may exist after them. */
   seal(order: SealOrder): Promise<SealedContent>
+  /**
+   * Several, whose request id and scope are one; what became of each, in their order. None of its keys is removed for another's failure.
+   * @throws as {@link seal}, when nothing is known of any
+   */
+  sealAll(orders: SealOrders): Promise<readonly (SealedContent | DomainError)[]>
   /** @throws ERR_IRRETRIEVABLE for every way of not opening; the codes of {@link seal} for being unable to ask. */
   open(order: OpenOrder): Promise<Buffer>
   /**

@@ -2,6 +2,7 @@ import { DomainError, newUuid } from '@keyhsm/core'
 import { describe, expect, test } from 'vitest'
 import { putBatch } from '../../src/deposits/put-batch.js'
 import { putDeposit } from '../../src/deposits/put-deposit.js'
+import { retrieveDeposit } from '../../src/deposits/retrieve-deposit.js'
 import { removeDeposit } from '../../src/deposits/remove-deposit.js'
 import { addCaller, makeSurroundings, putRequest } from '../support/surroundings.js'
 
@@ -41,6 +42,39 @@ describe('putBatch', () => {
     expect(at.keyHsm.keys.size).toBe(0)
     expect(await at.store.countDeposits()).toBe(0)
     expect(await at.store.listPendingPuts()).toEqual([])
+  })
+
+  test('asks Key HSM for up to 16 at once, of one scope and 1 MiB, and stores in the order of the request', async () => {
+    const at = await makeSurroundings({ limits: { contentBytes: 1024 * 1024 } })
+    const caller = await addCaller(at)
+    const many = Array.from({ length: 20 }, (_, n) => `many-${n}`)
+    const large = Buffer.alloc(400 * 1024, 'x').toString('base64')
+    const put = (orders: Parameters<typeof putBatch>[2]['puts']) =>
+      putBatch(at.trustee, caller, { requestId: newUuid(), puts: orders })
+    const { deposits } = await put(puts(...many))
+    expect(deposits.map(({ handle }) => handle)).toEqual(many)
+    await put(['d', 'e', 'f'].map((handle) => ({ handle, content: large })))
+    await put([
+      { handle: 'g', content, scope: 'service' },
+      ...puts('h'),
+      { handle: 'i', content, scope: 'service' },
+    ])
+    // What is alone goes by the call for one.
+    expect(at.keyHsm.sealedAtOnce).toEqual([16, 4, 2, 2])
+    expect(at.keyHsm.count('seal')).toBe(26)
+    const lookup = { requestId: newUuid(), ref: 'many-19', from: '127.0.0.1' }
+    const got = await retrieveDeposit(at.trustee, caller, lookup)
+    expect(got.content.toString()).toBe('content')
+  })
+
+  test('a Key HSM of the release before is asked for one after the other', async () => {
+    const at = await makeSurroundings()
+    const caller = await addCaller(at)
+    at.keyHsm.sealsOneAtATime = true
+    const order = { requestId: newUuid(), puts: puts('a', 'b', 'c') }
+    expect((await putBatch(at.trustee, caller, order)).deposits).toHaveLength(3)
+    expect(at.keyHsm.sealedAtOnce).toEqual([3])
+    expect(at.keyHsm.count('seal')).toBe(3)
   })
 
   test('one that is refused: nothing is sealed', async () => {

@@ -4,9 +4,9 @@
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import type { HsmKeyEntry, KeyHsmClient, PartitionDescription } from '@keyhsm/client'
-import { DomainError, type Fingerprint, irretrievable } from '@keyhsm/core'
+import { DomainError, type Fingerprint, irretrievable, toDomainError } from '@keyhsm/core'
 
-type Calls = Pick<KeyHsmClient, 'seal' | 'open' | 'revoke' | 'listHsmKeys' | 'describe'>
+type Calls = Pick<KeyHsmClient, 'seal' | 'seals' | 'open' | 'revoke' | 'listHsmKeys' | 'describe'>
 type Verb = 'seal' | 'open' | 'revoke'
 
 interface Key {
@@ -22,6 +22,10 @@ export class KeyHsmDouble implements Calls {
     []
   /** Its setting. */
   scope: 'deposit' | 'service' = 'deposit'
+  /** As one of an earlier release. */
+  sealsOneAtATime = false
+  /** How many deposits came in each call for several. */
+  readonly sealedAtOnce: number[] = []
   /** The HSMs behind it, of which the first holds the keys. */
   readonly backends: { readonly name: string; readonly canary?: string }[] = [
     { name: 'default', canary },
@@ -49,6 +53,16 @@ export class KeyHsmDouble implements Calls {
     const kind = 'aes-256' as const
     const newKey = scope === 'deposit'
     return { sealed, hsmKeyId: id, hsmKeyLabel: label, scope, kind, newKey }
+  }
+
+  async seals({ deposits, ...shared }: Parameters<Calls['seals']>[0]) {
+    this.sealedAtOnce.push(deposits.length)
+    if (this.sealsOneAtATime)
+      throw new DomainError('ERR_NOT_FOUND', 'there is nothing at this path')
+    const results: Awaited<ReturnType<Calls['seals']>>[number][] = []
+    for (const one of deposits)
+      results.push(await this.seal({ ...shared, ...one }).catch(toDomainError))
+    return results
   }
 
   async open(request: Parameters<Calls['open']>[0]): Promise<Buffer> {
