@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { findMissingTool } from '../interop/hadoop/lib/java.mjs'
+import { findMissingJava } from '../interop/hadoop/lib/java.mjs'
 import { startOurKms, startSecondKms } from '../interop/hadoop/lib/our-kms.mjs'
 import { startRealKms } from '../interop/hadoop/lib/real-kms.mjs'
 import { startBareServer } from './lib/bare-process.mjs'
@@ -35,7 +35,7 @@ export const kmsLayer = {
 
   /** @param {import('./lib/bench.mjs').Bench} bench */
   async run(bench) {
-    const lacking = findMissingTool()
+    const lacking = findMissingJava(['server'], { offline: false })
     if (lacking) bench.notes.push(`kms: without Hadoop's own KMS: ${lacking}`)
     for (const transport of ['http', 'https']) await measureTransport(bench, transport, !lacking)
   },

@@ -5,7 +5,7 @@
  *   node scripts/set-up.mjs [--no-install] [--tests] [--hadoop]
  *
  * --no-install only checks and says what is missing (exit 1). --tests adds what only the tests need,
- * --hadoop what `npm run interop:hadoop` needs.
+ * --hadoop what `npm run interop:hadoop` needs, Hadoop's published artifacts included.
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -13,6 +13,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { jarsOf } from '../interop/hadoop/lib/java.mjs'
 import { demoPackages, hadoopPackages, testPackages } from './lib/packages.mjs'
 import { runMain, say, Stop } from './lib/say.mjs'
 
@@ -28,6 +29,7 @@ export function setUp({ install = true, tests = false, hadoop = false } = {}) {
   installNpmPackages(install)
   buildAddon(install)
   build(install)
+  if (hadoop && install) for (const name of ['client', 'server']) jarsOf(name)
 }
 
 function checkNode() {

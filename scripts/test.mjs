@@ -75,6 +75,21 @@ const stages = [
     count: countReport('fail-over.json'),
     command: [node, 'interop/fail-over.mjs', '--report', 'reports/fail-over.json'],
   },
+  {
+    when: 'beside',
+    name: 'client of Hadoop',
+    count: countReport('hadoop.json'),
+    command: [
+      node,
+      'interop/hadoop/run.mjs',
+      'operations',
+      'zone',
+      'kerberos',
+      '--offline',
+      '--report',
+      'reports/hadoop.json',
+    ],
+  },
   { when: 'beside', name: 'typed lint', command: [bin('oxlint'), '--type-aware', '--quiet'] },
   {
     when: 'beside',

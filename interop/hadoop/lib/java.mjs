@@ -1,35 +1,56 @@
 /** Java, Maven and Hadoop's published jars. */
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Stop, say } from '../../../scripts/lib/say.mjs'
 
 export const folder = dirname(dirname(fileURLToPath(import.meta.url)))
 
-/** Why Java programs cannot run here; undefined when they can. */
-export function findMissingTool() {
-  for (const [tool, flag] of [
-    ['java', '-version'],
-    ['mvn', '-version'],
-  ])
-    if (spawnSync(tool, [flag]).status !== 0) return `${tool} is not installed`
+/**
+ * Makes the artifacts of `NAME/pom.xml` ready, for each of `names`; `offline`: out of what Maven fetched before.
+ * @returns why Java programs cannot run over them here; undefined when they can
+ */
+export function findMissingJava(names, { offline }) {
+  const { status, stdout } = spawnSync('java', ['--list-modules'], { encoding: 'utf8' })
+  if (status !== 0) return 'java is not installed'
+  // The programs are run from their sources.
+  if (!/^jdk\.compiler\b/m.test(stdout)) return 'java is installed without its compiler'
+  for (const name of names.filter((one) => !hasJars(one))) {
+    if (spawnSync('mvn', ['-version']).status !== 0) return 'mvn is not installed'
+    if (offline && !fetchJars(name, { offline })) return `${name}/pom.xml was never fetched`
+  }
   return undefined
 }
 
-/** Class path of the artifacts in `name`/pom.xml, fetched once. */
+/** Class path of the artifacts in `NAME/pom.xml`, fetched once. */
 export function jarsOf(name) {
-  const jars = join(folder, name, 'jars')
-  if (!existsSync(jars) || readdirSync(jars).length === 0) {
-    say(`hadoop: fetching the artifacts of ${name}/pom.xml with Maven`)
-    const args = ['-B', '-q', '-f', join(folder, name, 'pom.xml')]
-    const target = `-DoutputDirectory=${jars}`
-    const result = spawnSync('mvn', [...args, 'dependency:copy-dependencies', target], {
-      stdio: ['ignore', 2, 2],
-    })
-    if (result.status !== 0) throw new Stop('hadoop: Maven could not fetch the artifacts')
-  }
-  return readdirSync(jars).map((file) => join(jars, file))
+  if (!hasJars(name) && !fetchJars(name, { offline: false }))
+    throw new Stop('hadoop: Maven could not fetch the artifacts')
+  return readdirSync(jarFolder(name)).map((file) => join(jarFolder(name), file))
+}
+
+function jarFolder(name) {
+  return join(folder, name, 'jars')
+}
+
+function hasJars(name) {
+  return existsSync(jarFolder(name))
+}
+
+/** All of them or none: the folder gets its name when it is complete. Offline, what Maven says of its failure is of no use to anybody. */
+function fetchJars(name, { offline }) {
+  say(`hadoop: the artifacts of ${name}/pom.xml, ${offline ? 'as fetched before' : 'with Maven'}`)
+  const unfinished = `${jarFolder(name)}.new`
+  rmSync(unfinished, { recursive: true, force: true })
+  const args = ['-B', '-q', '-Dstyle.color=never', ...(offline ? ['-o'] : [])]
+  const goal = ['dependency:copy-dependencies', `-DoutputDirectory=${unfinished}`]
+  const { status } = spawnSync('mvn', [...args, '-f', join(folder, name, 'pom.xml'), ...goal], {
+    stdio: ['ignore', ...(offline ? ['ignore', 'ignore'] : [2, 2])],
+  })
+  if (status === 0) renameSync(unfinished, jarFolder(name))
+  else rmSync(unfinished, { recursive: true, force: true })
+  return status === 0
 }
 
 /** The client alone: without the mini cluster, whose classes would shadow it. */
