@@ -132,7 +132,7 @@ async function storePut(
     undeleteUntil: undefined,
     ...(policy === undefined ? {} : { policy }),
   })
-  if (put.before) await transaction.appendRevision(deposit, revision)
+  if (put.before) await transaction.appendRevision(deposit, revision, put.before)
   else await transaction.insertDeposit(deposit, revision)
   if (put.order.policy !== undefined) await savePolicyRows({ grants }, transaction, deposit)
   return toDepositReply(deposit, revision)

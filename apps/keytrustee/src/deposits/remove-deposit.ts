@@ -4,6 +4,7 @@ import type { Caller, Trustee } from '../trustee.js'
 import { removedRow } from './commit-puts.js'
 import { type DepositReply, toDepositReply } from './deposit-field.js'
 import { findOwn, type Lookup } from './find-own.js'
+import { lockDeposit } from './lock-deposit.js'
 
 /**
  * Disables a deposit until `undeleteUntil`; its content and its HSM key stay. Removing it again changes nothing.
@@ -19,7 +20,6 @@ export async function removeDeposit(
   // A revision's uuid retrieves that revision; what is removed is always the whole deposit.
   if (revision.revision !== before.revision) throw noSuchDeposit()
   if (before.state !== 'active') return toDepositReply(before, revision)
-  const removed = removedRow(trustee, before, trustee.clock.now())
   const { uuid: deposit, handle, organisation } = before
   const operation = {
     operation: 'remove',
@@ -27,10 +27,14 @@ export async function removeDeposit(
     actor: caller.client.uuid,
     subjects: [{ organisation, deposit, handle, revision: before.revision }],
   }
-  await trustee.queue.withKeys([`${caller.client.uuid}/${handle}`], () =>
+  return trustee.queue.withKeys([`${caller.client.uuid}/${handle}`], () =>
     audited(trustee.audit, operation, 'done', () =>
-      trustee.store.withTransaction((transaction) => transaction.updateDeposit(removed)),
+      trustee.store.withTransaction(async (transaction) => {
+        const now = await lockDeposit(trustee, transaction, before)
+        const removed = removedRow(trustee, now, trustee.clock.now())
+        if (now.state === 'active') await transaction.updateDeposit(removed)
+        return toDepositReply(removed, revision)
+      }),
     ),
   )
-  return toDepositReply(removed, revision)
 }

@@ -1,7 +1,7 @@
 /** What administrators order about groups of clients. */
 import { DomainError, newUuid, parseShortName, parseUuid } from '@keyhsm/core'
 import { audited } from '../audited.js'
-import type { Client, Group, Organisation } from '../store/store.js'
+import type { Client, Group, Organisation, Reader } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
 import { type Order, readOrganisation } from './change-organisation.js'
 
@@ -13,14 +13,25 @@ export interface GroupOrder extends Order {
 /**
  * Makes a group or changes its members. A new member may retrieve from its next request on; what was sealed on a client
  * before it came is not sealed for it.
- * @throws ERR_NOT_FOUND for an unknown organisation or client; ERR_INTEGRITY for a row that is not ours.
+ * @throws ERR_NOT_FOUND for an unknown organisation or client; ERR_INTEGRITY for a row that is not ours; ERR_CONFLICT when another
+ * server changed the group at the same moment.
  */
 export async function saveGroup(
   trustee: Trustee,
   order: GroupOrder & { readonly add: readonly string[]; readonly remove: readonly string[] },
 ): Promise<Group> {
   const organisation = await readOrganisation(trustee, order.organisation)
-  const before = await findOwn(trustee, organisation, order.name)
+  return trustee.queue.withKeys([`group/${organisation.uuid}/${order.name}`], () =>
+    changeMembers(trustee, order, organisation),
+  )
+}
+
+async function changeMembers(
+  trustee: Trustee,
+  order: Parameters<typeof saveGroup>[1],
+  organisation: Organisation,
+): Promise<Group> {
+  const before = await findOwn(trustee, trustee.store, { organisation, name: order.name })
   const members = new Set(before?.members)
   for (const ref of order.add) members.add((await findMember(trustee, organisation, ref)).uuid)
   for (const ref of order.remove)
@@ -32,7 +43,14 @@ export async function saveGroup(
     members: [...members].sort(),
     createdAt: before?.createdAt ?? trustee.clock.now(),
   })
-  await write(trustee, order, { operation: 'group-save', group }, (t) => t.saveGroup(group))
+  await write(trustee, order, { operation: 'group-save', group }, async (transaction) => {
+    await transaction.lockOrganisation(organisation.uuid)
+    const now = await findOwn(trustee, transaction, { organisation, name: order.name })
+    // Of another server: its members would be lost, and one that it took out would be back.
+    if (now?.grant !== before?.grant)
+      throw new DomainError('ERR_CONFLICT', 'the group was changed meanwhile')
+    await transaction.saveGroup(group)
+  })
   return group
 }
 
@@ -49,11 +67,12 @@ export async function deleteGroup(trustee: Trustee, order: GroupOrder): Promise<
 }
 
 async function findOwn(
-  { store, grants }: Trustee,
-  { uuid: organisation }: Organisation,
-  name: string,
+  { grants }: Trustee,
+  reader: Pick<Reader, 'findGroup'>,
+  o: { readonly organisation: Organisation; readonly name: string },
 ): Promise<Group | undefined> {
-  const group = await store.findGroup({ organisation, name: parseShortName(name, 'name') })
+  const organisation = o.organisation.uuid
+  const group = await reader.findGroup({ organisation, name: parseShortName(o.name, 'name') })
   if (group && !grants.believesGroup(group))
     throw new DomainError('ERR_INTEGRITY', 'the group’s row was not written by this server')
   return group

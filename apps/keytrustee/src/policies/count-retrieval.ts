@@ -67,20 +67,42 @@ async function takeRequest(
   return now
 }
 
-/** Best effort: what cannot be given back now is lost to its owner, not won by anybody. */
+/**
+ * Best effort: what cannot be given back now is lost to its owner, not won by anybody.
+ * @param deposit as it was when the use was taken
+ */
 export async function giveBackUse(
-  { grants, store }: Trustee,
-  { uuid: deposit, policy }: Deposit,
+  trustee: Trustee,
+  deposit: Deposit,
   taken?: RetrievalRequest,
 ): Promise<void> {
   const giveBack = async (transaction: Transaction) => {
-    const request = taken && (await transaction.lockRetrievalRequest(taken.uuid))
-    if (request?.state === 'used' && grants.believesRequest(request))
-      await transaction.saveRetrievalRequest(grants.request({ ...request, state: 'open' }))
-    if (policy?.maxRetrievals === undefined) return
-    const used = usedOf(grants, await transaction.lockRetrievalCount(deposit))
-    if (used !== undefined && used > 0)
-      await transaction.saveRetrievalCount(newCount(grants, deposit, used - 1))
+    if (taken) await giveBackRequest(trustee, transaction, taken)
+    if (deposit.policy?.maxRetrievals !== undefined)
+      await giveBackCount(trustee, transaction, deposit)
   }
-  await store.withTransaction(giveBack).catch(() => undefined)
+  await trustee.store.withTransaction(giveBack).catch(() => undefined)
+}
+
+async function giveBackRequest(
+  { grants }: Trustee,
+  transaction: Transaction,
+  { uuid }: RetrievalRequest,
+): Promise<void> {
+  const request = await transaction.lockRetrievalRequest(uuid)
+  if (request?.state === 'used' && grants.believesRequest(request))
+    await transaction.saveRetrievalRequest(grants.request({ ...request, state: 'open' }))
+}
+
+async function giveBackCount(
+  { grants }: Trustee,
+  transaction: Transaction,
+  { uuid, updatedAt }: Deposit,
+): Promise<void> {
+  const used = usedOf(grants, await transaction.lockRetrievalCount(uuid))
+  const now = (await transaction.findDepositByUuid(uuid))?.deposit
+  // A policy that was set meanwhile began a count of its own, of which this use was none.
+  if (now?.updatedAt.getTime() !== updatedAt.getTime()) return
+  if (used !== undefined && used > 0)
+    await transaction.saveRetrievalCount(newCount(grants, uuid, used - 1))
 }

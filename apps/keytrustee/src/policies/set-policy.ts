@@ -2,6 +2,7 @@ import { asUuid, DomainError, parseShortName, type Uuid } from '@keyhsm/core'
 import type { PolicyField } from '@keyhsm/protocol'
 import { audited } from '../audited.js'
 import { type DepositReply, toDepositReply } from '../deposits/deposit-field.js'
+import { lockDeposit } from '../deposits/lock-deposit.js'
 import type { Deposit, Reader, Transaction } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
 import { newCount } from './count-retrieval.js'
@@ -68,8 +69,10 @@ export async function setPolicy(
   return trustee.queue.withKeys([`${owner}/${handle}`], () =>
     audited(trustee.audit, operation, 'done', () =>
       store.withTransaction(async (transaction) => {
+        const now = await lockDeposit(trustee, transaction, before)
+        if (now.state !== 'active') throw removedDeposit(now)
         const updatedAt = trustee.clock.now()
-        const { policy: _, ...rest } = before
+        const { policy: _, ...rest } = now
         const row = policy === undefined ? rest : { ...rest, policy }
         const deposit = grants.deposit({ ...row, updatedAt })
         await transaction.updateDeposit(deposit)

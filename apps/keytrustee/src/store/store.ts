@@ -229,8 +229,8 @@ export interface Transaction extends Reader {
   deleteHsmKeyCountsBefore(instant: Date): Promise<void>
   /** @throws ERR_ALREADY_EXISTS when the owner has this handle, in whatever state; ERR_NOT_FOUND without its owner. */
   insertDeposit(deposit: Deposit, first: Revision): Promise<void>
-  /** Compare-and-swap on the revision before. @throws ERR_CONFLICT when it is another meanwhile, or not active. */
-  appendRevision(deposit: Deposit, next: Revision): Promise<void>
+  /** Compare-and-swap on the row before, its policy included. @throws ERR_CONFLICT when it is another meanwhile, or not active. */
+  appendRevision(deposit: Deposit, next: Revision, before: Pick<Deposit, 'grant'>): Promise<void>
   /**
    * Changes state columns of a deposit whose revision and handle are still its; with `from`, the handle it had, its handle too. There
    * is no way back from `purging` and `purged`. @throws ERR_CONFLICT; ERR_ALREADY_EXISTS when the new handle is taken

@@ -1,8 +1,10 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { ConnectionFault } from '@keyhsm/client'
 import { DomainError, newUuid, type Uuid } from '@keyhsm/core'
 import type { PolicyField } from '@keyhsm/protocol'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { putDeposit } from '../../src/deposits/put-deposit.js'
+import { removeDeposit } from '../../src/deposits/remove-deposit.js'
 import { retrieveDeposit } from '../../src/deposits/retrieve-deposit.js'
 import { saveGroup } from '../../src/organisations/group-orders.js'
 import { explainPolicy } from '../../src/policies/explain-policy.js'
@@ -78,6 +80,20 @@ describe('limits on retrievals', () => {
     for (let round = 0; round < 3; round += 1) await get(at, owner)
   })
 
+  test('what was taken under another policy is not given back to the one that was set meanwhile', async () => {
+    const { at, owner, set, used } = await withPolicy({ maxRetrievals: 1 })
+    at.keyHsm.before = async () => {
+      at.keyHsm.before = () => undefined
+      at.clock.advance(1)
+      await set({ maxRetrievals: 1 })
+      expect(await codeOf(get(at, owner))).toBe('none')
+      throw new DomainError('ERR_HSM_UNAVAILABLE', 'down')
+    }
+    expect(await codeOf(get(at, owner))).toBe('ERR_HSM_UNAVAILABLE')
+    expect(await used()).toBe(1)
+    expect(await codeOf(get(at, owner))).toBe('ERR_NOT_ALLOWED')
+  })
+
   test('a count that somebody wrote or took away leaves nothing', async () => {
     const { at, owner, deposit } = await withPolicy({ maxRetrievals: 5 })
     const row = { deposit: deposit.uuid as Uuid, used: 0, grant: 'forged' }
@@ -134,6 +150,57 @@ describe('readers', () => {
     expect(await codeOf(get(at, reader))).toBe('ERR_NOT_FOUND')
     expect(at.keyHsm.count('open')).toBe(0)
   })
+})
+
+describe('a policy and a removal at the same moment', () => {
+  test('in either order: the deposit stays removed, under the policy that was set', async () => {
+    for (const first of ['remove', 'policy'] as const) {
+      const { at, owner, deposit, set } = await withPolicy({ maxRetrievals: 5 })
+      const remove = () =>
+        removeDeposit(at.trustee, owner, { requestId: newUuid(), ref: 'mine' }).then(
+          () => undefined,
+        )
+      const policy = () => set({ maxRetrievals: 1 }).then(() => undefined)
+      const orders = first === 'remove' ? [remove, policy] : [policy, remove]
+      let free = () => {}
+      const held = new Promise<void>((resolve) => {
+        free = resolve
+      })
+      const key = `${owner.client.uuid}/mine`
+      const busy = at.trustee.queue.withKeys([key], () => held)
+      const codes = orders.map((order) => codeOf(order()))
+      await pause(20)
+      free()
+      await busy
+      expect(await Promise.all(codes)).toEqual(
+        first === 'remove' ? ['none', 'ERR_DISABLED'] : ['none', 'none'],
+      )
+      const row = (await at.store.findDepositByUuid(deposit.uuid as Uuid))?.deposit
+      expect(row?.state).toBe('disabled')
+      expect(row?.policy?.maxRetrievals).toBe(first === 'remove' ? 5 : 1)
+    }
+  })
+})
+
+test('members that are added and taken out at the same moment: neither order is lost', async () => {
+  const { at, owner, reader } = await withPolicy({})
+  const order = { actor: 'a', organisation: owner.organisation.name, name: 'ops' }
+  const save = (add: readonly string[], remove: readonly string[]) =>
+    saveGroup(at.trustee, { requestId: newUuid(), ...order, add, remove })
+  await save(['reader'], [])
+  await Promise.all([save([owner.client.uuid], []), save([], ['reader'])])
+  const by = { organisation: owner.organisation.uuid, name: 'ops' }
+  expect((await at.store.findGroup(by))?.members).toEqual([owner.client.uuid])
+  // Another server changes it between this one's look and its commit.
+  const begin = at.store.withTransaction.bind(at.store)
+  const group = await at.store.findGroup(by)
+  if (!group) throw new Error('no group')
+  vi.spyOn(at.store, 'withTransaction').mockImplementationOnce(async (work) => {
+    await begin((t) => t.saveGroup(at.grants.group({ ...group, members: [] })))
+    return begin(work)
+  })
+  expect(await codeOf(save([reader.client.uuid], []))).toBe('ERR_CONFLICT')
+  expect((await at.store.findGroup(by))?.members).toEqual([])
 })
 
 test('the address and the time are the request’s', async () => {

@@ -123,10 +123,14 @@ export class MemoryTransaction extends MemoryReader implements Transaction {
     insert(this.tables.revisions, first.uuid, detached(first))
   }
 
-  async appendRevision(deposit: Deposit, next: Revision): Promise<void> {
+  async appendRevision(
+    deposit: Deposit,
+    next: Revision,
+    { grant }: Pick<Deposit, 'grant'>,
+  ): Promise<void> {
     const before = this.tables.deposits.get(deposit.uuid)
     const same = before?.revision === next.revision - 1 && before.handle === deposit.handle
-    if (!same || before.state !== 'active') throw changedMeanwhile()
+    if (!same || before.state !== 'active' || before.grant !== grant) throw changedMeanwhile()
     this.tables.deposits.set(deposit.uuid, withChangeable(before, deposit))
     insert(this.tables.revisions, next.uuid, detached(next))
   }

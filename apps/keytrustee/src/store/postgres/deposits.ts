@@ -73,7 +73,9 @@ const append = {
   name: 'deposits_append',
   text: `with before as (
       select uuid, organisation, owner, state from deposits
-      where uuid = $1 and revision = $2 - 1 and handle = $21::text and state = 'active' for update
+      where uuid = $1 and revision = $2 - 1 and handle = $21::text and state = 'active'
+        and grant_mac = $22::text
+      for update
     ), after as (
       update deposits
       set state = $3, revision = $2, updated_at = $4, undelete_until = $5, policy = $6,
@@ -181,9 +183,10 @@ export function appendRevision(
   queries: Queries,
   row: Deposit,
   next: Revision,
+  before: Pick<Deposit, 'grant'>,
 ): Promise<DepositBefore> {
   const values = [row.uuid, next.revision, ...changeable(row), ...revisionValues(next), row.handle]
-  return changeDeposit(queries, append, values)
+  return changeDeposit(queries, append, [...values, before.grant])
 }
 
 /** `from`: the handle it had, where it gets another. @throws ERR_CONFLICT, ERR_ALREADY_EXISTS */

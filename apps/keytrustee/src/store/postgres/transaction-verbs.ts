@@ -170,9 +170,13 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
     this.countDeposit(deposit, countOf(deposit.state))
   }
 
-  async appendRevision(deposit: Deposit, next: Revision): Promise<void> {
-    const before = await appendRevision(this.queries, deposit, next)
-    this.countDeposit(before, countOf(deposit.state) - countOf(before.state))
+  async appendRevision(
+    deposit: Deposit,
+    next: Revision,
+    before: Pick<Deposit, 'grant'>,
+  ): Promise<void> {
+    const was = await appendRevision(this.queries, deposit, next, before)
+    this.countDeposit(was, countOf(deposit.state) - countOf(was.state))
   }
 
   async updateDeposit(deposit: Deposit, from?: Handle): Promise<void> {

@@ -34,8 +34,15 @@ function insert(store: Store, deposit: Deposit, revision: Revision): Promise<voi
   return store.withTransaction((transaction) => transaction.insertDeposit(deposit, revision))
 }
 
-function append(store: Store, deposit: Deposit, revision = revisionRow(deposit)): Promise<void> {
-  return store.withTransaction((transaction) => transaction.appendRevision(deposit, revision))
+/** `before`: the row that the writer has read; absent: the one that is there. */
+async function append(
+  store: Store,
+  deposit: Deposit,
+  revision = revisionRow(deposit),
+  before?: Deposit,
+): Promise<void> {
+  const read = before ?? (await store.findDepositByUuid(deposit.uuid))?.deposit ?? deposit
+  await store.withTransaction((transaction) => transaction.appendRevision(deposit, revision, read))
 }
 
 function describeInsert(current: () => Store): void {
@@ -138,6 +145,20 @@ function describeAppend(current: () => Store): void {
       for (const row of stale)
         await expect(append(current(), row)).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
       expect(await current().findDeposit(deposit)).toEqual(deposit)
+    })
+
+    it('refuses when the policy was changed since the row was read: it would be undone', async () => {
+      const { client } = await enrol(current())
+      const { deposit } = await putDeposit(current(), client)
+      const policy = { maxRetrievals: 1 }
+      const changed = { ...deposit, policy, grant: fingerprintOf('changed') }
+      await current().withTransaction((transaction) => transaction.updateDeposit(changed))
+      const next = succession(deposit)
+      const late = append(current(), next, revisionRow(next), deposit)
+      await expect(late).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
+      expect(await current().findDeposit(deposit)).toEqual(changed)
+      await append(current(), succession(changed))
+      expect(await current().findDeposit(deposit)).toMatchObject({ revision: 2, policy })
     })
 
     it('lets exactly one of two racing writers win', async () => {

@@ -56,7 +56,7 @@ export function describeMigrations(current: () => Store): void {
       const { deposit, revision } = await putDeposit(current(), client, state)
       const next = { ...deposit, revision: 2 }
       const second = revisionRow(next, { canary, ...some })
-      if (deposit.state === 'active') await write((t) => t.appendRevision(next, second))
+      if (deposit.state === 'active') await write((t) => t.appendRevision(next, second, deposit))
       return { deposit: next, first: revision, second }
     }
 

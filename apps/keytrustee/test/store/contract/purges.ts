@@ -26,7 +26,7 @@ export function describePurges(current: () => Store): void {
         await expect(update(deposit, { state })).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
       const next = { ...deposit, revision: 2 }
       await expect(
-        current().withTransaction((t) => t.appendRevision(next, revisionRow(next))),
+        current().withTransaction((t) => t.appendRevision(next, revisionRow(next), deposit)),
       ).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
       await update(deposit, { state: 'purged' })
       for (const state of ['active', 'disabled', 'purging'])
@@ -39,7 +39,7 @@ export function describePurges(current: () => Store): void {
       const { deposit } = await putDeposit(current(), client, { state: 'disabled' })
       const next = { ...deposit, revision: 2, state: 'active' as const }
       await expect(
-        current().withTransaction((t) => t.appendRevision(next, revisionRow(next))),
+        current().withTransaction((t) => t.appendRevision(next, revisionRow(next), deposit)),
       ).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
     })
 
@@ -79,7 +79,7 @@ export function describePurges(current: () => Store): void {
       const { client } = await enrol(current())
       const { deposit, revision } = await putDeposit(current(), client)
       const next = { ...deposit, revision: 2 }
-      await current().withTransaction((t) => t.appendRevision(next, revisionRow(next)))
+      await current().withTransaction((t) => t.appendRevision(next, revisionRow(next), deposit))
       await current().withTransaction((t) => t.dropStored(deposit.uuid))
       const { stored: _, ...meta } = revision
       const listed = await current().listRevisions(deposit.uuid)
