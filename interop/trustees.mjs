@@ -76,6 +76,21 @@ async function tell(stack) {
   await stack.run(as(people.bert, `keytrustee deny ${next.uuid}`))
   const denied = await stack.run(as(people.carl, `keytrustee deny ${next.uuid} --json`))
   check('the request is denied', JSON.parse(denied.stdout).state === 'denied')
+  title('What a trustee said does not count once it is disabled')
+  await expectExit(stack, 'another retrieval is another request', 75, 'keytrustee get vault')
+  const last = JSON.parse((await stack.run('keytrustee requests --json')).stdout).find(
+    ({ state }) => state === 'open',
+  )
+  for (const name of ['anna', 'bert'])
+    await stack.run(as(people[name], `keytrustee approve ${last.uuid} --yes`))
+  const clients = JSON.parse(
+    (await stack.run('ktadmin client list --json', { quiet: true })).stdout,
+  )
+  const bert = clients.find(({ name }) => name === 'bert').uuid
+  await stack.run(`ktadmin client disable ${bert}`)
+  await expectExit(stack, 'its approval is gone', 75, `keytrustee get vault --request ${last.uuid}`)
+  await stack.run(`ktadmin client enable ${bert}`)
+  await expectExit(stack, 'a trustee is no reader', 2, 'keytrustee share vault --with carl')
   title('Changing trustees reseals')
   await stack.run(`printf 'the root key' | keytrustee put vault - --replace --no-trustees`)
   check(

@@ -62,6 +62,6 @@ async function wait(
   if (state === 'approved') return
   const detail = state === 'open' ? 'trustees have not approved yet' : `the request is ${state}`
   throw new DomainError('ERR_APPROVAL_NEEDED', detail, {
-    hints: state === 'open' ? [`later: keytrustee get ${order.ref} --request ${uuid}`] : [],
+    hints: state === 'open' ? [`later: the same again, with --request ${uuid}`] : [],
   })
 }

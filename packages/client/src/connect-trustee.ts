@@ -40,7 +40,7 @@ export async function connectTrustee(folder: string): Promise<ConnectedClient> {
     local,
     trustee,
     async put(handle, content, options = {}) {
-      const readers = await findReaders(trustee, local, options.policy)
+      const readers = await findReaders(trustee, local, options.policy, options.trustees?.keys)
       const sealed = await sealAsClient(content, local, { handle, readers })
       return await trustee.put({ ...options, handle, content: sealed })
     },

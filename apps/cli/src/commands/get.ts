@@ -17,7 +17,8 @@ import {
   optionText,
   optionTexts,
 } from '@keyhsm/command-line'
-import { DomainError, invalidInput, parseDuration, parseHandle, parseUuid } from '@keyhsm/core'
+import { DomainError, invalidInput, parseHandle, parseUuid } from '@keyhsm/core'
+import { approvalOptions, waitOf } from '../approval-options.js'
 import { getApproved } from '../approved-get.js'
 import { withTrustee } from '../with-trustee.js'
 
@@ -52,18 +53,7 @@ export const getCommand: Command = {
       flag: 'no-seal',
       describe: 'return what is stored as it is, for what was put with --no-seal',
     },
-    {
-      flag: 'request',
-      value: 'UUID',
-      describe: 'request that trustees approved; default: an open one, or a new one',
-      check: (text) => parseUuid(text, '--request'),
-    },
-    {
-      flag: 'wait',
-      value: 'TIME',
-      describe: 'wait so long for trustees to approve, e.g. 10m',
-      check: (text) => parseDuration(text, '--wait'),
-    },
+    ...approvalOptions,
     {
       flag: 'identity',
       value: 'F',
@@ -105,11 +95,6 @@ async function get(input: Input, io: Io): Promise<Got> {
     const shown = io.json && output === undefined ? { content: content.toString('base64') } : {}
     return { handle, uuid, revision, contentBytes: content.length, ...shown }
   })
-}
-
-function waitOf(input: Input): number {
-  const wait = optionText(input, 'wait')
-  return wait === undefined ? 0 : parseDuration(wait, '--wait')
 }
 
 function outputOf(input: Input): string | undefined {

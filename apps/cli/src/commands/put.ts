@@ -96,7 +96,8 @@ async function put(input: Input, io: Io): Promise<Deposit> {
     const present = optionGiven(input, 'replace') ? await trustee.find(handle) : undefined
     const policy = wish ?? present?.policy
     const trustees = await trusteesOf(input, lent)
-    const sealed = await sealFor(content, lent, { handle, policy, plain })
+    const never = trustees?.keys ?? trusteesNow(present)
+    const sealed = await sealFor(content, lent, { handle, policy, plain, never })
     const condition: PutCondition =
       present === undefined ? 'absent' : { revision: present.revision }
     const scope = optionText(input, 'scope') as PutScope | undefined
@@ -122,19 +123,26 @@ async function readContent(input: Input, io: Io, maxBytes: number): Promise<Buff
   return content
 }
 
+/** Uuids of those that guard it, who are kept where a replacement names none. */
+function trusteesNow(present: Deposit | undefined): readonly string[] {
+  return present?.trustees?.clients ?? []
+}
+
 interface SealOrder {
   readonly handle: Handle
   readonly policy: Policy | undefined
   readonly plain: boolean
+  /** Trustees, who are no readers. */
+  readonly never: readonly string[]
 }
 
 async function sealFor(
   content: Buffer,
   { client, trustee }: Lent,
-  { handle, policy, plain }: SealOrder,
+  { handle, policy, plain, never }: SealOrder,
 ): Promise<Buffer> {
   if (plain) return content
-  const readers = await findReaders(trustee, client, policy)
+  const readers = await findReaders(trustee, client, policy, never)
   return await sealAsClient(content, client, { handle, readers })
 }
 

@@ -1,5 +1,6 @@
 import { DomainError, type Uuid } from '@keyhsm/core'
-import type { Reader, RetrievalRequest } from '../store/store.js'
+import { rawIdentityKey, type Trustees } from '../policies/trustees.js'
+import type { Reader, RetrievalRequest, Verdict } from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
 import { type KnownRequest, stateOf } from './request-reply.js'
 
@@ -64,7 +65,7 @@ export async function* everyRequest(
 /** The request with what it is about; undefined when a row is not ours or the deposit needs no approval any more. */
 export async function complete(
   { grants }: Pick<Trustee, 'grants'>,
-  store: Pick<Reader, 'findDepositByUuid' | 'listVerdicts'>,
+  store: Pick<Reader, 'findDepositByUuid' | 'listVerdicts' | 'findClient'>,
   request: RetrievalRequest,
 ): Promise<KnownRequest | undefined> {
   if (!grants.believesRequest(request)) return undefined
@@ -73,7 +74,26 @@ export async function complete(
   if (!deposit || !trustees || !grants.believesDeposit(deposit)) return undefined
   // Trustees belong to the revision they were sealed with.
   if (deposit.revision !== request.revision) return undefined
-  return { request, deposit, trustees, verdicts: await store.listVerdicts(request.uuid) }
+  const given = await store.listVerdicts(request.uuid)
+  const count = await Promise.all(
+    given.map(({ trustee }) => mayDecide({ grants }, store, { trustee, trustees })),
+  )
+  return { request, deposit, trustees, verdicts: given.filter((_, index) => count[index]) }
+}
+
+/**
+ * A trustee's word counts while it is an active client with the key that was sealed: an approval that somebody gave who was
+ * then disabled, or whose keys were lost, must not release anything.
+ */
+async function mayDecide(
+  { grants }: Pick<Trustee, 'grants'>,
+  store: Pick<Reader, 'findClient'>,
+  { trustee, trustees }: { readonly trustee: Verdict['trustee']; readonly trustees: Trustees },
+): Promise<boolean> {
+  const client = await store.findClient({ uuid: trustee })
+  if (client?.state !== 'active' || !grants.believesClient(client)) return false
+  const key = rawIdentityKey(client.identityKey).toString('base64')
+  return trustees.trustees.some((sealed) => sealed.client === trustee && sealed.key === key)
 }
 
 export function isTrustee(

@@ -169,6 +169,27 @@ describe('a deposit with 2 of 3 trustees', () => {
     expect(await codeOf(get(uuid))).not.toBe('none')
   })
 
+  test('an approval of somebody who was disabled, or came back with other keys, does not count', async () => {
+    const { at, a, b, get, ask, approve, state } = await withTrustees()
+    const known = await ask()
+    const { uuid } = known.request
+    await approve(a, known)
+    await approve(b, known)
+    const write = (row: Parameters<typeof at.grants.client>[0]) =>
+      at.store.withTransaction((t) => t.updateClient(at.grants.client(row)))
+    await write({ ...a.client, state: 'disabled' })
+    expect([await state(known), await codeOf(get(uuid))]).toEqual(['open', 'ERR_APPROVAL_NEEDED'])
+    const { identityKey } = await addPerson(at, 'other', a)
+    await write({ ...a.client, identityKey })
+    expect([await state(known), await codeOf(get(uuid))]).toEqual(['open', 'ERR_APPROVAL_NEEDED'])
+    // A row that says otherwise and is not ours helps nobody.
+    await at.store.withTransaction((t) => t.updateClient({ ...a.client, grant: 'forged' }))
+    expect(await codeOf(get(uuid))).toBe('ERR_APPROVAL_NEEDED')
+    expect(at.keyHsm.count('open')).toBe(0)
+    await write(a.client)
+    expect(await codeOf(get(uuid))).toBe('none')
+  })
+
   test('an approval that is taken back while the retrieval is decided does not count', async () => {
     const { at, a, b, get, ask, approve, state } = await withTrustees()
     const known = await ask()

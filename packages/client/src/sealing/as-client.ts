@@ -7,17 +7,23 @@ import { openAsReader } from './open-as-reader.js'
 import { isAgeFile, sealForReaders } from './seal-for-readers.js'
 import { formatWriterKey } from './writer-key.js'
 
-/** Everyone else whom a policy lets read: named clients and the members of named groups. */
+/**
+ * Everyone else whom a policy lets read: named clients and the members of named groups, but no trustee, as those never read.
+ * @param trustees their uuids or identity keys (SPKI, base64)
+ */
 export async function findReaders(
   trustee: Pick<TrusteeClient, 'peers'>,
   { settings }: LocalClient,
   policy: Policy | undefined,
+  trustees: readonly string[] = [],
 ): Promise<readonly Peer[]> {
   const found = new Map<string, Peer>()
   for (const name of [...(policy?.clients ?? []), ...(policy?.groups ?? [])])
     for (const peer of (await trustee.peers(name)).clients) found.set(peer.uuid, peer)
   found.delete(settings.client)
-  return [...found.values()]
+  return [...found.values()].filter(
+    ({ uuid, identityKey }) => !trustees.includes(uuid) && !trustees.includes(identityKey),
+  )
 }
 
 /**
