@@ -24,7 +24,7 @@ import { confirmFinal } from './confirm-final.js'
 import { asOption, callServer } from './control.js'
 import { printMigration } from './migrate.js'
 import { printPlan } from './plan-words.js'
-import { watchMigration } from './watch-migration.js'
+import { exitCodeOf, watchMigration } from './watch-migration.js'
 
 type Joined = ReplyOf<typeof joinRoute>
 type Planned = ReplyOf<typeof planJoinRoute>
@@ -113,6 +113,8 @@ export const keyHsmCommand: Command = {
     else if (result.plan) printPlan(result.plan, io)
     else io.words('no deposit would have to be moved')
   },
+  exitCode: (result: Joined | Planned | Left) =>
+    'migration' in result && result.migration ? exitCodeOf(result.migration) : 0,
 }
 
 function printJoined(joined: Joined, io: Io): void {

@@ -22,7 +22,7 @@ import { asOption, callServer } from './control.js'
 import { printPlan } from './plan-words.js'
 import { hintSpentKeys } from './spent-keys.js'
 import { scheduleLine } from './status.js'
-import { type Migration, watchMigration } from './watch-migration.js'
+import { exitCodeOf, type Migration, watchMigration } from './watch-migration.js'
 
 type Plan = ReplyOf<typeof planMigrationRoute>
 type Wish = BodyOf<typeof planMigrationRoute>
@@ -86,6 +86,7 @@ export const migrateCommands: readonly Command[] = [
     ],
     run: (input, io) => start(input, io, wishOf(input)),
     print: printStarted,
+    exitCode: exitCodeOfStarted,
   },
   {
     name: 'migrate status',
@@ -124,6 +125,7 @@ export const migrateCommands: readonly Command[] = [
       return start(input, io, { reseal: true, ...olderThanDays })
     },
     print: printStarted,
+    exitCode: exitCodeOfStarted,
   },
 ]
 
@@ -144,6 +146,7 @@ function actCommand(act: Act): Command {
       return watchToEnd(input, io, migration.uuid)
     },
     print: printMigration,
+    ...(act === 'resume' ? { exitCode: exitCodeOf } : {}),
   }
 }
 
@@ -195,6 +198,10 @@ function printStarted(result: Plan | Migration | Scheduled, io: Io): void {
   }
   if ('offenders' in result) printPlan(result, io)
   else printMigration(result, io)
+}
+
+function exitCodeOfStarted(result: Plan | Migration | Scheduled): number {
+  return 'failed' in result ? exitCodeOf(result) : 0
 }
 
 /** In fields, and what to do next. */

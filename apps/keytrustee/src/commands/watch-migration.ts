@@ -47,6 +47,11 @@ export async function watchMigration(input: Input, io: Io, uuid: string): Promis
   }
 }
 
+/** Exit status of a command that waited: 1 when something stays as it was, because it could not be moved or somebody paused. */
+export function exitCodeOf({ state, failed }: Pick<Migration, 'state' | 'failed'>): number {
+  return failed > 0 || state === 'paused' ? 1 : 0
+}
+
 /** `[#######......]  35 %  3500 of 10000, 120/s, 54 s left` */
 export function formatBar({ moved, failed, total }: Migration, speed: string): string {
   const done = total === 0 ? 1 : Math.min(1, (moved + failed) / total)
