@@ -1,7 +1,12 @@
 /** The SDK's front door: a registered client in one call, sealing and opening included. */
 import { type LocalClient, readLocalClient } from './identity/client-folder.js'
 import { renewWhenDue } from './identity/renew-when-due.js'
-import { type OpeningAid, findReaders, openAsClient, sealAsClient } from './sealing/as-client.js'
+import {
+  type OpeningAid,
+  findReadersOfPut,
+  openAsClient,
+  sealAsClient,
+} from './sealing/as-client.js'
 import { openCalls } from './transport/servers.js'
 import { type Deposit, type PutRequest, TrusteeClient } from './trustee-client.js'
 
@@ -12,7 +17,10 @@ export interface ConnectedClient {
   readonly local: LocalClient
   /** Everything else the server offers. */
   readonly trustee: TrusteeClient
-  /** Seals for this client and the readers that `policy` names, then deposits. */
+  /**
+   * Seals for this client and the readers that `policy` names, without one for those whom the deposit has already, then
+   * deposits.
+   */
   put(handle: string, content: Uint8Array, options?: PutOptions): Promise<Deposit>
   /** Retrieves, opens and checks; `ref` is a handle or a uuid. @throws ERR_INTEGRITY */
   get(ref: string, aid?: OpeningAid & { readonly request?: string }): Promise<Buffer>
@@ -40,7 +48,7 @@ export async function connectTrustee(folder: string): Promise<ConnectedClient> {
     local,
     trustee,
     async put(handle, content, options = {}) {
-      const readers = await findReaders(trustee, local, options.policy, options.trustees?.keys)
+      const readers = await findReadersOfPut(trustee, local, { handle, ...options })
       const sealed = await sealAsClient(content, local, { handle, readers })
       return await trustee.put({ ...options, handle, content: sealed })
     },

@@ -60,13 +60,16 @@ function toOperation(route: RouteSpec): Record<string, unknown> {
     operationId: operationIdOf(route),
     summary: route.summary,
     security: route.access === 'anyone' ? [] : [{ [route.access]: [] }],
-    parameters: [...parametersOf(route.params, 'path'), ...parametersOf(route.query, 'query')],
-    ...(takesBody ? { requestBody: { content: { 'application/json': { schema: body } } } } : {}),
+    parameters: [
+      ...parametersOf(route.params, 'path'),
+      ...parametersOf(route.query, 'query'),
+      ...(route.headers ? parametersOf(route.headers, 'header') : []),
+    ],
+    ...(takesBody
+      ? { requestBody: { required: true, content: { 'application/json': { schema: body } } } }
+      : {}),
     responses: {
-      [route.success]: {
-        description: 'success',
-        content: { 'application/json': { schema: plain(route.reply) } },
-      },
+      ...successesOf(route),
       default: {
         description: 'refused, or not possible now',
         content: { [problemMediaType]: { schema: { $ref: '#/components/schemas/Problem' } } },
@@ -75,7 +78,17 @@ function toOperation(route: RouteSpec): Record<string, unknown> {
   }
 }
 
-function parametersOf(schema: TSchema, place: 'path' | 'query'): Record<string, unknown>[] {
+function successesOf({ success, otherSuccess, reply, replyMedia = 'application/json' }: RouteSpec) {
+  const content = { [replyMedia]: { schema: plain(reply) } }
+  const done = { [success]: { description: 'success', content } }
+  if (otherSuccess === undefined) return done
+  return { ...done, [otherSuccess]: { description: 'begun, and ends by itself', content } }
+}
+
+function parametersOf(
+  schema: TSchema,
+  place: 'path' | 'query' | 'header',
+): Record<string, unknown>[] {
   const { properties = {}, required = [] } = schema as ObjectSchema
   return Object.entries(properties).map(([name, property]) => ({
     name,

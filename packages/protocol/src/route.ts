@@ -27,6 +27,12 @@ export interface RouteSpec<
   readonly reply: Reply
   /** Status of success: 200, or 201 where something was made. */
   readonly success: 200 | 201 | 202
+  /** Another status of success, with the same reply. */
+  readonly otherSuccess?: 202
+  /** Absent: JSON. */
+  readonly replyMedia?: 'application/json' | 'text/plain'
+  /** Request headers that mean something to this route alone; for the reference, the handler checks them. */
+  readonly headers?: TSchema
   readonly maxBodyBytes: number
   readonly deadlineMs: number
   /** One line for the generated reference. */

@@ -43,3 +43,9 @@ export const AuditHeadFields = {
   sequence: Type.Integer({ minimum: 0 }),
   hash: FingerprintField,
 }
+
+/** Headers of a put (RFC 9110 §13): refuse to replace, or replace exactly this revision. */
+export const PutHeaders = Type.Object({
+  'If-None-Match': Type.Optional(Type.Literal('*')),
+  'If-Match': Type.Optional(Type.String({ pattern: '^"[1-9][0-9]{0,8}"$' })),
+})

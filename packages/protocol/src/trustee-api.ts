@@ -11,6 +11,7 @@ import {
   InstantField,
   NameField,
   NoFields,
+  PutHeaders,
   RecipientField,
   RequestIdField,
   ScopeField,
@@ -145,7 +146,7 @@ export const putDepositRoute = defineRoute({
   access: 'client',
   params: Type.Object({ handle: Type.String() }, { additionalProperties: false }),
   query: NoFields,
-  /** Conditions are the headers `If-None-Match: *` (refuse to replace) or `If-Match: "<revision>"`. */
+  headers: PutHeaders,
   body: Type.Object(
     {
       requestId: RequestIdField,
@@ -322,6 +323,7 @@ export const purgeDepositRoute = defineRoute({
   body: NoFields,
   reply: PurgedField,
   success: 200,
+  otherSuccess: 202,
   maxBodyBytes: 4096,
   deadlineMs: 60_000,
   summary: 'make a deposit, all its revisions, unreadable for ever and free its handle',

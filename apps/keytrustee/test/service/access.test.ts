@@ -199,6 +199,16 @@ describe('the clients’ port', () => {
     expect([bad.code, bad.faults[0]?.field]).toEqual(['ERR_INVALID_INPUT', 'handle'])
   })
 
+  test('describes itself, as the reference has it', async () => {
+    const { status, text } = await ask(await startTestServer(), '/v1/openapi.json')
+    const file = new URL('../../../../docs/reference/openapi.json', import.meta.url)
+    const reference = JSON.parse(await readFile(file, 'utf8')) as { info: { version: string } }
+    const served = JSON.parse(text) as typeof reference
+    expect([status, served.info.version]).toEqual([200, expect.stringMatching(/^\d+\.\d+\.\d+/)])
+    const info = { ...served.info, version: reference.info.version }
+    expect({ ...served, info }).toEqual(reference)
+  })
+
   test('the old pages: fingerprint, and test_hsm before joining', async () => {
     const at = await startTestServer()
     const page = await ask(at, '/?a=fingerprint')

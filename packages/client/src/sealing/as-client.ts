@@ -2,7 +2,7 @@
 import { DomainError, parseHandle } from '@keyhsm/core'
 import type { LocalClient } from '../identity/client-folder.js'
 import { type Peer, recipientsOf } from '../peers/peers.js'
-import type { Policy, Retrieved, TrusteeClient } from '../trustee-client.js'
+import type { Policy, PutRequest, Retrieved, TrusteeClient } from '../trustee-client.js'
 import { openAsReader } from './open-as-reader.js'
 import { isAgeFile, sealForReaders } from './seal-for-readers.js'
 import { formatWriterKey } from './writer-key.js'
@@ -24,6 +24,17 @@ export async function findReaders(
   return [...found.values()].filter(
     ({ uuid, identityKey }) => !trustees.includes(uuid) && !trustees.includes(identityKey),
   )
+}
+
+/** Those for whom a put is sealed: where it names no readers or trustees, the deposit keeps those that it has. */
+export async function findReadersOfPut(
+  trustee: Pick<TrusteeClient, 'peers' | 'find'>,
+  client: LocalClient,
+  put: Pick<PutRequest, 'handle' | 'condition' | 'policy' | 'trustees'>,
+): Promise<readonly Peer[]> {
+  const present = put.condition === 'absent' ? undefined : await trustee.find(put.handle)
+  const trustees = put.trustees?.keys ?? present?.trustees?.clients
+  return await findReaders(trustee, client, put.policy ?? present?.policy, trustees)
 }
 
 /**

@@ -2,6 +2,8 @@ import { expect, test } from 'vitest'
 import { findReaders } from '../../src/index.js'
 import type { LocalClient } from '../../src/identity/client-folder.js'
 import type { Peer } from '../../src/peers/peers.js'
+import { findReadersOfPut } from '../../src/sealing/as-client.js'
+import type { Deposit } from '../../src/trustee-client.js'
 
 const peers = ['own', 'reader', 'trustee'].map(
   (uuid) => ({ uuid, name: uuid, identityKey: `key of ${uuid}` }) as unknown as Peer,
@@ -15,4 +17,36 @@ test('readers are all whom a policy names but oneself, and but trustees, however
   expect(await names()).toEqual(['reader', 'trustee'])
   expect(await names(['trustee'])).toEqual(['reader'])
   expect(await names(['key of trustee'])).toEqual(['reader'])
+})
+
+test('a put is sealed for the readers that it names, else for those whom the deposit has', async () => {
+  const present = {
+    policy: { clients: ['reader'] },
+    trustees: { required: 1, clients: ['trustee'] },
+  }
+  const asked: string[] = []
+  const server = {
+    peers: (name: string) =>
+      Promise.resolve({
+        clients: name === 'ops' ? peers : peers.filter((one) => one.uuid === name),
+      }),
+    find: (handle: string) => {
+      asked.push(handle)
+      return Promise.resolve(handle === 'there' ? (present as unknown as Deposit) : undefined)
+    },
+  }
+  const of = async (put: Parameters<typeof findReadersOfPut>[2]) =>
+    (await findReadersOfPut(server, client, put)).map(({ name }) => name)
+  expect(await of({ handle: 'there' })).toEqual(['reader'])
+  expect(await of({ handle: 'there', policy: {} })).toEqual([])
+  expect(await of({ handle: 'there', policy: { groups: ['ops'] } })).toEqual(['reader'])
+  const free = { required: 0, keys: [] }
+  expect(await of({ handle: 'there', policy: { groups: ['ops'] }, trustees: free })).toEqual([
+    'reader',
+    'trustee',
+  ])
+  expect(await of({ handle: 'new' })).toEqual([])
+  expect(asked).toHaveLength(5)
+  expect(await of({ handle: 'there', condition: 'absent' })).toEqual([])
+  expect(asked).toHaveLength(5)
 })
