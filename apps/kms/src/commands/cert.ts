@@ -6,13 +6,20 @@ import {
   type Input,
   type Io,
   optionGiven,
+  optionText,
   optionTexts,
   printTable,
 } from '@keyhsm/command-line'
 import { invalidInput, systemClock } from '@keyhsm/core'
 import { localReloadRoute } from '@keyhsm/protocol'
 import { certificateFingerprint, daemonState, daysUntil } from '@keyhsm/service'
-import { findNextPair, prepareNextPair, useNextPair } from '../identity/server-pair.js'
+import { readOldServerPair } from '../identity/old-server-pair.js'
+import {
+  findNextPair,
+  prepareNextPair,
+  useGivenPair,
+  useNextPair,
+} from '../identity/server-pair.js'
 import type { Paths } from '../paths.js'
 import { readLiveSettings } from '../service/live-settings.js'
 import { readSettings } from '../settings.js'
@@ -67,12 +74,36 @@ export const certCommands: readonly Command[] = [
       },
     ],
     run: (input, io) => (optionGiven(input, 'server') ? renewServer(input, io) : renew(input)),
-    print({ outcome, fingerprint, expiresAt, path }: Renewed, io) {
-      io.words(`the new certificate is ${outcome}${path === undefined ? '' : `: ${path}`}`)
-      io.words(`its SHA-256 fingerprint is ${fingerprint}, it ends ${expiresAt}`)
-    },
+    print: printRenewed,
+  },
+  {
+    name: 'cert import',
+    summary: 'show Hadoop the certificate that an old KMS showed, out of its Java keystore',
+    options: [
+      {
+        flag: 'ssl-server',
+        value: 'F',
+        file: true,
+        required: true,
+        describe: 'ssl-server.xml of the old KMS: where the keystore is, and its passwords',
+      },
+      {
+        flag: 'keystore',
+        value: 'F',
+        file: true,
+        describe: 'the keystore (JKS or PKCS#12), where it lies elsewhere than that file says',
+      },
+      { flag: 'alias', value: 'A', describe: 'which private key, where there are several' },
+    ],
+    run: importServer,
+    print: printRenewed,
   },
 ]
+
+function printRenewed({ outcome, fingerprint, expiresAt, path }: Renewed, io: Io): void {
+  io.words(`the new certificate is ${outcome}${path === undefined ? '' : `: ${path}`}`)
+  io.words(`its SHA-256 fingerprint is ${fingerprint}, it ends ${expiresAt}`)
+}
 
 async function renew(input: Input): Promise<Renewed> {
   for (const flag of ['now', 'host'])
@@ -94,6 +125,19 @@ async function renewServer(input: Input, io: Io): Promise<Renewed> {
   io.hint('add it to the truststores of Hadoop’s clients, beside the one in use,')
   io.hint('then run: keytrustee-kms cert renew --server --now')
   return { ...describe(certificate), outcome: 'waiting', path }
+}
+
+async function importServer(input: Input, io: Io): Promise<Renewed> {
+  const paths = pathsOf(input)
+  const settings = await readSettings(paths)
+  const pair = await readOldServerPair({
+    sslServer: input.files['ssl-server']?.toString('utf8') ?? '',
+    keystore: input.files['keystore'],
+    alias: optionText(input, 'alias'),
+    env: io.env,
+  })
+  await useGivenPair({ paths, settings }, pair)
+  return { ...describe(pair.certificate), outcome: await takeOver(input) }
 }
 
 async function takeOver(input: Input): Promise<Renewed['outcome']> {

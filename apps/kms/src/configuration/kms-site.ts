@@ -84,7 +84,8 @@ const notObeyedPrefixes: Readonly<Record<string, string>> = {
   [`${authentication}.zk-dt-secret-manager.`]: 'instances share through the Trustee Server',
   [`${authentication}.multi-scheme-auth-handler.`]: 'one type of authentication is used',
   'hadoop.security.group.mapping.': 'groups are those that the operating system knows (id)',
-  'ssl.server.': 'certificate and key are PEM files, keytrustee-kms.tls.certificate and …tls.key',
+  'ssl.server.':
+    'certificate and key are PEM files; keytrustee-kms cert import takes those of an ssl-server.xml over',
 }
 
 /** Classes of the original that mean a type; distributions write them out. */

@@ -87,6 +87,21 @@ export async function useNextPair(o: RenewOrder): Promise<X509Certificate> {
   return certificate
 }
 
+/** Puts `pair` in the place of the one in use, from the next start or reload on. @throws ERR_SETTINGS where that one lies elsewhere. */
+export async function useGivenPair(
+  o: { readonly paths: PairPaths; readonly settings: PairSettings },
+  pair: KeyedCertificate,
+): Promise<void> {
+  const { paths, settings } = o
+  if (placesOf(o).some((path) => liesElsewhere(paths, path)))
+    throw new DomainError('ERR_SETTINGS', 'the certificate for Hadoop lies elsewhere', {
+      hints: ['take keytrustee-kms.tls.certificate and …tls.key out of kms.properties'],
+    })
+  await finishServerSwap(paths, settings)
+  await layDownPair({ next: changingFolder(paths) }, pair)
+  await finishServerSwap(paths, settings)
+}
+
 /** Completes a change that was cut off; nothing happens where none was. */
 export async function finishServerSwap(paths: PairPaths, settings: PairSettings): Promise<void> {
   await finishSwap({
@@ -98,12 +113,12 @@ export async function finishServerSwap(paths: PairPaths, settings: PairSettings)
 
 async function requireOwnPair({ paths, settings }: RenewOrder): Promise<X509Certificate> {
   await finishServerSwap(paths, settings)
-  const files = [settings.certificate, settings.key].map((path) => settingPath(paths, path))
+  const files = placesOf({ paths, settings })
   const text = await readFile(files[0] ?? '', 'utf8').catch((cause: unknown) => {
     throw new DomainError('ERR_SETTINGS', 'the TLS certificate cannot be read', { cause })
   })
   const present = new X509Certificate(text)
-  const isForeign = files.some((path) => relative(paths.root, path).startsWith('..'))
+  const isForeign = files.some((path) => liesElsewhere(paths, path))
   if (!isForeign && present.subject === present.issuer) return present
   throw new DomainError(
     'ERR_SETTINGS',
@@ -115,6 +130,14 @@ async function requireOwnPair({ paths, settings }: RenewOrder): Promise<X509Cert
       ],
     },
   )
+}
+
+function placesOf(o: { readonly paths: PairPaths; readonly settings: PairSettings }): string[] {
+  return [o.settings.certificate, o.settings.key].map((path) => settingPath(o.paths, path))
+}
+
+function liesElsewhere({ root }: PairPaths, path: string): boolean {
+  return relative(root, path).startsWith('..')
 }
 
 /** As `subjectAltName` of node:crypto writes them: `DNS:a, IP Address:127.0.0.1`. */

@@ -2,15 +2,13 @@
  * A keystore in Java's JCEKS format: aliases and the serialised, still protected keys. Its digest is checked before anything is read.
  * @see docs/formats/hadoop-keystore.md
  */
-import { createHash, timingSafeEqual } from 'node:crypto'
-import { DomainError } from '@keyhsm/core'
 import { broken } from './broken.js'
 import { ByteCursor } from './byte-cursor.js'
+import { digestBytes, requireDigest } from './keystore-digest.js'
 import { type JavaObject, type JavaValue, readJavaStream } from './java-objects.js'
 import { decryptWithPassword, parseParameters } from './password-cipher.js'
 
 export const jceksHead = { magic: 0xcececece, version: 2, secretKey: 3 } as const
-export const digestBytes = 20
 /** JDK before 8 wrote the second one. */
 const sealedClasses = [
   'com.sun.crypto.provider.SealedObjectForKeyProtector',
@@ -31,14 +29,8 @@ export interface ProtectedEntry {
 export function readJceks(bytes: Buffer, password: string): readonly ProtectedEntry[] {
   if (bytes.length < 12 + digestBytes || bytes.readUInt32BE() !== jceksHead.magic)
     throw broken('it is not in JCEKS format')
-  const content = bytes.subarray(0, -digestBytes)
-  if (!timingSafeEqual(digestOf(content, password), bytes.subarray(-digestBytes)))
-    throw new DomainError(
-      'ERR_NOT_AUTHENTICATED',
-      'the keystore’s password is another one, or the file was changed',
-      { hints: ['give the file with its password: --password-file F'] },
-    )
-  const cursor = new ByteCursor(content)
+  requireDigest(bytes, password, 'give the file with its password: --password-file F')
+  const cursor = new ByteCursor(bytes.subarray(0, -digestBytes))
   cursor.int()
   if (cursor.int() !== jceksHead.version) throw broken('its version is not known')
   const entries = Array.from({ length: countOf(cursor) }, () => readEntry(cursor))
@@ -60,12 +52,6 @@ export function openEntry(
   } finally {
     plain.fill(0)
   }
-}
-
-/** Over everything before it, bound to the password. */
-export function digestOf(content: Buffer, password: string): Buffer {
-  const units = Buffer.from(password, 'utf16le').swap16()
-  return createHash('sha1').update(units).update('Mighty Aphrodite').update(content).digest()
 }
 
 /** An entry takes more than thirty bytes: a number beyond that is damage, not memory to be taken. */

@@ -1,6 +1,7 @@
 /** Writes a keystore in Java's JCEKS format, readable by Hadoop's own provider. @see docs/formats/hadoop-keystore.md */
 import { encryptWithPassword, formatParameters, iterations } from './password-cipher.js'
-import { digestOf, jceksHead, protection } from './read-jceks.js'
+import { digestOf } from './keystore-digest.js'
+import { jceksHead, protection } from './read-jceks.js'
 import { int, utf, writeSealed } from './write-java-objects.js'
 
 /** A key of the store, serialised; wiped when it is written. */

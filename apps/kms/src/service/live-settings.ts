@@ -1,5 +1,6 @@
 /** What a reload exchanges as one: settings, configuration files, TLS pair. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
@@ -42,12 +43,18 @@ export async function readLiveSettings(paths: Paths): Promise<LiveSettings> {
     settings,
     configuration,
     site,
-    remarks: [...remarks, ...old.remarks],
+    remarks: [...remarks, ...old.remarks, ...tellSslServer(join(folder, 'ssl-server.xml'))],
     tls: settings.tls === 'on' ? await readTls(paths, settings) : undefined,
     listen: readListen(settings, site),
     signatureSecret: await readSignatureSecret(site),
     aclFile: join(folder, 'kms-acls.xml'),
   }
+}
+
+/** It is no part of the configuration here, but operators bring it with the rest. */
+function tellSslServer(path: string): readonly string[] {
+  const cure = `keytrustee-kms cert import --ssl-server ${path} takes its certificate over`
+  return existsSync(path) ? [`ssl-server.xml has no effect: ${cure}, then remove it`] : []
 }
 
 function readListen(settings: Settings, site: KmsSite) {

@@ -1,5 +1,6 @@
 /** Commands that need no server, in this process: what they refuse, and what they say about files. */
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { X509Certificate } from 'node:crypto'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
@@ -8,6 +9,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { initialiseFiles } from '../../src/identity/initialise-files.js'
 import { pathsIn } from '../../src/paths.js'
 import { program } from '../../src/program.js'
+import { readLiveSettings } from '../../src/service/live-settings.js'
+import { xml } from '../support/test-kms.js'
 
 const home = mkdtempSync(join(tmpdir(), 'kms-commands-'))
 const folder = join(home, 'keytrustee-kms')
@@ -82,6 +85,53 @@ describe('acl explain', () => {
     const broken = await explain('alice', 'CREATE')
     expect(broken.said).toMatch(/kms-acls\.xml:2:\d+ <proprety> is not known/)
     expect(broken.status).toBe(78)
+  })
+})
+
+describe('cert import', () => {
+  const keystore = join(import.meta.dirname, '../keystore/vectors/server.jks')
+  const sslServer = join(home, 'ssl-server.xml')
+  const write = (password: string) =>
+    writeFileSync(
+      sslServer,
+      xml({
+        'ssl.server.keystore.location': '/nowhere',
+        'ssl.server.keystore.password': password,
+        'ssl.server.keystore.keypassword': 'of the key',
+      }),
+    )
+  const given = ['--ssl-server', sslServer, '--keystore', keystore, '--alias', 'kms'] as const
+
+  it('puts the old pair in the place of its own, and changes nothing where it cannot', async () => {
+    const paths = pathsIn(folder)
+    const own = readFileSync(paths.tlsCertificate, 'utf8')
+    write('another')
+    const refused = await run('cert', 'import', ...given)
+    expect([refused.status, refused.said]).toEqual([77, expect.not.stringContaining('of the key')])
+    expect(readFileSync(paths.tlsCertificate, 'utf8')).toBe(own)
+    write('of the keystore')
+    const done = await run('cert', 'import', ...given)
+    expect([done.status, done.said]).toEqual([0, expect.stringContaining('at the next start')])
+    expect((await run('cert', 'import', ...given, '--json')).said).toContain('"fingerprint"')
+    const { tls } = await readLiveSettings(paths)
+    expect(new X509Certificate(String(tls?.cert)).subject).toBe('CN=old.example.com')
+    expect(statSync(paths.tlsKey).mode & 0o777).toBe(0o600)
+  })
+
+  it('is said to be the way where the file stands beside the others', async () => {
+    const path = join(folder, 'conf/ssl-server.xml')
+    writeFileSync(path, '<configuration/>')
+    const { remarks } = await readLiveSettings(pathsIn(folder))
+    rmSync(path)
+    expect(remarks).toEqual([expect.stringContaining(`cert import --ssl-server ${path} takes`)])
+    expect((await readLiveSettings(pathsIn(folder))).remarks).toEqual([])
+  })
+
+  it('leaves a pair that lies elsewhere', async () => {
+    write('of the keystore')
+    appendFileSync(settings, 'keytrustee-kms.tls.certificate=/etc/ssl/kms.pem\n')
+    const refused = await run('cert', 'import', ...given)
+    expect([refused.status, refused.said]).toEqual([78, expect.stringContaining('lies elsewhere')])
   })
 })
 

@@ -80,7 +80,7 @@ describe('kms-site.xml', () => {
       'hadoop.security.group.mapping.ldap.url': 'ldap://x',
     })
     expect(remarks).toEqual([
-      'kms-site.xml:2: ssl.server.keystore.location has no effect: certificate and key are PEM files, keytrustee-kms.tls.certificate and …tls.key',
+      'kms-site.xml:2: ssl.server.keystore.location has no effect: certificate and key are PEM files; keytrustee-kms cert import takes those of an ssl-server.xml over',
       'kms-site.xml:3: hadoop.http.max.threads has no effect: requests are not bound to threads',
       'kms-site.xml:4: hadoop.security.group.mapping.ldap.url has no effect: groups are those that the operating system knows (id)',
     ])
