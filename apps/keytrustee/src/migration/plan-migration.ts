@@ -29,7 +29,7 @@ const dayMs = 86400_000
  * HSM's own
  */
 export async function planMigration(
-  desk: Pick<MigrationDesk, 'trustee' | 'link'>,
+  desk: Pick<MigrationDesk, 'trustee' | 'link' | 'sealing'>,
   wish: MigrationWish,
 ): Promise<Planned> {
   const link = desk.link.current()
@@ -38,8 +38,21 @@ export async function planMigration(
   const now = desk.trustee.clock.now()
   const order = toOrder(wish, { joined: link.joined, partition, now })
   const target = await describeTarget(link.calls, order.to, partition)
-  return { order, ...(await makePlan(desk.trustee, order, target)) }
+  const { plan, renames } = await makePlan(desk.trustee, order, target)
+  const warnings = [...plan.warnings, ...obstaclesOf(order, desk.sealing)]
+  return { order, renames, plan: { ...plan, warnings } }
 }
+
+/** What the start of it would be refused with, although every deposit could be moved. */
+function obstaclesOf(
+  { to }: PlannedOrder,
+  { passThroughAllowed }: MigrationDesk['sealing'],
+): string[] {
+  return to.sealing === 'pass-through' && !passThroughAllowed ? [mayNotKeepUnsealed] : []
+}
+
+export const mayNotKeepUnsealed =
+  'this server may not keep deposits unsealed: set keytrustee.sealing=pass-through and restart it'
 
 /** The plan of a server that is not joined yet, and would be to this partition. @throws ERR_INVALID_INPUT for `names` */
 export async function planJoining(

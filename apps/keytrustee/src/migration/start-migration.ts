@@ -9,6 +9,7 @@ import type { MigrationOrder } from './migration-order.js'
 import {
   type MigrationPlan,
   type MigrationWish,
+  mayNotKeepUnsealed,
   planMigration,
   type Planned,
   requireFeasible,
@@ -101,11 +102,7 @@ async function requireWay(
     await proveSample(calls, { canary, handle, requestId, ...(kind ? { kind } : {}) })
     return
   }
-  if (!sealing.passThroughAllowed)
-    throw new DomainError(
-      'ERR_NOT_ALLOWED',
-      'this server may not keep deposits unsealed: set keytrustee.sealing=pass-through and restart it',
-    )
+  if (!sealing.passThroughAllowed) throw new DomainError('ERR_NOT_ALLOWED', mayNotKeepUnsealed)
   if (!understood)
     throw new DomainError(
       'ERR_NOT_ALLOWED',
