@@ -42,6 +42,15 @@ export interface SealsRequest extends Omit<SealsBody, 'deposits'> {
 
 type MoveBody = BodyOf<typeof moveRoute>
 
+/** Sealed bytes that show Key HSM that a key may go, and from where they were read. */
+interface RevokeProof extends Omit<NonNullable<RevokeBody['proof']>, 'sealed'> {
+  readonly sealed: Uint8Array
+}
+
+export interface RevokeRequest extends Omit<RevokeBody, 'proof'> {
+  readonly proof?: RevokeProof
+}
+
 /** What is to be moved: content that is not sealed yet, or sealed bytes with the canary of their partition. */
 export interface ToMove extends Omit<MoveBody['deposits'][number], 'content' | 'sealed'> {
   readonly content?: Uint8Array
@@ -129,9 +138,11 @@ export class KeyHsmClient {
   }
 
   async revoke(
-    body: RevokeBody,
+    { proof, ...order }: RevokeRequest,
     signal?: AbortSignal,
   ): Promise<ReplyOf<typeof revokeRoute>['outcome']> {
+    const shown = proof && { ...proof, sealed: encodeBase64(proof.sealed) }
+    const body: RevokeBody = { ...order, ...(shown ? { proof: shown } : {}) }
     return (await this.#transport.call(revokeRoute, { body, signal })).outcome
   }
 

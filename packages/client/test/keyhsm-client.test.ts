@@ -103,8 +103,16 @@ describe('KeyHsmClient', () => {
       '/v1/partition?backend=new': description,
       [`/v1/hsm-keys?limit=1&canary=${canary}`]: { keys: [] },
     }
-    const { client } = await connect((one, response) => replyJson(response, replies[one.url]))
+    const { client, seen } = await connect((one, response) => replyJson(response, replies[one.url]))
     expect(await client.revoke({ requestId, hsmKeyId, canary, reason: 'test' })).toBe('destroyed')
+    const of = { organisation: requestId, deposit: requestId, handle: 'h', revision: 1 }
+    const proof = { context: of, sealed: Buffer.from('sealed'), canary }
+    const order = { requestId, hsmKeyId, canary, reason: 'purge' } as const
+    expect(await client.revoke({ ...order, proof })).toBe('destroyed')
+    expect(JSON.parse(seen.at(-1)?.body ?? '{}')).toEqual({
+      ...order,
+      proof: { ...proof, sealed: 'c2VhbGVk' },
+    })
     const keys = []
     for await (const one of client.listHsmKeys(1)) keys.push(one)
     expect(keys).toEqual([key, key])

@@ -128,6 +128,16 @@ export const revokeRoute = defineRoute({
         Type.Literal('purge'),
         Type.Literal('migrate'),
       ]),
+      /**
+       * With `purge` and `migrate`, which rows of a database gave rise to: sealed bytes that open within Key HSM, for `purge`
+       * under exactly this key, for `migrate` under another one.
+       */
+      proof: Type.Optional(
+        Type.Object(
+          { context: SealContextField, sealed: Base64Field, canary: FingerprintField },
+          { additionalProperties: false },
+        ),
+      ),
     },
     { additionalProperties: false },
   ),
@@ -135,7 +145,7 @@ export const revokeRoute = defineRoute({
     outcome: Type.Union([Type.Literal('destroyed'), Type.Literal('already-gone')]),
   }),
   success: 200,
-  maxBodyBytes: 4096,
+  maxBodyBytes: maxContentBody,
   deadlineMs: 30_000,
   summary: 'make an HSM key of the caller’s realm unusable for ever',
 })

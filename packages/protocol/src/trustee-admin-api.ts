@@ -60,6 +60,13 @@ export const purgeAnyDepositRoute = defineRoute({
   method: 'POST',
   path: '/v1/admin/deposits/:ref/purge',
   params: DepositRef,
+  body: Type.Object(
+    {
+      /** Ends it also where stored bytes do not show that an HSM key is the deposit's own: such keys stay. */
+      leaveKeys: Type.Optional(Type.Boolean()),
+    },
+    exact,
+  ),
   reply: PurgedField,
   deadlineMs: 60_000,
   summary: 'make anybody’s deposit unreadable for ever',

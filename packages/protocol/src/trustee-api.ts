@@ -305,11 +305,12 @@ export const setPolicyRoute = defineRoute({
   summary: 'lay down when and by whom the caller’s deposit may be retrieved',
 })
 
-/** What became of a purge. */
+/** What became of a purge. `refusedKeys` stay: the stored bytes do not show that they are this deposit's own. */
 export const PurgedField = Type.Object({
   /** `purged`; or `purging` with status 202: unreadable already, its HSM keys are revoked as soon as the HSM answers. */
   deposit: DepositField,
   revokedKeys: Type.Integer(),
+  refusedKeys: Type.Optional(Type.Integer()),
   /** Revisions whose HSM key other deposits share, or that have none: older backups of the database still open. */
   sharedRevisions: Type.Integer(),
 })

@@ -41,13 +41,16 @@ async function confirm(ref: string, yes: boolean, io: Io): Promise<void> {
     throw new DomainError('ERR_NOT_ALLOWED', 'nothing was changed')
 }
 
-function printPurged({ deposit, sharedRevisions }: Purged, io: Io): void {
+function printPurged({ deposit, sharedRevisions, refusedKeys = 0 }: Purged, io: Io): void {
   const { handle, state } = deposit
-  const words =
-    state === 'purged'
-      ? `${handle} is purged`
-      : `${handle} is unreadable; its HSM keys are revoked when the HSM answers`
-  printLine(printable(words), io)
+  const waits =
+    refusedKeys > 0
+      ? 'an administrator of the server has to end its purge'
+      : 'its HSM keys are revoked when the HSM answers'
+  printLine(
+    printable(state === 'purged' ? `${handle} is purged` : `${handle} is unreadable; ${waits}`),
+    io,
+  )
   if (sharedRevisions > 0)
     io.words('warning: copies in older backups of the server’s database still open')
 }

@@ -1,34 +1,36 @@
 /** Making an HSM key unusable for ever, by order of a Trustee Server or of an administrator. */
 import { DomainError, type Fingerprint, type HsmKeyId, type Uuid } from '@keyhsm/core'
-import type { HsmKey } from '@keyhsm/hsm'
+import type { CallOptions, HsmKey } from '@keyhsm/hsm'
 import { parseLabel } from '../keys/labels.js'
 import { findPurpose, findPurposeById, type RealmPurpose } from '../keys/purpose.js'
 import type { Partition } from '../partition/partition.js'
 import { audited, type Findings } from './audited.js'
 import type { Caller, Workshop } from './caller.js'
+import { requireProof, type ToProve } from './require-proof.js'
 
 export type RevokeOutcome = 'destroyed' | 'already-gone'
 
-export interface RevokeRequest {
+/** Only the reason `revoke` may hit a key that several deposits share. */
+export interface RevokeRequest extends ToProve {
   readonly requestId: Uuid
-  readonly hsmKeyId: HsmKeyId
   readonly canary: Fingerprint
-  /** Only `revoke` may hit a key that several deposits share. */
-  readonly reason: 'discard' | 'migrate' | 'prune' | 'purge' | 'revoke' | 'test'
 }
 
 /**
  * Destroys a key of the caller's realm.
  * @throws ERR_NOT_FOUND when the id does not prove that the key is the caller's; ERR_NOT_ALLOWED when a key shared by
- * deposits would be destroyed for any reason but an order to revoke.
+ * deposits would be destroyed for any reason but an order to revoke; what {@link requireProof} throws.
  */
 export function revokeKey(
   workshop: Workshop,
-  { actor, realm }: Caller,
-  { requestId, hsmKeyId, canary, reason }: RevokeRequest,
+  caller: Caller,
+  request: RevokeRequest,
+  options: CallOptions = {},
 ): Promise<RevokeOutcome> {
   const { partitions, audit } = workshop
-  const subject = { realm, hsmKeyId, why: reason }
+  const { actor, realm } = caller
+  const { requestId, hsmKeyId, canary, reason, proof } = request
+  const subject = { realm, hsmKeyId, why: reason, ...proof?.context }
   const operation = { operation: 'revoke', requestId, actor, subject }
   return audited(audit, operation, 'revoked', async (findings) => {
     const partition = partitions.requireCanary(canary)
@@ -42,9 +44,15 @@ export function revokeKey(
         `a key of scope ${purpose} serves other deposits too`,
       )
     }
-    return await destroy(partition, hsmKeyId, findings)
+    const desk = { workshop, caller, findings, options }
+    if ((await requireProof(desk, request)) === 'proved')
+      return await destroy(partition, hsmKeyId, findings)
+    findings.reason = goneAlready
+    return 'already-gone'
   })
 }
+
+const goneAlready = 'the key was gone already'
 
 /**
  * Destroys any key that Key HSM made for deposits, of whatever realm, by an administrator's order.
@@ -84,7 +92,7 @@ async function destroy(
   partition.ring.forget(id)
   partition.pool.forget(id)
   if (outcome === 'destroyed') partition.capacity.release()
-  else findings.reason = 'the key was gone already'
+  else findings.reason = goneAlready
   return outcome
 }
 

@@ -22,7 +22,7 @@ import { exchangeHeads } from '../operations/exchange-heads.js'
 import { listRealmKeys } from '../operations/list-keys.js'
 import { openDeposit } from '../operations/open-deposit.js'
 import { moveDeposits, type MoveRequest, type ToMove } from '../operations/move-deposits.js'
-import { revokeKey } from '../operations/revoke-key.js'
+import { revokeKey, type RevokeRequest } from '../operations/revoke-key.js'
 import { sealDeposit, type Sealed, type SealRequest } from '../operations/seal-deposit.js'
 import { sealDeposits, type SealsRequest, type ToSeal } from '../operations/seal-deposits.js'
 import { toApproval, toTrustees } from './approval.js'
@@ -43,14 +43,10 @@ export function makeServiceRoutes(
 ): BoundRoute[] {
   return [
     ...makeSealingRoutes(workshop),
-    bindRoute(revokeRoute, async ({ body, identity }) => ({
-      outcome: await revokeKey(workshop(), callerOf(identity), {
-        requestId: body.requestId as Uuid,
-        hsmKeyId: body.hsmKeyId as HsmKeyId,
-        canary: body.canary as Fingerprint,
-        reason: body.reason,
-      }),
-    })),
+    bindRoute(revokeRoute, async ({ body, identity, signal }) => {
+      const request = toRevokeRequest(body)
+      return { outcome: await revokeKey(workshop(), callerOf(identity), request, { signal }) }
+    }),
     bindRoute(listHsmKeysRoute, ({ query, identity }) => {
       const { partitions } = workshop()
       const { canary } = query
@@ -140,6 +136,20 @@ function toToSeal({
     content: decodeBase64(content, 'content'),
     ...(trustees === undefined ? {} : { trustees: toTrustees(trustees) }),
   }
+}
+
+function toRevokeRequest(body: BodyOf<typeof revokeRoute>): RevokeRequest {
+  const { requestId, hsmKeyId, canary, reason, proof } = body
+  const order = {
+    requestId: requestId as Uuid,
+    hsmKeyId: hsmKeyId as HsmKeyId,
+    canary: canary as Fingerprint,
+    reason,
+  }
+  if (!proof) return order
+  const sealed = decodeBase64(proof.sealed, 'proof.sealed')
+  const shown = { context: toContext(proof.context), sealed, canary: proof.canary as Fingerprint }
+  return { ...order, proof: shown }
 }
 
 function toMoveRequest({ requestId, deposits, target }: BodyOf<typeof moveRoute>): MoveRequest {

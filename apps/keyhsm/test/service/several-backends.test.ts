@@ -132,7 +132,7 @@ describe('several HSMs in one Key HSM', () => {
     }
     expect(await keys(before.canary)).toEqual([old.hsmKeyId])
     expect(await keys(after.canary)).toEqual([young.hsmKeyId])
-    const revoke = { requestId: newUuid(), hsmKeyId: old.hsmKeyId, reason: 'migrate' } as const
+    const revoke = { requestId: newUuid(), hsmKeyId: old.hsmKeyId, reason: 'revoke' } as const
     await expect(trustee.revoke({ ...revoke, canary: after.canary })).rejects.toMatchObject({
       code: 'ERR_NOT_FOUND',
     })

@@ -101,11 +101,19 @@ export const depositCommands: readonly Command[] = [
     name: 'deposit purge',
     summary: 'make a deposit with all its revisions unreadable for ever',
     arguments: [refArgument],
-    options: [{ flag: 'yes', short: 'y', describe: 'do not ask' }, asOption],
+    options: [
+      { flag: 'yes', short: 'y', describe: 'do not ask' },
+      {
+        flag: 'leave-keys',
+        describe: 'end it also where stored bytes do not show whose HSM key it is; the key stays',
+      },
+      asOption,
+    ],
     async run(input, io): Promise<Purged> {
       const ref = input.args['ref'] ?? ''
       await confirmFinal(`Purge ${ref} for ever? [y/N] `, optionGiven(input, 'yes'), io)
-      return callServer(input, purgeAnyDepositRoute, { params: { ref } })
+      const body = optionGiven(input, 'leave-keys') ? { leaveKeys: true } : {}
+      return callServer(input, purgeAnyDepositRoute, { params: { ref }, body })
     },
     print: printPurged,
   },
@@ -145,14 +153,28 @@ export const depositCommands: readonly Command[] = [
   },
 ]
 
-function printPurged({ deposit, revokedKeys, sharedRevisions }: Purged, io: Io): void {
+function printPurged(purged: Purged, io: Io): void {
+  const { deposit, revokedKeys, sharedRevisions, refusedKeys = 0 } = purged
   const { handle, state } = deposit
   if (state === 'purged') printLine(`${handle} is purged, ${revokedKeys} HSM keys are revoked`, io)
+  else if (refusedKeys > 0) printLine(`${handle} is unreadable, but not purged`, io)
   else printLine(`${handle} is unreadable; its HSM keys are revoked when the HSM answers`, io)
+  if (refusedKeys > 0) sayRefused(purged, refusedKeys, io)
   if (sharedRevisions > 0)
     io.words('warning: copies of it in older backups of the database still open, see the hint')
   if (sharedRevisions > 0)
     io.hint('their HSM key serves other deposits too: ktadmin hsm-keys revoke ends all of them')
+}
+
+function sayRefused({ deposit: { state } }: Purged, refused: number, io: Io): void {
+  io.words(
+    `warning: ${refused} HSM keys stay: the stored bytes do not show that they are this deposit’s own`,
+  )
+  io.hint(
+    state === 'purged'
+      ? 'once nothing needs them they are orphans: ktadmin hsm-keys prune'
+      : 'rows may have been exchanged; what to do: docs/operations/trustee-server.md',
+  )
 }
 
 function parseLimit(text: string): number {

@@ -2,24 +2,29 @@
  * Making a deposit unreadable for ever: commit `purging` → revoke the HSM keys of all its revisions → drop the sealed bytes,
  * commit `purged`. From the first commit on nothing opens it; what a fault cuts off after it is taken up again.
  */
-import { DomainError, newUuid, reached, type Uuid } from '@keyhsm/core'
+import { DomainError, hasCode, newUuid, reached, type Uuid } from '@keyhsm/core'
 import { audited } from '../audited.js'
 import { noSuchDeposit } from '../policies/decide.js'
 import type { Deposit, Reader, RevisionMeta } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
 import { type DepositReply, toDepositReply } from './deposit-field.js'
-import { formerKey, readSealedKeys, type SealedKeys } from './sealed-keys.js'
+import { auditRefusedForms, type RefusedForm, revokeForms } from './revoke-forms.js'
+import { formerKey, idsOf, readSealedKeys, type SealedKeys } from './sealed-keys.js'
 
 export interface PurgeOrder {
   readonly requestId: Uuid
   /** Owner or administrator. */
   readonly actor: string
+  /** Ends it also where the bytes do not show that an HSM key is this deposit's own: such keys are left to prune. */
+  readonly leaveKeys?: boolean
 }
 
 export interface Purged {
-  /** In state `purged`, or `purging` when the HSM could not be asked: unreadable all the same. */
+  /** In state `purged`, or `purging` when keys could not be revoked: unreadable all the same. */
   readonly deposit: DepositReply
   readonly revokedKeys: number
+  /** HSM keys that stay, because the stored bytes do not show that they are this deposit's own. */
+  readonly refusedKeys: number
   /** Revisions under a shared HSM key, or under none: their bytes in older backups still open. */
   readonly sharedRevisions: number
 }
@@ -47,28 +52,52 @@ export async function purgeDeposit(
       beginPurge(trustee, order, deposit),
     )
     reached('purge:begun')
-    const after = await finishPurge(trustee, order, purging).catch(() => purging.deposit)
+    const end = await finishPurge(trustee, order, purging).catch(() => undefined)
     return {
-      deposit: toDepositReply(after, purging.latest),
-      revokedKeys: after.state === 'purged' ? purging.hsmKeyIds.length : 0,
+      deposit: toDepositReply(end?.deposit ?? purging.deposit, purging.latest),
+      revokedKeys: end?.revokedKeys ?? 0,
+      refusedKeys: end?.refusedKeys ?? 0,
       sharedRevisions: purging.sharedRevisions,
     }
   })
 }
 
-/** Takes up purges that were cut off. @returns how many are done now, and how many the HSM could not be asked about */
-export async function resumePurges(trustee: Trustee): Promise<{ done: number; left: number }> {
+/** When to try again what was refused: by deposit, in milliseconds. A person may have put the rows right. */
+export type RefusedPurges = Map<Uuid, number>
+
+const refusedForMs = 10 * 60_000
+
+/**
+ * Takes up purges that were cut off. @returns how many are done now, how many the HSM could not be asked about, and how many
+ * wait for an administrator: what is stored does not show that their HSM keys are theirs
+ */
+export async function resumePurges(
+  trustee: Trustee,
+  refused: RefusedPurges = new Map(),
+): Promise<{ done: number; left: number; refused: number }> {
   const order = { requestId: newUuid(), actor: 'service' }
-  const outcome = { done: 0, left: 0 }
+  const outcome = { done: 0, left: 0, refused: 0 }
   for (const deposit of await trustee.store.listPurging()) {
     if (!trustee.grants.believesDeposit(deposit)) continue
-    const finished = await readPurging(trustee, trustee.store, deposit)
-      .then((purging) => finishPurge(trustee, order, purging))
-      .then(({ state }) => state === 'purged')
-      .catch(() => false)
-    outcome[finished ? 'done' : 'left'] += 1
+    const now = trustee.clock.now().getTime()
+    const waits = now < (refused.get(deposit.uuid) ?? 0)
+    const end = waits ? 'refused' : await resume(trustee, order, deposit)
+    if (end !== 'refused') refused.delete(deposit.uuid)
+    else if (!waits) refused.set(deposit.uuid, now + refusedForMs)
+    outcome[end] += 1
   }
   return outcome
+}
+
+function resume(
+  trustee: Trustee,
+  order: PurgeOrder,
+  deposit: Deposit,
+): Promise<'done' | 'left' | 'refused'> {
+  return readPurging(trustee, trustee.store, deposit)
+    .then((purging) => finishPurge(trustee, order, purging))
+    .then((end) => (end.deposit.state === 'purged' ? 'done' : 'refused'))
+    .catch(() => 'left')
 }
 
 /** Purges anew what a database restored from before a purge has brought back. */
@@ -125,21 +154,26 @@ async function readPurging(
   const latest = revisions.at(-1)
   if (!latest) throw new DomainError('ERR_INTERNAL', 'internal error')
   const present = await readSealedKeys(reader, deposit.uuid, revisions)
-  const former = await reader.listFormer({ deposit: deposit.uuid })
-  const keys = [...present.keys, ...former.flatMap((row) => formerKey(grants, row) ?? [])]
-  const hsmKeyIds = [...new Set(keys.map(({ id }) => id))]
-  const sharedRevisions = revisions.length + former.length - keys.length
-  return { deposit, latest, keys, hsmKeyIds, sharedRevisions }
+  const rows = await reader.listFormer({ deposit: deposit.uuid })
+  const former = rows.flatMap((row) => {
+    const key = formerKey(grants, row)
+    return key ? [{ key, revision: row.revision, former: row.uuid }] : []
+  })
+  const forms = [...present.forms, ...former]
+  const sharedRevisions = revisions.length + rows.length - forms.length
+  return { deposit, latest, forms, hsmKeyIds: idsOf(forms), sharedRevisions }
 }
 
-/** @throws what kept it from its end; the deposit then stays in `purging`. */
-async function finishPurge(
-  trustee: Trustee,
-  order: PurgeOrder,
-  purging: Purging,
-): Promise<Deposit> {
-  const { deposit } = purging
-  if (deposit.state === 'purged') return deposit
+interface End {
+  readonly deposit: Deposit
+  readonly revokedKeys: number
+  readonly refusedKeys: number
+}
+
+/** What is refused leaves the deposit in `purging`, unless its keys are to be left. @throws what kept it from its end */
+async function finishPurge(trustee: Trustee, order: PurgeOrder, purging: Purging): Promise<End> {
+  const { deposit, forms, hsmKeyIds } = purging
+  if (deposit.state === 'purged') return { deposit, revokedKeys: hsmKeyIds.length, refusedKeys: 0 }
   const { uuid, organisation } = deposit
   const { requestId, actor: orderedBy } = order
   await trustee.revocations.record({
@@ -148,14 +182,21 @@ async function finishPurge(
     orderedBy,
     orderedAt: trustee.clock.now().toISOString(),
   })
+  const refusals: RefusedForm[] = []
   const operation = operationOf('purge-keys', order, deposit)
-  return audited(trustee.audit, operation, 'revoked', async () => {
-    if (purging.keys.length > 0) {
-      const sealer = trustee.sealing.forRetrieval('hsm')
-      for (const key of purging.keys) await sealer?.revoke(requestId, key, 'purge')
-    }
+  const work = async (): Promise<End> => {
+    const revoked = await revokeForms(trustee, requestId, deposit, forms)
+    refusals.push(...revoked.refused)
+    await auditRefusedForms(trustee.audit, order, deposit, refusals)
+    if (refusals[0] && !order.leaveKeys) throw refusals[0].error
     reached('purge:revoked')
-    return commitPurged(trustee, purging)
+    const after = await commitPurged(trustee, { ...purging, hsmKeyIds: revoked.hsmKeyIds })
+    const refusedKeys = refusals.length
+    return { deposit: after, revokedKeys: revoked.hsmKeyIds.length, refusedKeys }
+  }
+  return audited(trustee.audit, operation, 'revoked', work).catch((error: unknown) => {
+    if (!hasCode(error, 'ERR_NOT_ALLOWED')) throw error
+    return { deposit, revokedKeys: 0, refusedKeys: refusals.length }
   })
 }
 

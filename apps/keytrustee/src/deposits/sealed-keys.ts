@@ -8,9 +8,16 @@ import { type Grants, macText, sameText } from '../grants.js'
 import type { HeldKey } from '../sealing/sealer.js'
 import type { FormerRevision, Reader, Revision, RevisionMeta } from '../store/store.js'
 
+/** A revision in one of its forms, under an HSM key of its own. */
+export interface OwnForm {
+  readonly key: HeldKey
+  readonly revision: number
+  /** The revision's uuid, where it is its former form. */
+  readonly former?: Uuid
+}
+
 export interface SealedKeys {
-  /** With the partitions that hold them. */
-  readonly keys: readonly HeldKey[]
+  readonly forms: readonly OwnForm[]
   /** HSM keys of this deposit alone. */
   readonly hsmKeyIds: readonly HsmKeyId[]
   /** Revisions whose HSM key serves other deposits too, or that have none. */
@@ -25,16 +32,16 @@ export async function readSealedKeys(
   deposit: Uuid,
   revisions: readonly RevisionMeta[],
 ): Promise<SealedKeys> {
-  const own: HeldKey[] = []
+  const own: OwnForm[] = []
   for (const meta of revisions) {
     const revision = await reader.findRevision(deposit, meta.revision)
     const { scope, hsmKeyId } = keyOf(revision ?? { ...meta, stored: Buffer.alloc(0) })
     if (scope === 'deposit' && hsmKeyId !== undefined)
-      own.push({ id: hsmKeyId, canary: meta.canary })
+      own.push({ key: { id: hsmKeyId, canary: meta.canary }, revision: meta.revision })
   }
   return {
-    keys: own,
-    hsmKeyIds: [...new Set(own.map(({ id }) => id))],
+    forms: own,
+    hsmKeyIds: idsOf(own),
     sharedRevisions: revisions.length - own.length,
   }
 }
@@ -49,10 +56,19 @@ export function keyOf(revision: Pick<Revision, 'sealing' | 'stored' | 'scope' | 
   }
 }
 
-/** The own key of a former form; undefined when it has none, or when somebody else wrote which one it is. */
-export function formerKey(grants: Pick<Grants, 'mac'>, row: FormerRevision): HeldKey | undefined {
-  const { hsmKeyId: id, canary, scope } = row
+/** Each once. */
+export function idsOf(forms: readonly OwnForm[]): readonly HsmKeyId[] {
+  return [...new Set(forms.map(({ key }) => key.id))]
+}
+
+/** The own key of a former form; undefined when it has none, or when somebody else wrote which one it is, or whose. */
+export function formerKey(
+  grants: Pick<Grants, 'mac' | 'revisionUuid'>,
+  row: FormerRevision,
+): HeldKey | undefined {
+  const { hsmKeyId: id, canary, scope, deposit, revision } = row
   if (id === undefined || scope !== 'deposit') return undefined
+  if (row.uuid !== grants.revisionUuid(deposit, revision)) return undefined
   return sameText(row.grant, formerGrant(grants, row)) ? { id, canary } : undefined
 }
 

@@ -1,10 +1,10 @@
 /** The two ends of a migration: former forms are dropped for ever, or made the present ones again. */
 import { newUuid, reached, type Uuid } from '@keyhsm/core'
 import { audited } from '../audited.js'
-import { formerKey } from '../deposits/sealed-keys.js'
 import type { FormerRevision } from '../store/store.js'
 import type { MigrationOrder } from './migration-order.js'
 import type { MovingDesk } from './move-all.js'
+import { revokeFormer } from './revoke-former.js'
 
 const batchSize = 200
 const concurrentRevokes = 8
@@ -54,15 +54,14 @@ export async function swapAllBack({ trustee: { store }, signal }: MovingDesk): P
 }
 
 async function revokeAll(
-  { ways: { hsm }, trustee: { grants } }: MovingDesk,
-  requestId: ReturnType<typeof newUuid>,
+  desk: MovingDesk,
+  requestId: Uuid,
   former: readonly FormerRevision[],
 ): Promise<void> {
-  // What somebody else wrote there is left to prune, which asks whether a deposit needs it.
-  const waiting = former.flatMap((row) => formerKey(grants, row) ?? [])
+  const waiting = [...former]
   const worker = async (): Promise<void> => {
-    for (let key = waiting.shift(); key; key = waiting.shift())
-      await hsm.revoke(requestId, key, 'migrate')
+    for (let row = waiting.shift(); row; row = waiting.shift())
+      await revokeFormer(desk, requestId, row)
   }
   const results = await Promise.allSettled(Array.from({ length: concurrentRevokes }, worker))
   const failed = results.find(({ status }) => status === 'rejected')

@@ -82,8 +82,14 @@ export function createKeyHsmSealer(
           { once },
         )
         .catch(translateOpening),
-    async revoke(requestId, { id: hsmKeyId, canary: holder = canary }, reason) {
-      await calls.revoke({ requestId, hsmKeyId, canary: holder, reason }).catch(translate)
+    async revoke(requestId, { id: hsmKeyId, canary: holder = canary }, reason, proof) {
+      const order = { requestId, hsmKeyId, canary: holder, reason }
+      const shown = proof && {
+        context: proof.context,
+        sealed: proof.stored,
+        canary: proof.canary ?? canary,
+      }
+      await calls.revoke({ ...order, ...(shown ? { proof: shown } : {}) }).catch(translateRevoking)
     },
   }
 }
@@ -92,6 +98,13 @@ export function createKeyHsmSealer(
 export function translateOpening(error: unknown): never {
   if (error instanceof DomainError && openingCodes.has(error.code)) throw error
   return translate(error)
+}
+
+/** As {@link translate}, but a refusal is told: asking again changes nothing, and a person has to know. */
+function translateRevoking(error: unknown): never {
+  if (!hasCode(error, 'ERR_NOT_ALLOWED') && !hasCode(error, 'ERR_NOT_FOUND'))
+    return translate(error)
+  throw new DomainError('ERR_NOT_ALLOWED', error.message, { cause: error, hints: error.hints })
 }
 
 /** The trustees as Key HSM takes them. */

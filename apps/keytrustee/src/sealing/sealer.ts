@@ -62,6 +62,14 @@ export interface HeldKey {
 /** Why a key that serves one deposit alone is made unusable. */
 export type RevokeReason = 'discard' | 'purge' | 'migrate'
 
+/** What Key HSM opens to see that a key may go, and from where it was read. */
+export interface RevokeProof {
+  readonly context: SealContext
+  readonly stored: Buffer
+  /** Names the HSM partition it is sealed in; undefined: the joined one. */
+  readonly canary: Fingerprint | undefined
+}
+
 export interface Sealer {
   readonly sealing: 'hsm' | 'pass-through'
   /** Whether sealing with this scope makes an HSM key, for the quota. */
@@ -77,9 +85,10 @@ export interface Sealer {
   open(order: OpenOrder): Promise<Buffer>
   /**
    * Makes the key of one deposit alone unusable for ever; one that is gone is. `discard`: it was just made for bytes that are
-   * certainly not stored. @throws as {@link seal}; ERR_HSM_REFUSED.
+   * certainly not stored. The others need a proof: `purge` the form sealed under this key, `migrate` the one that replaced it.
+   * @throws as {@link seal}; ERR_HSM_REFUSED; ERR_NOT_ALLOWED when Key HSM is not shown that the key may go.
    */
-  revoke(requestId: Uuid, key: HeldKey, reason: RevokeReason): Promise<void>
+  revoke(requestId: Uuid, key: HeldKey, reason: RevokeReason, proof?: RevokeProof): Promise<void>
 }
 
 export interface Sealing {

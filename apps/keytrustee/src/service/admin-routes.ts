@@ -86,9 +86,10 @@ function depositRoutes({ trustee }: AdminRoutesOptions): BoundRoute[] {
       const { uuid } = await findAny(store, params.ref)
       return undeleteDeposit(trustee, orderOf(by), uuid)
     }),
-    bindRoute(purgeAnyDepositRoute, async ({ params, ...by }) => {
+    bindRoute(purgeAnyDepositRoute, async ({ params, body, ...by }) => {
       const { uuid } = await findAny(store, params.ref)
-      return toPurgeReply(await purgeDeposit(trustee, orderOf(by), uuid))
+      const order = { ...orderOf(by), leaveKeys: body.leaveKeys === true }
+      return toPurgeReply(await purgeDeposit(trustee, order, uuid))
     }),
     bindRoute(listRevocationsRoute, async ({ query }) => {
       const { limit = defaultPageSize, after } = query

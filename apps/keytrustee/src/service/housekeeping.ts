@@ -2,7 +2,7 @@
 import { toDomainError } from '@keyhsm/core'
 import type { Log } from '@keyhsm/service'
 import { hsmKeyWindowMs } from '../deposits/quotas.js'
-import { resumePurges, reviveRevocations } from '../deposits/purge-deposit.js'
+import { type RefusedPurges, resumePurges, reviveRevocations } from '../deposits/purge-deposit.js'
 import { sweepPendingPuts } from '../deposits/release-reservation.js'
 import type { Trustee } from '../trustee.js'
 import { describeParts, isHealthy, type Parts } from './health.js'
@@ -76,16 +76,24 @@ async function sweepOnce({ trustee, log }: HousekeepingOptions): Promise<void> {
 
 /** The first round also looks whether the database was restored from before a purge. */
 function purgeRounds({ trustee, log }: HousekeepingOptions): () => Promise<void> {
+  const refusedUntil: RefusedPurges = new Map()
   let revived = false
   let waiting = 0
+  let refusedBefore = 0
   return async () => {
     if (!revived) await reviveRevocations(trustee)
     revived = true
-    const { done, left } = await resumePurges(trustee)
+    const { done, left, refused } = await resumePurges(trustee, refusedUntil)
     if (done > 0) log.info({ count: done }, 'purges that were cut off are finished')
     if (left > 0 && left !== waiting)
       log.warn({ count: left }, 'purges wait: their HSM keys cannot be revoked now')
+    if (refused > 0 && refused !== refusedBefore)
+      log.warn(
+        { deposits: [...refusedUntil.keys()].slice(0, 10), count: refused },
+        'purges wait for an administrator: their stored bytes do not show that the HSM keys are theirs',
+      )
     waiting = left
+    refusedBefore = refused
   }
 }
 

@@ -174,8 +174,9 @@ export interface Reader {
   ): Promise<readonly ToMove[]>
   countMigrationFaults(migration: Uuid): Promise<number>
   listMigrationFaults(migration: Uuid, limit: number): Promise<readonly MigrationFault[]>
-  /** In the order of their uuids; those of one deposit in that of its revisions. */
+  /** In the order of their uuids; those of one deposit in that of its revisions. The bytes of one are found by its uuid. */
   listFormer(filter: FormerFilter): Promise<readonly FormerRevision[]>
+  findFormerStored(revision: Uuid): Promise<Buffer | undefined>
   /** Quota figures of a client or an organisation; `since` opens the window for HSM keys, which are counted by minute. */
   readUsage(
     of: { readonly client: Uuid } | { readonly organisation: Uuid },

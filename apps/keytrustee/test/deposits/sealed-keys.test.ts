@@ -56,24 +56,30 @@ describe('readSealedKeys', () => {
   })
 })
 
-test('whose key a former form has is believed with its MAC alone', () => {
+test('whose key a former form has is believed with its MAC alone, and for its own revision', () => {
   const grants = openGrants(SecretBytes.own(randomBytes(32)))
+  const of = { deposit: newUuid(), revision: 1 }
   const held = {
-    uuid: newUuid(),
+    uuid: grants.revisionUuid(of.deposit, of.revision),
     hsmKeyId: newHsmKeyId(),
     scope: 'deposit' as const,
     canary: 'ca'.repeat(32) as Fingerprint,
   }
   const row = {
     ...held,
-    deposit: newUuid(),
-    revision: 1,
+    ...of,
     hsmKeyLabel: 'a',
     swappedBack: false,
     grant: formerGrant(grants, held),
   }
   expect(formerKey(grants, row)).toEqual({ id: held.hsmKeyId, canary: held.canary })
-  for (const forged of [{ hsmKeyId: newHsmKeyId() }, { uuid: newUuid() }, { grant: 'ab' }])
+  const elsewhere = [{ deposit: newUuid() }, { revision: 2 }]
+  for (const forged of [
+    { hsmKeyId: newHsmKeyId() },
+    { uuid: newUuid() },
+    { grant: 'ab' },
+    ...elsewhere,
+  ])
     expect(formerKey(grants, { ...row, ...forged })).toBeUndefined()
   const shared = { ...row, scope: 'service' as const }
   expect(formerKey(grants, { ...shared, grant: formerGrant(grants, shared) })).toBeUndefined()

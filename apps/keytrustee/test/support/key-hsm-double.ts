@@ -68,6 +68,10 @@ export class KeyHsmDouble implements Calls {
   async open(request: Parameters<Calls['open']>[0]): Promise<Buffer> {
     await this.#enter('open', request)
     this.approvals.push(request.approval)
+    return this.#open(request)
+  }
+
+  #open(request: Pick<Parameters<Calls['open']>[0], 'sealed' | 'context'>): Buffer {
     const sealed = Buffer.from(request.sealed)
     const key = this.keys.get(sealed.subarray(0, 16).toString('hex'))
     if (!key) throw irretrievable()
@@ -83,7 +87,21 @@ export class KeyHsmDouble implements Calls {
 
   async revoke(request: Parameters<Calls['revoke']>[0]): Promise<'destroyed' | 'already-gone'> {
     await this.#enter('revoke', request)
+    if (request.reason === 'purge' || request.reason === 'migrate') this.#requireProof(request)
     return this.keys.delete(request.hsmKeyId) ? 'destroyed' : 'already-gone'
+  }
+
+  /** As the real one: `purge` shows what opens under this key, or would if it were there; `migrate` what opens under another. */
+  #requireProof({ reason, hsmKeyId, proof }: Parameters<Calls['revoke']>[0]): void {
+    const id = Buffer.from(proof?.sealed.subarray(0, 16) ?? []).toString('hex')
+    if (reason === 'purge' && id === hsmKeyId && !this.keys.has(id)) return
+    try {
+      if (proof) this.#open(proof)
+      if (proof && (id === hsmKeyId) === (reason === 'purge')) return
+    } catch (cause) {
+      throw new DomainError('ERR_NOT_ALLOWED', 'not shown', { cause })
+    }
+    throw new DomainError('ERR_NOT_ALLOWED', 'not shown')
   }
 
   describe(): Promise<PartitionDescription> {

@@ -324,6 +324,10 @@ export class MemoryReader implements Reader {
     return listFormer(this.current(), filter)
   }
 
+  async findFormerStored(revision: Uuid) {
+    return this.current().former.get(revision)?.stored
+  }
+
   async readUsage(...given: Parameters<Reader['readUsage']>) {
     return readUsage(this.current(), ...given)
   }

@@ -107,6 +107,10 @@ const formerSwappable = {
     where former_revisions.uuid > $2::uuid and not swapped_back and ${nobodyPurges}
     order by former_revisions.uuid limit $1`,
 }
+const formerStored = {
+  name: 'former_stored',
+  text: 'select stored from former_revisions where uuid = $1',
+}
 const deleteSome = {
   name: 'former_delete',
   text: 'delete from former_revisions where uuid = any($1::uuid[])',
@@ -167,6 +171,10 @@ export function listFormer(
   const { limit } = filter
   if (!filter.swappable) return findAll(queries, formerAny, [limit], toFormer)
   return findAll(queries, formerSwappable, [limit, filter.after ?? firstUuid], toFormer)
+}
+
+export function findFormerStored(queries: Queries, revision: Uuid): Promise<Buffer | undefined> {
+  return findOne(queries, formerStored, [revision], (row) => row.bytes('stored'))
 }
 
 export async function deleteFormer(queries: Queries, revisions: readonly Uuid[]): Promise<void> {

@@ -16,7 +16,7 @@ import {
   listMigrationFaults,
   listMigrations,
 } from './migration-progress.js'
-import { countToMove, listFormer, listToMove } from './moves.js'
+import { countToMove, findFormerStored, listFormer, listToMove } from './moves.js'
 import { listPendingPuts } from './pending-puts.js'
 import type { Queries } from './queries.js'
 import { findRequest } from './requests.js'
@@ -194,6 +194,10 @@ export class PostgresReader implements Reader {
 
   listFormer(filter: Filter<'listFormer'>) {
     return listFormer(this.queries, filter)
+  }
+
+  findFormerStored(revision: Uuid) {
+    return findFormerStored(this.queries, revision)
   }
 
   readUsage(of: Filter<'readUsage'>, since: Date): Promise<Usage> {

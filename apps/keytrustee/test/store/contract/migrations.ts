@@ -152,6 +152,7 @@ export function describeMigrations(current: () => Store): void {
       const { hsmKeyId, hsmKeyLabel, scope, uuid, deposit } = before
       const meta = { uuid, deposit, revision: 2, hsmKeyId, hsmKeyLabel, scope, canary }
       expect(former).toEqual({ ...meta, grant: 'of before', swappedBack: false })
+      expect(await current().findFormerStored(uuid)).toEqual(before.stored)
       for (const key of [before.hsmKeyId, next.hsmKeyId])
         if (key) expect((await current().findHsmKeyUses([key])).get(key)).toHaveLength(1)
 
@@ -164,8 +165,10 @@ export function describeMigrations(current: () => Store): void {
         swappedBack: true,
       })
       expect(await write((t) => t.swapBack(uuid))).toBe(false)
+      expect(await current().findFormerStored(uuid)).toEqual(next.stored)
       await write((t) => t.deleteFormer([uuid]))
       expect(await current().listFormer({ deposit })).toEqual([])
+      expect(await current().findFormerStored(uuid)).toBeUndefined()
     })
 
     it('keep the oldest former form where a migration was given up and another goes over it', async () => {
