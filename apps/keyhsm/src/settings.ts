@@ -5,6 +5,7 @@
 import { wrappingKinds } from '@keyhsm/hsm'
 import { duration, integer, oneOf, parseAddress, settingsSchema, size } from '@keyhsm/service'
 import { firstName, firstNameSetting, parseBackendName } from './backend-names.js'
+import { rateSchema } from './rate-settings.js'
 import {
   parseDomain,
   parseFingerprints,
@@ -133,26 +134,7 @@ export const commonSchema = settingsSchema({
     describe:
       'largest content that is sealed, at most 17M; the Trustee Server has the limit that users meet',
   },
-  openRate: {
-    name: 'keyhsm.open.rate',
-    default: '0',
-    parse: integer(0, 1e6),
-    describe: 'most deposits that a realm may open a second; 0: as many as the HSM can',
-  },
-  resealRate: {
-    name: 'keyhsm.reseal.rate',
-    default: '0',
-    parse: (text, field) => (text === 'off' ? 'off' : integer(0, 1e6)(text, field)),
-    describe:
-      'most deposits that a realm may have resealed a second; 0: as many as the HSM can; off: none, until a migration is wanted',
-  },
-  openAlarm: {
-    name: 'keyhsm.open.alarm',
-    default: '0',
-    parse: integer(0, 1e6),
-    describe:
-      'deposits opened by a realm a second at which an alarm is raised; 0: only when it reaches keyhsm.open.rate',
-  },
+  ...rateSchema,
   logLevel: {
     name: 'keyhsm.log.level',
     parse: oneOf(['error', 'warn', 'info', 'debug']),

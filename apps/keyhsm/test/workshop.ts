@@ -44,6 +44,7 @@ export async function makeWorkshop(
     settings: { scope: 'deposit', maxContentBytes: 1024, ...options.seal },
     openRate: new RealmRate(0, { clock: systemClock }),
     resealRate: new RealmRate(0, { clock: systemClock }),
+    revokeRate: new RealmRate(0, { clock: systemClock }),
     usedRequests: new UsedRequests(options.clock ?? systemClock),
     entries: () => readEntries(directory),
     warnings,

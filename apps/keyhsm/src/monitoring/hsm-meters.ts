@@ -77,7 +77,7 @@ export const hsmMeters = meterTable({
   openAlarms: {
     kind: 'counter',
     name: 'open_alarms_total',
-    help: 'Times that a realm opened deposits faster than keyhsm.open.rate or keyhsm.open.alarm, or had them resealed faster than keyhsm.reseal.rate',
+    help: 'Times that a realm opened deposits faster than keyhsm.open.rate or keyhsm.open.alarm, had them resealed faster than keyhsm.reseal.rate or HSM keys revoked faster than keyhsm.revoke.rate',
     labels: ['realm', 'why'],
   },
   openAlarm: {

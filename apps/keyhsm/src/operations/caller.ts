@@ -21,6 +21,7 @@ export interface Workshop {
   readonly settings: SealSettings
   readonly openRate: RealmRate
   readonly resealRate: RealmRate
+  readonly revokeRate: RealmRate
   readonly usedRequests: UsedRequests
 }
 

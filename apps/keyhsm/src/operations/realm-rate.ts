@@ -1,6 +1,6 @@
 /**
- * How fast one realm may open deposits, or have them resealed: a stolen Trustee Server cannot empty its database, nor have
- * copies made of it, faster than is written here.
+ * How fast one realm may open deposits, have them resealed or have HSM keys revoked: a stolen Trustee Server cannot empty its
+ * database, nor have copies made of it, nor destroy it faster than is written here.
  */
 import { type Clock, DomainError, type Realm } from '@keyhsm/core'
 import type { OpenAlarm } from './open-alarm.js'
@@ -10,10 +10,13 @@ interface Bucket {
   filledAt: number
 }
 
+/** What is counted by each verb. */
+const nouns = { opens: 'deposits', reseals: 'deposits', revokes: 'HSM keys' } as const
+
 export interface RealmRateOptions {
   readonly clock: Clock
   /** What is counted, as refusals name it. */
-  readonly verb?: 'opens' | 'reseals'
+  readonly verb?: keyof typeof nouns
   readonly alarm?: Partial<Pick<OpenAlarm, 'noteOpen' | 'noteRefusal'>>
 }
 
@@ -44,7 +47,7 @@ export class RealmRate {
     bucket.tokens = Math.min(this.perSecond, bucket.tokens + earned)
     bucket.filledAt = now
     if (bucket.tokens < 1)
-      throw this.#refusal(realm, `${verb} more than ${this.perSecond} deposits a second`)
+      throw this.#refusal(realm, `${verb} more than ${this.perSecond} ${nouns[verb]} a second`)
     bucket.tokens -= 1
   }
 

@@ -19,7 +19,7 @@ export interface RevokeRequest extends ToProve {
 /**
  * Destroys a key of the caller's realm.
  * @throws ERR_NOT_FOUND when the id does not prove that the key is the caller's; ERR_NOT_ALLOWED when a key shared by
- * deposits would be destroyed for any reason but an order to revoke; what {@link requireProof} throws.
+ * deposits would be destroyed for any reason but an order to revoke; ERR_BUSY above the realm's rate; what {@link requireProof} throws.
  */
 export function revokeKey(
   workshop: Workshop,
@@ -29,6 +29,7 @@ export function revokeKey(
 ): Promise<RevokeOutcome> {
   const { partitions, audit } = workshop
   const { actor, realm } = caller
+  workshop.revokeRate.admit(realm)
   const { requestId, hsmKeyId, canary, reason, proof } = request
   const subject = { realm, hsmKeyId, why: reason, ...proof?.context }
   const operation = { operation: 'revoke', requestId, actor, subject }

@@ -81,6 +81,7 @@ interface Running {
   readonly openAlarm: OpenAlarm
   openRate: RealmRate
   resealRate: RealmRate
+  revokeRate: RealmRate
   readonly usedRequests: UsedRequests
   readonly care: Care
   listener?: HttpServer
@@ -250,12 +251,13 @@ async function listen(running: Running, doors: Doors, closers: Closers): Promise
 }
 
 function toWorkshop(running: Running): WholeWorkshop {
-  const { o, backends, audit, live, openRate, resealRate, usedRequests } = running
+  const { o, backends, audit, live, openRate, resealRate, revokeRate, usedRequests } = running
   const { scope, maxContentBytes } = live.settings
   const { clock, log } = o
   const settings = { scope, maxContentBytes }
   const { partitions } = backends
-  return { partitions, audit, clock, log, settings, openRate, resealRate, usedRequests }
+  const rates = { openRate, resealRate, revokeRate }
+  return { partitions, audit, clock, log, settings, ...rates, usedRequests }
 }
 
 async function reload(running: Running) {
@@ -276,7 +278,7 @@ async function reload(running: Running) {
   openAlarm.change(next.settings.openAlarm)
   const rates = makeRates(next.settings, { clock: o.clock, alarm: openAlarm })
   // What a realm has used of an unchanged rate is remembered.
-  for (const name of ['openRate', 'resealRate'] as const)
+  for (const name of ['openRate', 'resealRate', 'revokeRate'] as const)
     if (rates[name].perSecond !== running[name].perSecond) running[name] = rates[name]
   for (const warning of next.logging.warnings) o.log.warn({}, warning)
   o.log.info({ applied, needsRestart }, 'settings and trust were taken over')

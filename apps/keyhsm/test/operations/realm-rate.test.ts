@@ -1,8 +1,9 @@
-import { parseRealm } from '@keyhsm/core'
+import { type HsmKeyId, newUuid, parseRealm } from '@keyhsm/core'
 import { describe, expect, it } from 'vitest'
 import { openDeposit } from '../../src/operations/open-deposit.js'
 import { RealmRate } from '../../src/operations/realm-rate.js'
 import { resealDeposit } from '../../src/operations/reseal-deposit.js'
+import { revokeKey } from '../../src/operations/revoke-key.js'
 import { sealDeposit } from '../../src/operations/seal-deposit.js'
 import { caller, makeWorkshop, sealRequest } from '../workshop.js'
 
@@ -55,6 +56,29 @@ describe('the rate of opens', () => {
     expect(() => reseal(off)).toThrow(/reseals nothing while that is switched off/)
     expect(refused).toEqual([caller.realm, caller.realm])
     expect((await workshop.entries()).filter((entry) => entry.includes('reseal'))).toHaveLength(2)
+  })
+
+  it('counts revocations for themselves, of whatever reason', async () => {
+    const workshop = await makeWorkshop()
+    const refused: string[] = []
+    const alarm = { noteRefusal: (realm: string) => refused.push(realm) }
+    const revokeRate = new RealmRate(1, { clock: stoppedClock(), verb: 'revokes', alarm })
+    const shop = { ...workshop, revokeRate }
+    const keys: HsmKeyId[] = []
+    for (const text of ['x', 'y']) {
+      const { hsmKeyId } = await sealDeposit(workshop, caller, sealRequest(workshop, text))
+      keys.push(hsmKeyId)
+    }
+    const revoke = (hsmKeyId: HsmKeyId, reason: 'discard' | 'revoke') => {
+      const canary = workshop.partition.keys.canaryFingerprint
+      return revokeKey(shop, caller, { requestId: newUuid(), hsmKeyId, canary, reason })
+    }
+    const [first, second] = keys as [HsmKeyId, HsmKeyId]
+    expect(await revoke(first, 'revoke')).toBe('destroyed')
+    for (const reason of ['discard', 'revoke'] as const)
+      expect(() => revoke(second, reason)).toThrow(/revokes more than 1 HSM keys a second/)
+    expect(refused).toEqual([caller.realm, caller.realm])
+    expect(await workshop.partition.hsm.findKey(second)).toBeDefined()
   })
 
   it('is not bounded by 0, and does not run backwards with the clock', () => {

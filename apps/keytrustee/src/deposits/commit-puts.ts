@@ -4,6 +4,7 @@ import { savePolicyRows } from '../policies/set-policy.js'
 import type { Deposit, Revision, Transaction } from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
 import { type DepositReply, toDepositReply } from './deposit-field.js'
+import { lockDeposit } from './lock-deposit.js'
 import type { StoreRequest } from './orders.js'
 import { policyAfter } from './put-policy.js'
 import { type PlannedRemove, uuidsOf } from './plan-puts.js'
@@ -34,6 +35,8 @@ export interface Commit {
 export function commitPuts(trustee: Trustee, caller: Caller, commit: Commit): Promise<StoreReply> {
   const now = trustee.clock.now()
   return trustee.commits.run(caller.organisation.uuid, async (transaction) => {
+    // Before any row, as whoever changes one does.
+    if (commit.removes.length > 0) await transaction.lockOrganisation(caller.organisation.uuid)
     if (commit.puts.length > 0 && trustee.store.reach().shared)
       await transaction.requireDirection(commit.directed)
     if (!commit.reserved) await countUnreserved(trustee, transaction, caller, { ...commit, now })
@@ -46,8 +49,9 @@ export function commitPuts(trustee: Trustee, caller: Caller, commit: Commit): Pr
     }
     const removed: DepositReply[] = []
     for (const { before, latest } of commit.removes) {
-      const deposit = removedRow(trustee, before, now)
-      await transaction.updateDeposit(deposit)
+      const present = await lockDeposit(trustee, transaction, before)
+      const deposit = removedRow(trustee, present, now)
+      if (present.state === 'active') await transaction.updateDeposit(deposit)
       removed.push(toDepositReply(deposit, latest))
     }
     const reply: StoreReply = { deposits, removed }

@@ -1,4 +1,4 @@
-import { DomainError, newUuid } from '@keyhsm/core'
+import { DomainError, type Handle, newUuid } from '@keyhsm/core'
 import { describe, expect, test } from 'vitest'
 import { putBatch } from '../../src/deposits/put-batch.js'
 import { putDeposit } from '../../src/deposits/put-deposit.js'
@@ -26,6 +26,25 @@ describe('putBatch', () => {
     ])
     expect(await putBatch(at.trustee, caller, order)).toEqual(reply)
     expect(at.keyHsm.count('seal')).toBe(4)
+  })
+
+  test('a policy that another server sets meanwhile stays with what is removed', async () => {
+    const at = await makeSurroundings()
+    const caller = await addCaller(at)
+    await putDeposit(at.trustee, caller, putRequest('old', 'x'))
+    const by = { owner: caller.client.uuid, handle: 'old' as Handle }
+    const policy = { maxRetrievals: 1 }
+    at.keyHsm.before = async () => {
+      at.keyHsm.before = () => undefined
+      const row = await at.store.findDeposit(by)
+      if (!row) throw new Error('no deposit')
+      const changed = at.grants.deposit({ ...row, policy })
+      await at.store.withTransaction((transaction) => transaction.updateDeposit(changed))
+    }
+    const order = { requestId: newUuid(), puts: puts('a'), removes: ['old'] }
+    const { removed } = await putBatch(at.trustee, caller, order)
+    expect(removed).toMatchObject([{ handle: 'old', state: 'disabled' }])
+    expect(await at.store.findDeposit(by)).toMatchObject({ state: 'disabled', policy })
   })
 
   test('one that fails to seal: nothing is stored and the keys made meanwhile are gone', async () => {
