@@ -14,6 +14,7 @@ const maxReplays = 100_000
 /** Undefined where authentication is not by Kerberos. @throws ERR_SETTINGS when the keytab cannot be used. */
 export async function openNegotiator(
   { authentication }: KmsSite,
+  seen: SeenAuthentications,
   clock: Clock,
 ): Promise<Negotiator | undefined> {
   const { type, keytab, principal } = authentication
@@ -30,7 +31,7 @@ export async function openNegotiator(
         'hadoop.kms.authentication.kerberos.principal may be * for every HTTP/… of the keytab',
       ],
     })
-  return createNegotiator(entries, clock)
+  return createNegotiator(entries, seen, clock)
 }
 
 /** `*` means every `HTTP/…`; a principal without a realm means it in any realm. */
@@ -41,20 +42,41 @@ function chooseEntries(entries: readonly KeytabEntry[], wanted: string): readonl
   })
 }
 
-/** Accepts each authentication once. */
-export function createNegotiator(entries: readonly KeytabEntry[], clock: Clock): Negotiator {
-  const seen = new Map<string, number>()
+/** Accepts each authentication once: `seen` outlives the negotiator, which a reload makes anew. */
+export function createNegotiator(
+  entries: readonly KeytabEntry[],
+  seen: SeenAuthentications,
+  clock: Clock,
+): Negotiator {
   return {
     async accept(token) {
       const now = clock.now()
       const accepted = acceptOnce(token, entries, now)
-      forgetOld(seen, now.getTime())
-      if (seen.has(accepted.id)) throw refused('Request is a replay')
-      if (seen.size >= maxReplays)
-        throw new DomainError('ERR_BUSY', 'too many authentications', { retryAfterMs: 1_000 })
-      seen.set(accepted.id, now.getTime())
+      seen.add(accepted.id, now)
       return { principal: accepted.principal, reply: accepted.reply }
     },
+  }
+}
+
+/** Which authentications were accepted, as long as their time would still be. */
+export class SeenAuthentications {
+  /** In the order of their coming. */
+  readonly #at = new Map<string, number>()
+
+  /** @throws ERR_NOT_AUTHENTICATED for one that was there; ERR_BUSY when too many are remembered */
+  add(id: string, now: Date): void {
+    this.#forgetOld(now.getTime())
+    if (this.#at.has(id)) throw refused('Request is a replay')
+    if (this.#at.size >= maxReplays)
+      throw new DomainError('ERR_BUSY', 'too many authentications', { retryAfterMs: 1_000 })
+    this.#at.set(id, now.getTime())
+  }
+
+  #forgetOld(now: number): void {
+    for (const [id, at] of this.#at) {
+      if (now - at < replayMs) return
+      this.#at.delete(id)
+    }
   }
 }
 
@@ -66,14 +88,6 @@ function acceptOnce(token: Buffer, entries: readonly KeytabEntry[], now: Date) {
   } catch (error) {
     if (hasCode(error, 'ERR_INVALID_INPUT')) throw refused('Defective token detected')
     throw error
-  }
-}
-
-/** They are in the order of their coming. */
-function forgetOld(seen: Map<string, number>, now: number): void {
-  for (const [id, at] of seen) {
-    if (now - at < replayMs) return
-    seen.delete(id)
   }
 }
 

@@ -6,7 +6,7 @@ import { readProxyUsers } from '../access/proxy-users.js'
 import { parseNameRules } from '../authentication/auth-to-local.js'
 import { Authenticator } from '../authentication/authenticator.js'
 import { readDefaultRealm } from '../authentication/default-realm.js'
-import { openNegotiator } from '../authentication/spnego.js'
+import { openNegotiator, SeenAuthentications } from '../authentication/spnego.js'
 import { TokenOperations } from '../authentication/token-operations.js'
 import type { LiveSettings } from './live-settings.js'
 import type { OpenKms } from './open-kms.js'
@@ -16,6 +16,8 @@ export interface LiveState {
   /** Those that the settings say; what this machine said before is forgotten. */
   readonly groups: Groups
   readonly authenticator: Authenticator
+  /** Of all states since the start: a reload makes no authentication good again. */
+  readonly seen: SeenAuthentications
 }
 
 export interface BuildOptions {
@@ -28,10 +30,11 @@ export async function buildLiveState(
   { clock, log }: BuildOptions,
   { secrets, states, trail }: Pick<OpenKms, 'secrets' | 'states' | 'trail'>,
   live: LiveSettings,
+  seen = new SeenAuthentications(),
 ): Promise<LiveState> {
   const { authentication, tokens, staticGroups } = live.site
   const groups = createGroups(staticGroups, clock)
-  const negotiator = await openNegotiator(live.site, clock)
+  const negotiator = await openNegotiator(live.site, seen, clock)
   if (authentication.type === 'kerberos' && !negotiator)
     throw new DomainError('ERR_SETTINGS', 'kerberos cannot be used without a keytab')
   const authenticator = new Authenticator({
@@ -61,5 +64,5 @@ export async function buildLiveState(
         message: `RemoteHost:${peerAddress} Method:${method} URL:${path} ErrorMsg:'${message}'`,
       }),
   })
-  return { live, groups, authenticator }
+  return { live, groups, authenticator, seen }
 }

@@ -26,7 +26,7 @@ export async function reloadLiveState(
 ): Promise<{ readonly next: LiveState; readonly reloaded: Reloaded }> {
   const { opened, server, started } = o
   const live = await readLiveSettings(o.paths)
-  const next = await buildLiveState(o, opened, live)
+  const next = await buildLiveState(o, opened, live, before.seen)
   const rules = await opened.aclFile.prepare(live.aclFile)
   const showRenewed = await opened.connection.prepareRenewal(o.clock.now())
 

@@ -1,7 +1,7 @@
 /** AP-REQs as a client makes them, with every part that can be wrong made wrong; a real KDC is asked in interop/hadoop. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createNegotiator } from '../../src/authentication/spnego.js'
+import { createNegotiator, SeenAuthentications } from '../../src/authentication/spnego.js'
 import { field, readFields, readWhole, tags, toTime } from '../../src/kerberos/der.js'
 import { writeDer, writeField, writeInteger } from '../../src/kerberos/write-der.js'
 import { decrypt, encrypt, type KerberosKey } from '../../src/kerberos/encryption.js'
@@ -94,7 +94,9 @@ function makeToken(now: Date, wish: Wish = {}): Buffer {
 
 function make() {
   const clock = new TestClock()
-  return { clock, negotiator: createNegotiator(entries, clock) }
+  const seen = new SeenAuthentications()
+  const make = () => createNegotiator(entries, seen, clock)
+  return { clock, negotiator: make(), another: make }
 }
 
 describe('a Kerberos authentication', () => {
@@ -149,6 +151,15 @@ describe('a Kerberos authentication', () => {
     await expect(negotiator.accept(token)).rejects.toThrow('Request is a replay')
     clock.advance(400_000)
     await expect(negotiator.accept(token)).rejects.toThrow('Clock skew too great')
+  })
+
+  it('counts once also for a negotiator that a reload made', async () => {
+    const { clock, negotiator, another } = make()
+    const token = makeToken(clock.now())
+    await negotiator.accept(token)
+    await expect(another().accept(token)).rejects.toThrow('Request is a replay')
+    clock.advance(1000)
+    await expect(another().accept(makeToken(clock.now()))).resolves.toBeDefined()
   })
 
   it('is refused when it is cut, changed or something else, and never by a crash', async () => {

@@ -120,7 +120,10 @@ describe('a reload', () => {
 
   it('says nothing where nothing has changed', async () => {
     renewal = async () => () => false
+    const { seen } = state
     expect(await reload()).toEqual({ applied: [], needsRestart: [] })
+    // An authentication that was used stays used.
+    expect(state.seen).toBe(seen)
   })
 
   it('names what waits for a restart until there is one, and not what came back', async () => {
