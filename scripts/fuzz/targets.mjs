@@ -6,39 +6,53 @@ import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DomainError } from '@keyhsm/core'
+import { parseAcls } from '../../apps/kms/dist/access/acls.js'
+import {
+  attributesOf,
+  bytesOf,
+  integerOf,
+  parseList,
+  parseObject,
+  textOf,
+} from '../../apps/kms/dist/api/fields.js'
+import { decodeName, matchPath } from '../../apps/kms/dist/api/match-path.js'
+import { parseVersionName } from '../../apps/kms/dist/api/names.js'
+import { RemoteError } from '../../apps/kms/dist/api/remote-error.js'
+import {
+  formatIdentifier,
+  formatToken,
+  parseIdentifier,
+  parseToken,
+} from '../../apps/kms/dist/authentication/delegation-token.js'
+import { findCookie, openCookie } from '../../apps/kms/dist/authentication/signed-cookie.js'
+import { toConfiguration } from '../../apps/kms/dist/configuration/configuration.js'
+import { readKmsSite } from '../../apps/kms/dist/configuration/kms-site.js'
+import { toOldEnvironment } from '../../apps/kms/dist/configuration/old-environment.js'
+import { acceptRequest } from '../../apps/kms/dist/kerberos/accept-request.js'
+import { parseKeytab } from '../../apps/kms/dist/kerberos/keytab.js'
+import { readNegotiation } from '../../apps/kms/dist/kerberos/negotiation.js'
+import { ByteCursor } from '../../apps/kms/dist/keystore/byte-cursor.js'
+import { readJavaStream } from '../../apps/kms/dist/keystore/java-objects.js'
+import { parseParameters } from '../../apps/kms/dist/keystore/password-cipher.js'
+import { digestBytes, digestOf } from '../../apps/kms/dist/keystore/keystore-digest.js'
+import { readJceks } from '../../apps/kms/dist/keystore/read-jceks.js'
+import { openJksKey, readJks } from '../../apps/kms/dist/keystore/read-jks.js'
+import {
+  writeKeyMetadata,
+  writeSealed,
+  writeSecretKey,
+} from '../../apps/kms/dist/keystore/write-java-objects.js'
+import { parseDescription } from '../../apps/kms/dist/migration/source-key.js'
+import { EekCipher } from '../../apps/kms/dist/zone-keys/eek.js'
+import { formatNamedKey, parseNamedKey } from '../../apps/kms/dist/zone-keys/zone-key.js'
+import { parseAgeHeader } from '../../packages/client/dist/sealing/age-header.js'
+import {
+  openHybrid,
+  readHybridIdentity,
+  sealHybrid,
+} from '../../packages/client/dist/sealing/hybrid-content.js'
+import { unwrapAsOwner } from '../../packages/client/dist/sealing/own-stanza.js'
 import { root } from '../lib/sources.mjs'
-
-const load = (path) => import(join(root, 'apps/kms/dist', path))
-const { parseAcls } = await load('access/acls.js')
-const { attributesOf, bytesOf, integerOf, parseList, parseObject, textOf } =
-  await load('api/fields.js')
-const { decodeName, matchPath } = await load('api/match-path.js')
-const { parseVersionName } = await load('api/names.js')
-const { RemoteError } = await load('api/remote-error.js')
-const { formatIdentifier, formatToken, parseIdentifier, parseToken } = await load(
-  'authentication/delegation-token.js',
-)
-const { findCookie, openCookie } = await load('authentication/signed-cookie.js')
-const { toConfiguration } = await load('configuration/configuration.js')
-const { readKmsSite } = await load('configuration/kms-site.js')
-const { toOldEnvironment } = await load('configuration/old-environment.js')
-const { acceptRequest } = await load('kerberos/accept-request.js')
-const { parseKeytab } = await load('kerberos/keytab.js')
-const { readNegotiation } = await load('kerberos/negotiation.js')
-const { ByteCursor } = await load('keystore/byte-cursor.js')
-const { readJavaStream } = await load('keystore/java-objects.js')
-const { parseParameters } = await load('keystore/password-cipher.js')
-const { digestBytes, digestOf, readJceks } = await load('keystore/read-jceks.js')
-const { writeKeyMetadata, writeSealed, writeSecretKey } = await load(
-  'keystore/write-java-objects.js',
-)
-const { parseDescription } = await load('migration/source-key.js')
-const { EekCipher } = await load('zone-keys/eek.js')
-const { formatNamedKey, parseNamedKey } = await load('zone-keys/zone-key.js')
-const loadSealing = (path) => import(join(root, 'packages/client/dist/sealing', path))
-const { parseAgeHeader } = await loadSealing('age-header.js')
-const { openHybrid, readHybridIdentity, sealHybrid } = await loadSealing('hybrid-content.js')
-const { unwrapAsOwner } = await loadSealing('own-stanza.js')
 
 const text = (value) => Buffer.from(value)
 const json = (value) => text(JSON.stringify(value))
@@ -63,6 +77,8 @@ const token = formatToken({ identifierBytes: identifier, password: Buffer.alloc(
 const secret = Buffer.alloc(32, 7)
 const keystore = readFileSync(join(root, 'apps/kms/test/keystore/vectors/hadoop-3.4.jceks'))
 const password = 'not a secret'
+const certificateStore = readFileSync(join(root, 'apps/kms/test/keystore/vectors/server.jks'))
+const [storePassword, keyPassword] = ['of the keystore', 'of the key']
 /** Of the vectors of client-sealed content: everybody knows it. */
 const ageIdentity = JSON.parse(
   readFileSync(join(root, 'packages/client/test/vectors/client-sealed-v1.json'), 'utf8'),
@@ -183,6 +199,13 @@ const all = {
   keystore: {
     seeds: [keystore.subarray(0, -digestBytes)],
     run: (bytes) => readJceks(Buffer.concat([bytes, digestOf(bytes, password)]), password),
+  },
+  jks: {
+    seeds: [certificateStore.subarray(0, -digestBytes)],
+    run(bytes) {
+      const keys = readJks(Buffer.concat([bytes, digestOf(bytes, storePassword)]), storePassword)
+      for (const key of keys) openJksKey(key, keyPassword)
+    },
   },
   java: {
     seeds: [
