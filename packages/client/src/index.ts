@@ -26,6 +26,7 @@ export { fetchServerCertificate } from './transport/fetch-server-certificate.js'
 export { readBody } from './transport/read-body.js'
 export { findServerFault } from './transport/probe-server.js'
 export { fingerprintOf, splitPem, type TlsPins } from './transport/server-check.js'
+export { RenewedCalls } from './transport/renewed-calls.js'
 export { type Calls, openCalls, originsOf } from './transport/servers.js'
 export {
   type CallOptions,

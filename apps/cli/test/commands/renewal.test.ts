@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
-import { readLocalClient, renewWhenDue } from '@keyhsm/client'
+import { connectTrustee, readLocalClient, renewWhenDue } from '@keyhsm/client'
+import { DomainError } from '@keyhsm/core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { makeTestClient, type TestClient } from '../run.js'
 import { TestTrustee } from '../trustee.js'
@@ -46,4 +47,40 @@ test('a server that does not answer leaves the old one in use', async () => {
   const before = await readLocalClient(client.folder)
   const gone = { ...before, settings: { ...before.settings, server: 'https://127.0.0.1:1' } }
   expect(await renewWhenDue(client.folder, gone, hours(20))).toBe(gone)
+})
+
+test('a program that runs on renews between its requests, once, and goes on over the new certificate', async () => {
+  const clock = { now: () => hours(0) }
+  const connected = await connectTrustee(client.folder, { clock })
+  const before = connected.local.certificate
+  const enrolled = trustee.enrolments.length
+  await connected.put('kept', Buffer.from('content'))
+  expect(connected.local.certificate).toBe(before)
+  clock.now = () => hours(20)
+  const contents = await Promise.all(Array.from({ length: 4 }, () => connected.get('kept')))
+  expect(contents.map(String)).toEqual(Array(4).fill('content'))
+  expect(trustee.enrolments).toHaveLength(enrolled + 1)
+  expect(serialOf(connected.local.certificate)).not.toBe(serialOf(before))
+  expect(serialOf((await readLocalClient(client.folder)).certificate)).toBe(
+    serialOf(connected.local.certificate),
+  )
+  await connected.get('kept')
+  expect(trustee.enrolments).toHaveLength(enrolled + 1)
+  await connected.close()
+})
+
+test('a program that cannot renew goes on with what it has, and tries again a minute later', async () => {
+  const clock = { now: () => hours(0) }
+  const connected = await connectTrustee(client.folder, { clock })
+  const before = connected.local.certificate
+  const enrolled = trustee.enrolments.length
+  clock.now = () => hours(20)
+  trustee.faults.push(new DomainError('ERR_NOT_ALLOWED', 'not now'))
+  expect(String(await connected.get('kept'))).toBe('content')
+  expect(connected.local.certificate).toBe(before)
+  clock.now = () => new Date(hours(20).getTime() + 61_000)
+  await connected.get('kept')
+  expect(trustee.enrolments).toHaveLength(enrolled + 1)
+  expect(serialOf(connected.local.certificate)).not.toBe(serialOf(before))
+  await connected.close()
 })

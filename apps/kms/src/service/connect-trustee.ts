@@ -4,12 +4,12 @@ import {
   type LocalClient,
   openCalls,
   readLocalClient,
+  RenewedCalls,
   renewWhenDue,
   TrusteeClient,
 } from '@keyhsm/client'
 import { DomainError, hasCode } from '@keyhsm/core'
 import { trusteeVault } from '../zone-keys/trustee-vault.js'
-import { RenewedCalls } from './renewed-calls.js'
 import type { Vault } from '../zone-keys/vault.js'
 
 export interface TrusteeConnection {

@@ -21,7 +21,7 @@ export async function renewWhenDue(
   client: LocalClient,
   now = new Date(),
 ): Promise<LocalClient> {
-  if (!isDue(client.certificate, now)) return client
+  if (now < renewalOf(client.certificate)) return client
   return await renewClient(folder, client).catch(() => client)
 }
 
@@ -44,9 +44,10 @@ export async function renewClient(folder: string, client: LocalClient): Promise<
   return await readLocalClient(folder)
 }
 
-function isDue(pem: string, now: Date): boolean {
+/** From when a certificate (PEM) is due to be renewed. */
+export function renewalOf(pem: string): Date {
   const { validFrom, validTo } = new X509Certificate(pem)
   const ends = new Date(validTo).getTime()
   const lifetime = ends - new Date(validFrom).getTime()
-  return ends - now.getTime() < lifetime * leftWhenDue
+  return new Date(ends - lifetime * leftWhenDue)
 }

@@ -1,5 +1,5 @@
 /** Calls to the Trustee Server whose connections can be exchanged for those of a renewed certificate. */
-import type { Calls } from '@keyhsm/client'
+import type { Calls } from './servers.js'
 
 /** Longer than any request takes. */
 const overlapMs = 120_000

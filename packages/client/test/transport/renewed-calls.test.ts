@@ -1,6 +1,6 @@
-import type { Calls } from '@keyhsm/client'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { RenewedCalls } from '../../src/service/renewed-calls.js'
+import { RenewedCalls } from '../../src/transport/renewed-calls.js'
+import type { Calls } from '../../src/transport/servers.js'
 
 function fakeCalls(name: string, ends: string[]): Calls {
   return {
