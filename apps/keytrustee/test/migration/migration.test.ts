@@ -65,9 +65,13 @@ async function expectContent({ client }: Site, handles: readonly string[]): Prom
     expect((await client.get(handle)).content.toString()).toBe(`of ${handle}`)
 }
 
+async function newestOf(at: RunningServer) {
+  return (await at.admin(listMigrationsRoute)).migrations[0]
+}
+
 async function reaches(at: RunningServer, state: string) {
   for (let left = 1000; left > 0; left -= 1) {
-    const [newest] = (await at.admin(listMigrationsRoute)).migrations
+    const newest = await newestOf(at)
     if (newest?.state === state) return newest
     await pause(20)
   }
@@ -198,6 +202,26 @@ describe('moving deposits', { timeout: patienceMs }, () => {
     await reaches(again, 'rolled-back')
     const rest = { from: { sealing: 'hsm' }, to: { sealing: 'pass-through' } } as const
     expect((await site.store.countToMove(rest)).revisions).toBe(0)
+  })
+
+  test('is rolled back from where it was paused: what was moved comes back, nothing else is touched', async () => {
+    const site = await openSite()
+    const handles = Array.from({ length: 600 }, (_, index) => `handle-${index}`)
+    await fill(site, handles)
+    await site.at.admin(joinRoute, { body: joinBody({ migrate: true, keepFormer: true }) })
+    while (!(await newestOf(site.at))?.moved) await pause(2)
+    await act(site.at, 'pause')
+    const { moved } = await reaches(site.at, 'paused')
+    expect(moved).toBeGreaterThan(0)
+    expect(moved).toBeLessThan(600)
+    const outside = { from: { sealing: 'pass-through' }, to: { sealing: 'hsm' } } as const
+    expect((await site.store.countToMove(outside)).revisions).toBe(600 - moved)
+    await act(site.at, 'rollback')
+    await reaches(site.at, 'rolled-back')
+    expect((await site.store.countToMove(outside)).revisions).toBe(600)
+    expect(await site.store.listFormer({ swappable: false, limit: 9 })).toEqual([])
+    expect(await keysOf(site)).toEqual([])
+    await expectContent(site, handles.slice(0, 8))
   })
 
   test('a purge covers what a deposit is and what it was; a lost race leaves no key', async () => {
