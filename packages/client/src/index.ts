@@ -12,6 +12,8 @@ export {
 export { type ConnectedClient, connectTrustee, type PutOptions } from './connect-trustee.js'
 export { approveRequest, askTrustees, type RetrievalRequest } from './peers/approve-request.js'
 export {
+  addPin,
+  findPeers,
   identityFingerprint,
   type Peer,
   recipientsOf,
@@ -62,7 +64,11 @@ export {
   writeLocalClient,
 } from './identity/client-folder.js'
 export { type ClientKeys, makeClientKeys, readClientKeys } from './identity/client-keys.js'
-export { type ClientSettings, defaultMaxContentBytes } from './identity/client-settings.js'
+export {
+  type ClientSettings,
+  defaultMaxContentBytes,
+  type Pin,
+} from './identity/client-settings.js'
 export { createPrivateFile, writePrivateFile } from './identity/private-files.js'
 export { type OpenedContent, type OpeningOrder, openAsReader } from './sealing/open-as-reader.js'
 export {

@@ -1,8 +1,9 @@
 /** `keytrustee pin`: an identity key is compared once and believed from then on. */
 import {
+  addPin,
   findClientSettings,
+  findPeers,
   identityFingerprint,
-  type LocalClient,
   type Peer,
   writeLocalClient,
 } from '@keyhsm/client'
@@ -52,7 +53,7 @@ async function pin(input: Input, io: Io): Promise<Pinned> {
     input,
     () => {},
     async ({ trustee }) => {
-      const { clients, group } = await trustee.peers(name)
+      const { clients, group } = await findPeers(trustee, name)
       const [client] = clients
       if (group !== undefined || !client) throw invalidInput('client', 'must be a client, no group')
       return client
@@ -82,18 +83,14 @@ async function accept({ name, identityKey }: Peer, input: Input, io: Io): Promis
     throw new DomainError('ERR_NOT_ALLOWED', 'nothing was pinned')
 }
 
-async function save(folder: string, { identityKey }: Peer, writer: boolean): Promise<void> {
+/** A key that comes in the place of a pinned one is no reader's or trustee's any more; what it wrote stays believed. */
+async function save(folder: string, peer: Peer, writer: boolean): Promise<void> {
   const settings = await findClientSettings(folder)
   if (!settings) throw new DomainError('ERR_SETTINGS', 'this client is not registered')
-  const add = (list: readonly string[] = []) => [...new Set([...list, identityKey])]
+  const { peers = [], writers = [] } = settings
   await writeLocalClient(folder, {
     ...settings,
-    peers: add(settings.peers),
-    ...(writer ? { writers: add(settings.writers) } : {}),
+    peers: [...addPin(peers, peer)],
+    ...(writer ? { writers: [...new Set([...writers, peer.identityKey])] } : {}),
   })
-}
-
-/** Identity keys of clients that must be pinned: readers or trustees by name. */
-export function pinsOf({ settings }: LocalClient): readonly string[] {
-  return settings.peers ?? []
 }

@@ -7,6 +7,7 @@ import {
   type Policy,
   type PutCondition,
   type PutScope,
+  findPeers,
   requirePinned,
   sealAsClient,
 } from '@keyhsm/client'
@@ -163,10 +164,10 @@ async function trusteesOf(
   const names = optionTexts(input, 'trustee')
   if (names.length === 0)
     return optionGiven(input, 'no-trustees') ? { required: 0, keys: [] } : undefined
-  const peers = (await Promise.all(names.map((name) => trustee.peers(name)))).flatMap(
-    ({ clients }) => clients,
-  )
-  requirePinned(peers, client.settings.peers ?? [])
+  const { peers: pins } = client.settings
+  const found = await Promise.all(names.map((name) => findPeers(trustee, name, pins)))
+  const peers = found.flatMap(({ clients }) => clients)
+  requirePinned(peers, pins)
   const keys = [...new Set(peers.map(({ identityKey }) => identityKey))]
   const votes = optionText(input, 'votes')
   return { required: votes === undefined ? keys.length : parseVotes(votes), keys }

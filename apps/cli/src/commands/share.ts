@@ -1,5 +1,12 @@
 /** `keytrustee share`: reseals a deposit for more readers as a new revision. */
-import { type Deposit, findReaders, openAsClient, type Peer, sealAsClient } from '@keyhsm/client'
+import {
+  type Deposit,
+  findPeers,
+  findReaders,
+  openAsClient,
+  type Peer,
+  sealAsClient,
+} from '@keyhsm/client'
 import {
   type Command,
   type Input,
@@ -43,7 +50,9 @@ async function share(input: Input, lent: Lent, io: Io): Promise<Deposit> {
   if (client.settings.sealing === 'none')
     throw invalidInput('share', 'needs client-side sealing; use policy --reader without it')
   const ref = input.args['handle'] ?? ''
-  const names = await Promise.all(optionTexts(input, 'with').map((name) => trustee.peers(name)))
+  const { peers: pins } = client.settings
+  const asked = optionTexts(input, 'with').map((name) => findPeers(trustee, name, pins))
+  const names = await Promise.all(asked)
   const present = await trustee.find(ref)
   const never = present?.trustees?.clients ?? []
   requireReaders(

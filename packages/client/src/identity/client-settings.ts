@@ -4,6 +4,19 @@ import { NameField, UuidField } from '@keyhsm/protocol'
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 
+const PinField = Type.Object(
+  {
+    uuid: UuidField,
+    name: NameField,
+    /** SPKI, base64. */
+    identityKey: Type.String(),
+  },
+  { additionalProperties: false },
+)
+
+/** An identity key that was compared once, and the client whose it was. */
+export type Pin = Static<typeof PinField>
+
 export const ClientSettingsField = Type.Object(
   {
     version: Type.Literal(1),
@@ -20,8 +33,8 @@ export const ClientSettingsField = Type.Object(
     maxContentBytes: Type.Optional(Type.Integer({ minimum: 1, maximum: 16 * 1024 * 1024 })),
     /** Identity keys (SPKI, base64) of other writers whose content this client believes. */
     writers: Type.Optional(Type.Array(Type.String())),
-    /** Identity keys (SPKI, base64) of clients that this client accepts as readers and trustees. */
-    peers: Type.Optional(Type.Array(Type.String())),
+    /** Clients accepted as readers and trustees; an earlier release kept the identity key alone, under no name. */
+    peers: Type.Optional(Type.Array(Type.Union([PinField, Type.String()]))),
     /** age recipient of the organisation for lost keys: everything is sealed for it too. */
     recovery: Type.Optional(Type.String()),
     /** `none` switches client-side sealing off for every put and get. */

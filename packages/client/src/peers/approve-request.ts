@@ -8,8 +8,9 @@ import {
   signRetrieval,
 } from '@keyhsm/protocol'
 import type { LocalClient } from '../identity/client-folder.js'
-import { rawWriterKey } from '../sealing/writer-key.js'
+import { formatRawWriterKey, rawWriterKey } from '../sealing/writer-key.js'
 import type { TrusteeClient } from '../trustee-client.js'
+import { requireOwnName } from './peers.js'
 
 export type RetrievalRequest = ReplyOf<typeof readRequestRoute>
 
@@ -33,16 +34,22 @@ export async function askTrustees(
   return await trustee.signRequest(request.uuid, signature)
 }
 
-/** Approves as a trustee. @throws ERR_INTEGRITY unless the client that asks has signed the request. */
+/**
+ * Approves as a trustee.
+ * @throws ERR_INTEGRITY unless the client that asks has signed the request, and is shown as it was pinned, if it was.
+ */
 export async function approveRequest(
   trustee: TrusteeClient,
-  { keys }: LocalClient,
+  { keys, settings }: LocalClient,
   request: RetrievalRequest,
 ): Promise<RetrievalRequest> {
   const statement = statementOf(request)
   const signature = Buffer.from(request.clientSignature ?? '', 'base64')
   if (!isRetrievalSigned(statement, 'request', { key: statement.clientKey, signature }))
     throw new DomainError('ERR_INTEGRITY', 'the request is not signed by the client that it names')
+  const { client: uuid, clientName: name } = request
+  const identityKey = formatRawWriterKey(statement.clientKey)
+  requireOwnName({ uuid, name, identityKey }, settings.peers)
   const approval = signRetrieval(statement, 'approval', keys.identityKey)
   return await trustee.giveVerdict(request.uuid, 'approve', approval)
 }

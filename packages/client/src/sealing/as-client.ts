@@ -1,7 +1,7 @@
 /** Sealing and opening as a registered client: its keys, its pins, its settings. */
 import { DomainError, parseHandle } from '@keyhsm/core'
 import type { LocalClient } from '../identity/client-folder.js'
-import { type Peer, recipientsOf } from '../peers/peers.js'
+import { findPeers, type Peer, recipientsOf } from '../peers/peers.js'
 import type { Policy, PutRequest, Retrieved, TrusteeClient } from '../trustee-client.js'
 import { openAsReader } from './open-as-reader.js'
 import { isAgeFile, sealForReaders } from './seal-for-readers.js'
@@ -19,7 +19,8 @@ export async function findReaders(
 ): Promise<readonly Peer[]> {
   const found = new Map<string, Peer>()
   for (const name of [...(policy?.clients ?? []), ...(policy?.groups ?? [])])
-    for (const peer of (await trustee.peers(name)).clients) found.set(peer.uuid, peer)
+    for (const peer of (await findPeers(trustee, name, settings.peers)).clients)
+      found.set(peer.uuid, peer)
   found.delete(settings.client)
   return [...found.values()].filter(
     ({ uuid, identityKey }) => !trustees.includes(uuid) && !trustees.includes(identityKey),

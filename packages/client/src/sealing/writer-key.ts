@@ -15,6 +15,12 @@ export function formatWriterKey(key: KeyObject): string {
   return encodeBase64(publicKey.export({ type: 'spki', format: 'der' }))
 }
 
+/** Raw 32 bytes as SPKI in base64. */
+export function formatRawWriterKey(raw: Buffer): string {
+  const jwk = { kty: 'OKP', crv: 'Ed25519', x: raw.toString('base64url') }
+  return formatWriterKey(createPublicKey({ key: jwk, format: 'jwk' }))
+}
+
 /** SHA-256 of a raw identity key: what people compare. */
 export function identityFingerprintOfRaw(raw: Buffer): Fingerprint {
   return createHash('sha256').update(raw).digest('hex') as Fingerprint

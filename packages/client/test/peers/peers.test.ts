@@ -1,9 +1,12 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import { signRecipient } from '@keyhsm/protocol'
 import { describe, expect, it } from 'vitest'
 import {
+  addPin,
+  findPeers,
   identityFingerprint,
   type Peer,
+  type Pins,
   recipientsOf,
   requirePinned,
 } from '../../src/peers/peers.js'
@@ -12,11 +15,12 @@ function makePeer(name: string, recipient = `age1pq1${name}`) {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519')
   const identityKey = publicKey.export({ type: 'spki', format: 'der' }).toString('base64')
   const recipientSignature = signRecipient(recipient, privateKey).toString('base64')
-  return { uuid: name, name, identityKey, recipient, recipientSignature } as unknown as Peer
+  const uuid = randomUUID()
+  return { uuid, name, identityKey, recipient, recipientSignature } as unknown as Peer
 }
 
 const [anna, bert] = [makePeer('anna'), makePeer('bert')]
-const pins = [anna.identityKey, bert.identityKey]
+const pins = [anna, bert].reduce<Pins>((before, peer) => addPin(before, peer), [])
 
 describe('the recipients of readers', () => {
   it('are believed when a pinned identity key has signed them', () => {
@@ -49,5 +53,65 @@ describe('the recipients of readers', () => {
         message: 'the recipient of anna is not signed by its identity key',
       }),
     )
+  })
+})
+
+const broken = (message: string) =>
+  expect.objectContaining({
+    code: 'ERR_INTEGRITY',
+    message: expect.stringContaining(message) as string,
+  }) as Error
+
+describe('a pinned client', () => {
+  it.each([
+    ['under the name of another', { ...bert, name: 'anna', uuid: anna.uuid }],
+    ['under the name of another that is not pinned', { ...bert, name: 'carl' }],
+    ['under another uuid', { ...bert, uuid: randomUUID() as Peer['uuid'] }],
+  ])('is refused %s', (_what, shown) => {
+    expect(() => requirePinned([shown], pins)).toThrow(broken('was pinned for'))
+    expect(() => recipientsOf([shown], pins)).toThrow(broken('was pinned for'))
+  })
+
+  it('is accepted under any name where an earlier release pinned the key alone', () => {
+    requirePinned([{ ...bert, name: 'carl' }], [bert.identityKey])
+    expect(addPin([bert.identityKey], bert)).toEqual([
+      { uuid: bert.uuid, name: 'bert', identityKey: bert.identityKey },
+    ])
+  })
+
+  it('that came back with another key has one pin, the new one', () => {
+    const again = { ...makePeer('bert'), uuid: bert.uuid }
+    expect(() => requirePinned([again], pins)).toThrow(broken('not pinned: bert'))
+    const after = addPin(pins, again)
+    requirePinned([anna, again], after)
+    expect(() => requirePinned([bert], after)).toThrow(broken('not pinned: bert'))
+  })
+})
+
+describe('whom a name means', () => {
+  type Found = Awaited<ReturnType<typeof findPeers>>
+  const ask = (ref: string, found: object, known: Pins = pins) =>
+    findPeers({ peers: () => Promise.resolve(found as Found) }, ref, known)
+  const group = { uuid: randomUUID(), name: 'ops' }
+
+  it('is the client of that name or uuid, or the members of that group', async () => {
+    expect((await ask('anna', { clients: [anna] })).clients).toEqual([anna])
+    expect((await ask(anna.uuid.toUpperCase(), { clients: [anna] })).clients).toEqual([anna])
+    expect((await ask('ops', { clients: [anna, bert], group })).clients).toHaveLength(2)
+    expect((await ask(group.uuid, { clients: [], group })).clients).toEqual([])
+  })
+
+  it.each([
+    ['another client', 'anna', { clients: [bert] }],
+    ['nobody', 'anna', { clients: [] }],
+    ['one client more', 'anna', { clients: [anna, bert] }],
+    ['another group', 'staff', { clients: [anna], group }],
+    [
+      'a group of that name in place of a pinned client',
+      'anna',
+      { clients: [bert], group: { ...group, name: 'anna' } },
+    ],
+  ])('is never answered by %s', async (_what, ref, found) => {
+    await expect(ask(ref, found)).rejects.toThrow(broken(`in the place of ${ref}`))
   })
 })

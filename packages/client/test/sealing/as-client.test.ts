@@ -3,12 +3,15 @@ import { findReaders } from '../../src/index.js'
 import type { LocalClient } from '../../src/identity/client-folder.js'
 import type { Peer } from '../../src/peers/peers.js'
 import { findReadersOfPut } from '../../src/sealing/as-client.js'
-import type { Deposit } from '../../src/trustee-client.js'
+import type { Deposit, TrusteeClient } from '../../src/trustee-client.js'
 
 const peers = ['own', 'reader', 'trustee'].map(
   (uuid) => ({ uuid, name: uuid, identityKey: `key of ${uuid}` }) as unknown as Peer,
 )
-const trustee = { peers: () => Promise.resolve({ clients: peers }) }
+const ops = { uuid: 'of ops', name: 'ops' } as unknown as NonNullable<
+  Awaited<ReturnType<TrusteeClient['peers']>>['group']
+>
+const trustee = { peers: () => Promise.resolve({ clients: peers, group: ops }) }
 const client = { settings: { client: 'own' } } as LocalClient
 const names = async (trustees?: readonly string[]) =>
   (await findReaders(trustee, client, { groups: ['ops'] }, trustees)).map(({ name }) => name)
@@ -27,9 +30,11 @@ test('a put is sealed for the readers that it names, else for those whom the dep
   const asked: string[] = []
   const server = {
     peers: (name: string) =>
-      Promise.resolve({
-        clients: name === 'ops' ? peers : peers.filter((one) => one.uuid === name),
-      }),
+      Promise.resolve(
+        name === 'ops'
+          ? { clients: peers, group: ops }
+          : { clients: peers.filter((one) => one.uuid === name) },
+      ),
     find: (handle: string) => {
       asked.push(handle)
       return Promise.resolve(handle === 'there' ? (present as unknown as Deposit) : undefined)
