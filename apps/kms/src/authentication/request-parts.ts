@@ -4,6 +4,8 @@ import { findCookie } from './signed-cookie.js'
 
 export interface RequestParts {
   readonly method: string
+  /** Header `Host`, as it came. */
+  readonly host: string | undefined
   /** Raw path, still percent-encoded, without the query. */
   readonly path: string
   readonly query: URLSearchParams
@@ -27,6 +29,7 @@ export function takeApart(request: ForeignRequest): RequestParts {
   const header = headers['x-hadoop-delegation-token']
   return {
     method,
+    host: headers.host,
     path: at < 0 ? target : target.slice(0, at),
     query,
     cookie: findCookie(headers.cookie),
@@ -37,6 +40,14 @@ export function takeApart(request: ForeignRequest): RequestParts {
     peerAddress,
     secure,
   }
+}
+
+const hostPattern = /^[\w.:[\]-]{1,260}$/
+
+/** The address that was asked for, as Hadoop's audit has it, but without the query, where tokens stand. */
+export function addressOf({ secure, host, path }: RequestParts): string {
+  if (host === undefined || !hostPattern.test(host)) return path
+  return `${secure ? 'https' : 'http'}://${host}${path}`
 }
 
 function findDoAs(query: URLSearchParams): string | undefined {

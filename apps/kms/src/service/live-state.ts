@@ -6,6 +6,7 @@ import { readProxyUsers } from '../access/proxy-users.js'
 import { parseNameRules } from '../authentication/auth-to-local.js'
 import { Authenticator } from '../authentication/authenticator.js'
 import { readDefaultRealm } from '../authentication/default-realm.js'
+import { addressOf } from '../authentication/request-parts.js'
 import { openNegotiator, SeenAuthentications } from '../authentication/spnego.js'
 import { TokenOperations } from '../authentication/token-operations.js'
 import type { LiveSettings } from './live-settings.js'
@@ -56,13 +57,15 @@ export async function buildLiveState(
     proxies: await readProxyUsers(live.configuration, groups, (words) => log.warn({}, words)),
     negotiator,
     clock,
-    onUnauthenticated: ({ method, path, peerAddress }, message, caller) =>
-      trail.record({
+    onUnauthenticated(parts, message, caller) {
+      const { method, peerAddress } = parts
+      return trail.record({
         status: 'UNAUTHENTICATED',
         caller,
         peerAddress,
-        message: `RemoteHost:${peerAddress} Method:${method} URL:${path} ErrorMsg:'${message}'`,
-      }),
+        message: `RemoteHost:${peerAddress} Method:${method} URL:${addressOf(parts)} ErrorMsg:'${message}'`,
+      })
+    },
   })
   return { live, groups, authenticator, seen }
 }

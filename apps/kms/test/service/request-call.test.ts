@@ -1,10 +1,10 @@
 import type { ForeignRequest } from '@keyhsm/service'
 import { expect, it } from 'vitest'
-import { takeApart } from '../../src/authentication/request-parts.js'
+import { addressOf, takeApart } from '../../src/authentication/request-parts.js'
 import { RequestCall } from '../../src/service/request-call.js'
 
-function callOf(given: Partial<ForeignRequest>): RequestCall {
-  const request: ForeignRequest = {
+function requestOf(given: Partial<ForeignRequest>): ForeignRequest {
+  return {
     method: 'GET',
     target: '/kms/v1/keys/names?a=b',
     headers: { host: 'kms.example:9600' },
@@ -15,6 +15,10 @@ function callOf(given: Partial<ForeignRequest>): RequestCall {
     delivered: Promise.resolve(true),
     ...given,
   }
+}
+
+function callOf(given: Partial<ForeignRequest>): RequestCall {
+  const request = requestOf(given)
   return new RequestCall({
     kms: {} as RequestCall['kms'],
     caller: { user: { short: 'alice', full: 'alice' }, by: 'simple' },
@@ -38,4 +42,13 @@ it('has query, body and delivery of its request, and no accessor of its own', as
   expect(await call.delivered).toBe(false)
   const own = Object.values(Object.getOwnPropertyDescriptors(call))
   expect(own.filter(({ get }) => get)).toEqual([])
+})
+
+it.each([
+  ['http://kms.example:9600/kms/v1/keys/names', {}],
+  ['https://[::1]:9600/kms/v1/keys/names', { secure: true, headers: { host: '[::1]:9600' } }],
+  ['/kms/v1/keys/names', { headers: {} }],
+  ['/kms/v1/keys/names', { headers: { host: "x' ErrorMsg:'" } }],
+])('is audited as %s, without the query', (address, given) => {
+  expect(addressOf(takeApart(requestOf(given)))).toBe(address)
 })
