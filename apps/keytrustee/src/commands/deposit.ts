@@ -143,12 +143,17 @@ export const depositCommands: readonly Command[] = [
         ...row,
         ordered: row.orderedAt,
         by: row.orderedBy,
-        done: doneAt ?? 'waits for the HSM',
+        done: doneAt ?? 'not yet',
         keys: hsmKeyIds.length,
         'in older backups': row.sharedRevisions > 0 ? 'still opens' : 'no',
       }))
       const columns = ['handle', 'deposit', 'ordered', 'by', 'done', 'keys', 'in older backups']
       printTable(rows, columns, io)
+      const open = rows.filter(({ done }) => done === 'not yet').length
+      if (open > 0)
+        io.hint(
+          `${open} not ended: the server tries again by itself; ktadmin deposit purge DEPOSIT does it now and says why not`,
+        )
     },
   },
 ]
