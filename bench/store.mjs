@@ -10,6 +10,7 @@ export const storeVariant = { scope: 'service', kind: 'aes-256' }
 const few = 1000
 const rounds = 3
 const perBatch = 32
+const plainRows = 'put, rows as plain SQL'
 /** Puts of one organisation share transactions, one at a time; those of several are written side by side. */
 const storeOrganisations = [1, 4]
 const policyRounds = 20_000
@@ -65,7 +66,7 @@ async function measureAt(bench, services, { load, handles, concurrency, deposits
           () => load.ask({ store: { concurrency, forMs, organisations } }),
         ]),
     ),
-    'put, rows as plain SQL': () => load.ask({ rows: { concurrency, forMs } }),
+    [plainRows]: () => load.ask({ rows: { concurrency, forMs } }),
     'raw INSERT': () => load.ask({ insert: { concurrency, forMs, bytes: 1300 } }),
   }
   try {
@@ -87,6 +88,7 @@ async function measureAt(bench, services, { load, handles, concurrency, deposits
         p99Ms,
         failures,
         ofInsert: operation.startsWith('put') ? rate / best['raw INSERT'].rate : undefined,
+        ofRows: operation.startsWith('put') ? rate / best[plainRows].rate : undefined,
         ofFew: ofFew(bench, { operation, concurrency, rate }),
       })
   } finally {

@@ -91,6 +91,7 @@ const storeColumns = [
   ['p50 ms', ({ p50Ms }) => ms(p50Ms)],
   ['p99 ms', ({ p99Ms }) => ms(p99Ms)],
   ['of INSERT', ({ ofInsert }) => ratio(ofInsert)],
+  ['of its rows', ({ ofRows }) => ratio(ofRows)],
   ['slower by', ({ ofFew }) => ratio(ofFew)],
   ['failed', ({ failures }) => formatFailures(failures)],
 ]
