@@ -56,8 +56,8 @@ export async function openAclFile(
       if (now === seen || at !== followed) return
       seen = now
       const read = await readAcls(at)
-      // A reload may have put those of another file in use meanwhile.
-      if (at !== followed) return
+      // A reload may have put newer ones in use meanwhile.
+      if (at !== followed || now !== seen) return
       acls = read
       onChange(acls)
     } catch (error) {

@@ -27,8 +27,9 @@ export async function reloadLiveState(
   const { opened, server, started } = o
   const live = await readLiveSettings(o.paths)
   const next = await buildLiveState(o, opened, live, before.seen)
-  const rules = await opened.aclFile.prepare(live.aclFile)
   const showRenewed = await opened.connection.prepareRenewal(o.clock.now())
+  // Last, because it is followed: rules that were tightened while the others were asked for are not widened again.
+  const rules = await opened.aclFile.prepare(live.aclFile)
 
   // From here on nothing waits; the first step refuses what it cannot use and leaves the old pair.
   if (live.tls && started.tls) server.reloadTls(live.tls)

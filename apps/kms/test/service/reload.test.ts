@@ -118,6 +118,16 @@ describe('a reload', () => {
     expect(renewals).toBe(1)
   })
 
+  it('takes rules as they are when it ends: what was tightened while it asked the server stays', async () => {
+    writeAcls('')
+    renewal = () => {
+      writeAcls('alice')
+      return Promise.resolve(() => true)
+    }
+    await reload()
+    expect(isBlocked('alice')).toBe(true)
+  })
+
   it('says nothing where nothing has changed', async () => {
     renewal = async () => () => false
     const { seen } = state
