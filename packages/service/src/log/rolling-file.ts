@@ -96,16 +96,19 @@ export class RollingFile {
     this.#look()
     if (this.#isFull(Buffer.byteLength(text))) this.#roll()
     try {
-      if (this.#lost > 0) {
-        this.#put(this.#options.describeLoss(this.#lost))
-        this.#lost = 0
-        this.#writeTrouble = undefined
-      }
+      this.#tellLoss()
       this.#put(text)
     } catch (error) {
       this.#lost += lines
       this.#writeTrouble = `lines are lost: ${describeSystemError(error)}`
     }
+  }
+
+  #tellLoss(): void {
+    if (this.#lost === 0) return
+    this.#put(this.#options.describeLoss(this.#lost))
+    this.#lost = 0
+    this.#writeTrouble = undefined
   }
 
   /** Goes on in the file that has our name now, after something else moved the old one away. */
@@ -122,7 +125,14 @@ export class RollingFile {
   }
 
   close(): void {
-    if (this.#descriptor >= 0) closeSync(this.#descriptor)
+    if (this.#descriptor < 0) return
+    try {
+      this.#look()
+      this.#tellLoss()
+    } catch {
+      // Still no room.
+    }
+    closeSync(this.#descriptor)
     this.#descriptor = -1
   }
 

@@ -131,6 +131,16 @@ describe('RollingFile', () => {
     expect(file.trouble).toBeUndefined()
   })
 
+  it('tells at its end how much was lost, where no line came after there was room again', () => {
+    symlinkSync('/dev/full', path)
+    const file = open(1000, 1)
+    file.write('one\n')
+    rmSync(path)
+    aSecondLater()
+    file.close()
+    expect(read('x.log')).toBe('1 lost\n')
+  })
+
   it('ends a line that the disk cut before it goes on', () => {
     // The limit of the process on file sizes cuts a write as a full disk does.
     const program = `import { RollingFile } from ${JSON.stringify(moduleUrl)}
