@@ -7,6 +7,7 @@ import { backupCommands } from './commands/backup.js'
 import { getCommand } from './commands/get.js'
 import { listCommand } from './commands/list.js'
 import { pinCommand } from './commands/pin.js'
+import { pinsCommand, unpinCommand } from './commands/pins.js'
 import { policyCommand } from './commands/policy.js'
 import { purgeCommand } from './commands/purge.js'
 import { putCommand } from './commands/put.js'
@@ -36,6 +37,8 @@ export const program: Program = {
     undeleteCommand,
     policyCommand,
     pinCommand,
+    pinsCommand,
+    unpinCommand,
     shareCommand,
     recoveryCommand,
     ...requestCommands,

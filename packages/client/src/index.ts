@@ -16,7 +16,9 @@ export {
   findPeers,
   identityFingerprint,
   type Peer,
+  type Pins,
   recipientsOf,
+  removePin,
   requirePinned,
 } from './peers/peers.js'
 export { findReaders, openAsClient, type OpeningAid, sealAsClient } from './sealing/as-client.js'

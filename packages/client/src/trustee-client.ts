@@ -1,5 +1,5 @@
 /** What clients ask of the Trustee Server, in bytes instead of base64. Knows nothing of client-side sealing. */
-import { hasCode, newUuid } from '@keyhsm/core'
+import { hasCode, newUuid, asUuid, DomainError } from '@keyhsm/core'
 import {
   type BodyOf,
   askRetrievalRoute,
@@ -105,11 +105,17 @@ export class TrusteeClient {
     return await this.#again(() => this.#transport.call(putBatchRoute, { body }))
   }
 
-  /** `ref` is a handle, a deposit's uuid or a revision's uuid; `request` one that trustees approved. */
+  /**
+   * @param ref a handle, a deposit's uuid or a revision's uuid
+   * @param request one that trustees approved
+   * @throws ERR_INTEGRITY when the server answers with a deposit of another handle; what a uuid means is its word
+   */
   async get(ref: string, request?: string): Promise<Retrieved> {
     const query = request === undefined ? {} : { request }
     const call = () => this.#transport.call(getDepositRoute, { params: { ref }, query })
     const reply = await this.#again(call)
+    if (reply.deposit.handle !== ref && asUuid(ref) === undefined)
+      throw new DomainError('ERR_INTEGRITY', 'the server answered with another deposit')
     return { ...reply, content: decodeBase64(reply.content, 'content') }
   }
 

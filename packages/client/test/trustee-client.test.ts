@@ -53,6 +53,17 @@ describe('TrusteeClient', () => {
     ])
   })
 
+  it('takes no deposit of another handle for the one that it asked for', async () => {
+    const reply = { deposit, revision: 3, content: 'AP8=' }
+    const { client } = await connect((_, response) => replyJson(response, reply))
+    expect((await client.get('h')).content).toEqual(Buffer.from([0, 255]))
+    expect((await client.get(deposit.uuid)).revision).toBe(3)
+    await expect(client.get('other')).rejects.toMatchObject({
+      code: 'ERR_INTEGRITY',
+      message: 'the server answered with another deposit',
+    })
+  })
+
   it('puts and removes in one batch', async () => {
     const { client, seen } = await connect((_, response) =>
       replyJson(response, { deposits: [deposit], removed: [] }, 201),

@@ -17,7 +17,7 @@ import {
   optionText,
   optionTexts,
 } from '@keyhsm/command-line'
-import { DomainError, invalidInput, parseHandle, parseUuid } from '@keyhsm/core'
+import { DomainError, invalidInput, parseHandle } from '@keyhsm/core'
 import { approvalOptions, waitOf } from '../approval-options.js'
 import { getApproved } from '../approved-get.js'
 import { withTrustee } from '../with-trustee.js'
@@ -84,7 +84,6 @@ async function get(input: Input, io: Io): Promise<Got> {
   return await withTrustee(input, prepare, async (lent) => {
     const { client } = lent
     const retrieved = await getApproved(lent, order, io)
-    checkRef(ref, retrieved)
     const { handle, uuid } = retrieved.deposit
     const { revision } = retrieved
     const content = await opened(retrieved, { client, plain, input })
@@ -112,20 +111,6 @@ async function checkOutput(output: string | undefined): Promise<void> {
   const present = await lstat(output).catch(() => undefined)
   if (present !== undefined && !present.isFile())
     throw invalidInput('--output', `must be a new or a regular file: ${output}`)
-}
-
-/** The answer must be about what was asked for, whatever the server says. */
-function checkRef(ref: string, { deposit }: Retrieved): void {
-  if (deposit.handle === ref || isUuid(ref)) return
-  throw new DomainError('ERR_INTEGRITY', 'the server answered with another deposit')
-}
-
-function isUuid(text: string): boolean {
-  try {
-    return parseUuid(text) !== ''
-  } catch {
-    return false
-  }
 }
 
 async function opened(

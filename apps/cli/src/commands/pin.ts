@@ -1,12 +1,5 @@
 /** `keytrustee pin`: an identity key is compared once and believed from then on. */
-import {
-  addPin,
-  findClientSettings,
-  findPeers,
-  identityFingerprint,
-  type Peer,
-  writeLocalClient,
-} from '@keyhsm/client'
+import { addPin, findPeers, identityFingerprint, type Peer, writeLocalClient } from '@keyhsm/client'
 import {
   type Command,
   type Input,
@@ -16,10 +9,12 @@ import {
   printFields,
 } from '@keyhsm/command-line'
 import { DomainError, invalidInput, parseFingerprint, parseShortName } from '@keyhsm/core'
+import { settingsIn } from '../settings-in.js'
 import { withTrustee } from '../with-trustee.js'
 
 interface Pinned {
   readonly name: string
+  readonly uuid: string
   readonly fingerprint: string
   readonly uses: string
 }
@@ -61,12 +56,15 @@ async function pin(input: Input, io: Io): Promise<Pinned> {
   )
   await accept(peer, input, io)
   const writer = optionGiven(input, 'writer')
-  await save(input.home.client, peer, writer)
+  const bare = await save(input.home.client, peer, writer)
+  if (bare > 0)
+    io.hint(`${bare} keys that an earlier release pinned are good under any name: keytrustee pins`)
   const uses = writer ? 'reader, trustee, writer' : 'reader, trustee'
-  return { name: peer.name, fingerprint: identityFingerprint(peer.identityKey), uses }
+  const { name: shown, uuid, identityKey } = peer
+  return { name: shown, uuid, fingerprint: identityFingerprint(identityKey), uses }
 }
 
-async function accept({ name, identityKey }: Peer, input: Input, io: Io): Promise<void> {
+async function accept({ name, uuid, identityKey }: Peer, input: Input, io: Io): Promise<void> {
   const shown = identityFingerprint(identityKey)
   const expected = optionText(input, 'fingerprint')
   if (expected !== undefined) {
@@ -76,21 +74,25 @@ async function accept({ name, identityKey }: Peer, input: Input, io: Io): Promis
     })
   }
   if (!io.isTerminal) throw invalidInput('--fingerprint', 'is needed where nobody can be asked')
-  io.words(`the identity key of ${name} has the SHA-256 fingerprint`)
+  io.words(`the identity key of ${name} (${uuid}) has the SHA-256 fingerprint`)
   io.words(shown)
   const answer = await io.ask('Is it what `keytrustee status` shows there? [y/N] ')
   if (!/^y(es)?$/i.test(answer.trim()))
     throw new DomainError('ERR_NOT_ALLOWED', 'nothing was pinned')
 }
 
-/** A key that comes in the place of a pinned one is no reader's or trustee's any more; what it wrote stays believed. */
-async function save(folder: string, peer: Peer, writer: boolean): Promise<void> {
-  const settings = await findClientSettings(folder)
-  if (!settings) throw new DomainError('ERR_SETTINGS', 'this client is not registered')
-  const { peers = [], writers = [] } = settings
+/**
+ * A key that comes in the place of a pinned one is no reader's or trustee's any more; what it wrote stays believed.
+ * @returns how many keys are pinned under no name
+ */
+async function save(folder: string, peer: Peer, writer: boolean): Promise<number> {
+  const settings = await settingsIn(folder)
+  const { writers = [] } = settings
+  const peers = [...addPin(settings.peers ?? [], peer)]
   await writeLocalClient(folder, {
     ...settings,
-    peers: [...addPin(peers, peer)],
+    peers,
     ...(writer ? { writers: [...new Set([...writers, peer.identityKey])] } : {}),
   })
+  return peers.filter((pin) => typeof pin === 'string').length
 }

@@ -5,6 +5,7 @@ import {
   findReaders,
   openAsClient,
   type Peer,
+  type Retrieved,
   sealAsClient,
 } from '@keyhsm/client'
 import {
@@ -61,6 +62,7 @@ async function share(input: Input, lent: Lent, io: Io): Promise<Deposit> {
   )
   const order = { ref, request: optionText(input, 'request'), waitMs: waitOf(input) }
   const retrieved = await getApproved(lent, order, io)
+  requireHandle(ref, retrieved)
   const before = retrieved.deposit.policy ?? {}
   const clients = names.flatMap(({ clients: [one], group }) => (group || !one ? [] : [one.uuid]))
   const groups = names.flatMap(({ group }) => (group ? [group.uuid] : []))
@@ -77,6 +79,12 @@ async function share(input: Input, lent: Lent, io: Io): Promise<Deposit> {
   if (policy.maxRetrievals !== undefined)
     io.words(`its count of retrievals begins anew: ${policy.maxRetrievals} from now on`)
   return await trustee.put({ handle: retrieved.deposit.handle, content: sealed, condition, policy })
+}
+
+/** What a uuid means is the server's word, which does not suffice for what others will read. */
+function requireHandle(ref: string, { deposit }: Retrieved): void {
+  if (deposit.handle !== ref)
+    throw invalidInput('handle', `must be the handle of a deposit, no uuid: ${ref}`)
 }
 
 /** @throws ERR_INVALID_INPUT for a trustee: the server would never let it read */

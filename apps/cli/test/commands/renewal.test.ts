@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { connectTrustee, readLocalClient, renewWhenDue } from '@keyhsm/client'
 import { DomainError } from '@keyhsm/core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { makeTestClient, type TestClient } from '../run.js'
 import { TestTrustee } from '../trustee.js'
 
@@ -59,6 +59,7 @@ test('a program that runs on renews between its requests, once, and goes on over
   clock.now = () => hours(20)
   const contents = await Promise.all(Array.from({ length: 4 }, () => connected.get('kept')))
   expect(contents.map(String)).toEqual(Array(4).fill('content'))
+  await vi.waitFor(() => expect(connected.local.certificate).not.toBe(before))
   expect(trustee.enrolments).toHaveLength(enrolled + 1)
   expect(serialOf(connected.local.certificate)).not.toBe(serialOf(before))
   expect(serialOf((await readLocalClient(client.folder)).certificate)).toBe(
@@ -75,12 +76,35 @@ test('a program that cannot renew goes on with what it has, and tries again a mi
   const before = connected.local.certificate
   const enrolled = trustee.enrolments.length
   clock.now = () => hours(20)
-  trustee.faults.push(new DomainError('ERR_NOT_ALLOWED', 'not now'))
+  trustee.races.set('enrol', () => {
+    throw new DomainError('ERR_NOT_ALLOWED', 'not now')
+  })
+  const asked = () => trustee.asked.filter((operation) => operation === 'enrol').length
+  const first = asked()
   expect(String(await connected.get('kept'))).toBe('content')
-  expect(connected.local.certificate).toBe(before)
-  clock.now = () => new Date(hours(20).getTime() + 61_000)
+  await vi.waitFor(() => expect(asked()).toBe(first + 1))
   await connected.get('kept')
+  expect([asked(), connected.local.certificate]).toEqual([first + 1, before])
+  trustee.races.delete('enrol')
+  clock.now = () => new Date(hours(20).getTime() + 120_000)
+  await connected.get('kept')
+  await vi.waitFor(() => expect(connected.local.certificate).not.toBe(before))
   expect(trustee.enrolments).toHaveLength(enrolled + 1)
-  expect(serialOf(connected.local.certificate)).not.toBe(serialOf(before))
+  await connected.close()
+})
+
+test('a program whose certificate has ended waits for the next one, once', async () => {
+  const clock = { now: () => hours(0) }
+  const connected = await connectTrustee(client.folder, { clock })
+  const before = connected.local.certificate
+  const enrolled = trustee.enrolments.length
+  clock.now = () => hours(25)
+  await Promise.all(
+    Array.from({ length: 4 }, async () => {
+      await connected.get('kept')
+      expect(connected.local.certificate).not.toBe(before)
+    }),
+  )
+  expect(trustee.enrolments).toHaveLength(enrolled + 1)
   await connected.close()
 })

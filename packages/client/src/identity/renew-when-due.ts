@@ -44,6 +44,11 @@ export async function renewClient(folder: string, client: LocalClient): Promise<
   return await readLocalClient(folder)
 }
 
+/** When a certificate (PEM) ends. */
+export function endOf(pem: string): Date {
+  return new Date(new X509Certificate(pem).validTo)
+}
+
 /** From when a certificate (PEM) is due to be renewed. */
 export function renewalOf(pem: string): Date {
   const { validFrom, validTo } = new X509Certificate(pem)

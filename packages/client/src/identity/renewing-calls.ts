@@ -5,7 +5,7 @@ import { RenewedCalls } from '../transport/renewed-calls.js'
 import { type Calls, openCalls } from '../transport/servers.js'
 import type { CallOptions } from '../transport/transport.js'
 import { type LocalClient, readLocalClient } from './client-folder.js'
-import { renewalOf, renewWhenDue } from './renew-when-due.js'
+import { endOf, renewalOf, renewWhenDue } from './renew-when-due.js'
 
 /** After a renewal that failed: the certificate in use is mostly good for months yet. */
 const pauseMs = 60_000
@@ -16,6 +16,7 @@ export class RenewingCalls implements Calls {
   readonly #calls: RenewedCalls
   #client: LocalClient
   #renewing: Promise<void> | undefined
+  #isOver = false
   /** Unix milliseconds of the next renewal. */
   #due: number
 
@@ -41,29 +42,37 @@ export class RenewingCalls implements Calls {
     options?: CallOptions<Spec>,
   ): Promise<ReplyOf<Spec>> {
     const now = this.#clock.now()
-    if (now.getTime() >= this.#due) await (this.#renewing ??= this.#renew(now))
+    if (now.getTime() >= this.#due) {
+      this.#renewing ??= this.#renew(now)
+      // Until its end the one in use is as good as the next.
+      if (now >= endOf(this.#client.certificate)) await this.#renewing
+    }
     return await this.#calls.call(spec, options)
   }
 
   close(): Promise<void> {
+    this.#isOver = true
     return this.#calls.close()
   }
 
   destroy(): Promise<void> {
+    this.#isOver = true
     return this.#calls.destroy()
   }
 
   /** Takes up what another program has renewed in the folder, too. Never throws: the request itself says what is wrong. */
   async #renew(now: Date): Promise<void> {
-    const before = this.#client
-    const next = await readLocalClient(this.#folder)
-      .then((client) => renewWhenDue(this.#folder, client, now))
-      .catch(() => before)
-    if (next.certificate !== before.certificate) {
-      this.#client = next
-      this.#calls.use(callsOf(next))
+    try {
+      const next = await renewWhenDue(this.#folder, await readLocalClient(this.#folder), now)
+      if (next.certificate !== this.#client.certificate && !this.#isOver) {
+        this.#calls.use(callsOf(next))
+        this.#client = next
+      }
+    } catch {
+      // The certificate in use stays.
     }
-    this.#due = Math.max(renewalOf(next.certificate).getTime(), now.getTime() + pauseMs)
+    const pause = this.#clock.now().getTime() + pauseMs
+    this.#due = Math.max(renewalOf(this.#client.certificate).getTime(), pause)
     this.#renewing = undefined
   }
 }

@@ -80,14 +80,36 @@ function howToPin({ name, identityKey }: Pick<Peer, 'name' | 'identityKey'>): st
   return `once compared with its owner: keytrustee pin ${name} --fingerprint ${identityFingerprint(identityKey)}`
 }
 
-/** The pins after this one: it takes the place of those that had its key, its name or its uuid. */
+/**
+ * The pins after this one, which takes the place of the client's former key.
+ * @throws ERR_CONFLICT when its key, name or uuid is pinned for another client: only the key was compared
+ */
 export function addPin(pins: Pins, { uuid, name, identityKey }: Pin): Pins {
+  const other = named(pins).find(
+    (pin) =>
+      (pin.identityKey === identityKey || pin.uuid === uuid || pin.name === name) &&
+      (pin.uuid !== uuid || pin.name !== name),
+  )
+  if (other)
+    throw new DomainError(
+      'ERR_CONFLICT',
+      `${name} (${uuid}) shares its key, name or uuid with ${other.name} (${other.uuid}), who is pinned: nothing was pinned`,
+      { hints: [`when it is the same client after all: keytrustee unpin ${other.name}`] },
+    )
   const others = pins.filter((pin) =>
-    typeof pin === 'string'
-      ? pin !== identityKey
-      : pin.identityKey !== identityKey && pin.uuid !== uuid && pin.name !== name,
+    typeof pin === 'string' ? pin !== identityKey : pin.uuid !== uuid,
   )
   return [...others, { uuid, name, identityKey }]
+}
+
+/** The pins without those of a client, by name, uuid or the fingerprint of its key. */
+export function removePin(pins: Pins, ref: string): Pins {
+  const fingerprint = ref.replaceAll(':', '').toLowerCase()
+  return pins.filter((pin) => {
+    const key = typeof pin === 'string' ? pin : pin.identityKey
+    if (identityFingerprint(key) === fingerprint) return false
+    return typeof pin === 'string' || !isNamed(pin, ref)
+  })
 }
 
 function named(pins: Pins): readonly Pin[] {

@@ -1,7 +1,7 @@
 /** Sealing and opening as a registered client: its keys, its pins, its settings. */
-import { DomainError, parseHandle } from '@keyhsm/core'
+import { asUuid, DomainError, hasCode, parseHandle } from '@keyhsm/core'
 import type { LocalClient } from '../identity/client-folder.js'
-import { findPeers, type Peer, recipientsOf } from '../peers/peers.js'
+import { findPeers, type Peer, type Pins, recipientsOf } from '../peers/peers.js'
 import type { Policy, PutRequest, Retrieved, TrusteeClient } from '../trustee-client.js'
 import { openAsReader } from './open-as-reader.js'
 import { isAgeFile, sealForReaders } from './seal-for-readers.js'
@@ -19,12 +19,25 @@ export async function findReaders(
 ): Promise<readonly Peer[]> {
   const found = new Map<string, Peer>()
   for (const name of [...(policy?.clients ?? []), ...(policy?.groups ?? [])])
-    for (const peer of (await findPeers(trustee, name, settings.peers)).clients)
-      found.set(peer.uuid, peer)
+    for (const peer of await findActive(trustee, name, settings.peers)) found.set(peer.uuid, peer)
   found.delete(settings.client)
   return [...found.values()].filter(
     ({ uuid, identityKey }) => !trustees.includes(uuid) && !trustees.includes(identityKey),
   )
+}
+
+/** A stored policy names by uuid; whoever is gone or disabled since cannot read, and is passed over. */
+async function findActive(
+  trustee: Pick<TrusteeClient, 'peers'>,
+  ref: string,
+  pins: Pins | undefined,
+): Promise<readonly Peer[]> {
+  try {
+    return (await findPeers(trustee, ref, pins)).clients
+  } catch (error) {
+    if (asUuid(ref) !== undefined && hasCode(error, 'ERR_NOT_FOUND')) return []
+    throw error
+  }
 }
 
 /** Those for whom a put is sealed: where it names no readers or trustees, the deposit keeps those that it has. */

@@ -8,6 +8,7 @@ import {
   type Peer,
   type Pins,
   recipientsOf,
+  removePin,
   requirePinned,
 } from '../../src/peers/peers.js'
 
@@ -85,6 +86,30 @@ describe('a pinned client', () => {
     const after = addPin(pins, again)
     requirePinned([anna, again], after)
     expect(() => requirePinned([bert], after)).toThrow(broken('not pinned: bert'))
+  })
+
+  it.each([
+    ['its uuid', { uuid: anna.uuid }],
+    ['its name', { name: 'anna' }],
+    ['its key', { identityKey: anna.identityKey }],
+  ])('is not put aside by the pin of another client with %s', (_what, shared) => {
+    expect(() => addPin(pins, { ...makePeer('carl'), ...shared })).toThrow(
+      expect.objectContaining({
+        code: 'ERR_CONFLICT',
+        hints: [expect.stringContaining('keytrustee unpin anna') as string],
+      }),
+    )
+  })
+
+  it('is taken out by name, uuid or fingerprint, and so is a key without a name', () => {
+    for (const ref of ['bert', bert.uuid.toUpperCase(), identityFingerprint(bert.identityKey)])
+      expect(removePin(pins, ref)).toEqual(pins.slice(0, 1))
+    const bare = [anna.identityKey, bert.identityKey]
+    const shown = identityFingerprint(bert.identityKey)
+      .toUpperCase()
+      .replace(/(..)(?=.)/g, '$1:')
+    expect(removePin(bare, shown)).toEqual([anna.identityKey])
+    expect(removePin(bare, 'bert')).toEqual(bare)
   })
 })
 

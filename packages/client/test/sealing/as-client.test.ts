@@ -1,3 +1,4 @@
+import { DomainError } from '@keyhsm/core'
 import { expect, test } from 'vitest'
 import { findReaders } from '../../src/index.js'
 import type { LocalClient } from '../../src/identity/client-folder.js'
@@ -20,6 +21,21 @@ test('readers are all whom a policy names but oneself, and but trustees, however
   expect(await names()).toEqual(['reader', 'trustee'])
   expect(await names(['trustee'])).toEqual(['reader'])
   expect(await names(['key of trustee'])).toEqual(['reader'])
+})
+
+test('whoever a stored policy names and is not active any more is passed over; a name is not', async () => {
+  const [gone, there] = ['6f9619ff-8b86-4d01-b42d-00cf4fc964f0', 'reader']
+  const server = {
+    peers: (ref: string) =>
+      ref === there
+        ? Promise.resolve({ clients: peers.slice(1, 2) })
+        : Promise.reject(new DomainError('ERR_NOT_FOUND', 'no such client')),
+  }
+  const found = await findReaders(server, client, { clients: [gone, there], groups: [gone] })
+  expect(found.map(({ name }) => name)).toEqual(['reader'])
+  await expect(findReaders(server, client, { clients: ['mistyped'] })).rejects.toMatchObject({
+    code: 'ERR_NOT_FOUND',
+  })
 })
 
 test('a put is sealed for the readers that it names, else for those whom the deposit has', async () => {
