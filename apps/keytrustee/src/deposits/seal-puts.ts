@@ -15,7 +15,8 @@ const callBytes = 1024 * 1024
 
 /**
  * Several go to Key HSM in one call, one call after the other: its queue is for everybody.
- * @throws the first failure of {@link Sealer.sealAll}; nothing more is asked for after it
+ * @throws the first failure of {@link Sealer.sealAll}, and ERR_HSM_UNAVAILABLE when it did not answer for each put; nothing
+ * more is asked for after it
  */
 export async function sealPuts(
   sealer: Sealer,
@@ -33,6 +34,7 @@ export async function sealPuts(
       }
       const failure = results.find((result) => result instanceof DomainError)
       if (failure) throw failure
+      if (results.length !== some.length) throw miscounted()
     }
   } catch (error) {
     await discardKeys(sealer, requestId, [...done.values()])
@@ -62,6 +64,15 @@ async function sealSome(
   const shared = { requestId, scope: puts[0]?.order.scope }
   if (deposits.length > 1) return await sealer.sealAll({ ...shared, deposits })
   return first ? [await sealer.seal({ ...shared, ...first })] : []
+}
+
+/** Whose answer is missing cannot be told, so none is relied on. */
+function miscounted(): DomainError {
+  return new DomainError(
+    'ERR_HSM_UNAVAILABLE',
+    'Key HSM did not say what became of each deposit, once',
+    { retryAfterMs: 1000 },
+  )
 }
 
 function scopeOf(put: PlannedPut | undefined): string {

@@ -96,6 +96,27 @@ describe('putBatch', () => {
     expect(at.keyHsm.count('seal')).toBe(3)
   })
 
+  test.each([
+    ['fewer', 1, (n: number) => n - 1],
+    ['more', 0, (n: number) => n + 1],
+  ])('answers for %s deposits than were sent: nothing is stored', async (_, orphans, count) => {
+    const at = await makeSurroundings()
+    const caller = await addCaller(at)
+    at.keyHsm.answered = (results) =>
+      [...results, ...results.slice(0, 1)].slice(0, count(results.length))
+    const requestId = newUuid()
+    const batch = putBatch(at.trustee, caller, { requestId, puts: puts('a', 'b', 'c') })
+    await expect(batch).rejects.toMatchObject({ code: 'ERR_HSM_UNAVAILABLE' })
+    expect(await at.store.countDeposits()).toBe(0)
+    expect(await at.store.listPendingPuts()).toEqual([])
+    // A key that no answer names is left to prune.
+    expect(at.keyHsm.keys.size).toBe(orphans)
+    const outcomes = (await at.auditLines()).filter((line) => line.requestId === requestId)
+    expect(outcomes.flatMap(({ outcome }) => outcome ?? [])).toEqual(
+      Array<string>(3).fill('unavailable'),
+    )
+  })
+
   test('one that is refused: nothing is sealed', async () => {
     const at = await makeSurroundings({ limits: { depositsPerClient: 3 } })
     const caller = await addCaller(at)

@@ -7,6 +7,7 @@ import type { HsmKeyEntry, KeyHsmClient, PartitionDescription } from '@keyhsm/cl
 import { DomainError, type Fingerprint, irretrievable, toDomainError } from '@keyhsm/core'
 
 type Calls = Pick<KeyHsmClient, 'seal' | 'seals' | 'open' | 'revoke' | 'listHsmKeys' | 'describe'>
+type SealsReply = Awaited<ReturnType<Calls['seals']>>
 type Verb = 'seal' | 'open' | 'revoke'
 
 interface Key {
@@ -24,6 +25,8 @@ export class KeyHsmDouble implements Calls {
   scope: 'deposit' | 'service' = 'deposit'
   /** As one of an earlier release. */
   sealsOneAtATime = false
+  /** What it makes of its answers to a call for several. */
+  answered: (results: SealsReply) => SealsReply = (results) => results
   /** How many deposits came in each call for several. */
   readonly sealedAtOnce: number[] = []
   /** The HSMs behind it, of which the first holds the keys. */
@@ -59,10 +62,10 @@ export class KeyHsmDouble implements Calls {
     this.sealedAtOnce.push(deposits.length)
     if (this.sealsOneAtATime)
       throw new DomainError('ERR_NOT_FOUND', 'there is nothing at this path')
-    const results: Awaited<ReturnType<Calls['seals']>>[number][] = []
+    const results: SealsReply[number][] = []
     for (const one of deposits)
       results.push(await this.seal({ ...shared, ...one }).catch(toDomainError))
-    return results
+    return this.answered(results)
   }
 
   async open(request: Parameters<Calls['open']>[0]): Promise<Buffer> {
