@@ -77,27 +77,39 @@ export async function resumePurges(
 ): Promise<{ done: number; left: number; refused: number }> {
   const order = { requestId: newUuid(), actor: 'service' }
   const outcome = { done: 0, left: 0, refused: 0 }
-  for (const deposit of await trustee.store.listPurging()) {
+  const listed = await trustee.store.listPurging()
+  forgetEnded(refused, listed)
+  for (const deposit of listed) {
     if (!trustee.grants.believesDeposit(deposit)) continue
     const now = trustee.clock.now().getTime()
     const waits = now < (refused.get(deposit.uuid) ?? 0)
     const end = waits ? 'refused' : await resume(trustee, order, deposit)
     if (end !== 'refused') refused.delete(deposit.uuid)
     else if (!waits) refused.set(deposit.uuid, now + refusedForMs)
-    outcome[end] += 1
+    if (end !== 'ended') outcome[end] += 1
   }
   return outcome
 }
 
+function forgetEnded(refused: RefusedPurges, listed: readonly Deposit[]): void {
+  const open = new Set(listed.map(({ uuid }) => uuid))
+  for (const uuid of refused.keys()) if (!open.has(uuid)) refused.delete(uuid)
+}
+
+/** `ended`: by somebody else, since it was listed. */
 function resume(
   trustee: Trustee,
   order: PurgeOrder,
-  deposit: Deposit,
-): Promise<'done' | 'left' | 'refused'> {
-  return readPurging(trustee, trustee.store, deposit)
-    .then((purging) => finishPurge(trustee, order, purging))
-    .then((end) => (end.deposit.state === 'purged' ? 'done' : 'refused'))
-    .catch(() => 'left')
+  { uuid, owner, handle }: Deposit,
+): Promise<'done' | 'left' | 'refused' | 'ended'> {
+  const work = async () => {
+    const deposit = (await trustee.store.findDepositByUuid(uuid))?.deposit
+    if (deposit?.state !== 'purging' || !trustee.grants.believesDeposit(deposit)) return 'ended'
+    const purging = await readPurging(trustee, trustee.store, deposit)
+    const end = await finishPurge(trustee, order, purging)
+    return end.deposit.state === 'purged' ? 'done' : 'refused'
+  }
+  return trustee.queue.withKeys([`${owner}/${handle}`], work).catch(() => 'left')
 }
 
 /** Purges anew what a database restored from before a purge has brought back. */
@@ -175,7 +187,7 @@ async function finishPurge(trustee: Trustee, order: PurgeOrder, purging: Purging
   const { deposit, forms, hsmKeyIds } = purging
   if (deposit.state === 'purged') return { deposit, revokedKeys: hsmKeyIds.length, refusedKeys: 0 }
   const { uuid, organisation } = deposit
-  const { requestId, actor: orderedBy } = order
+  const { actor: orderedBy } = order
   await trustee.revocations.record({
     deposit: uuid,
     organisation,
@@ -185,7 +197,9 @@ async function finishPurge(trustee: Trustee, order: PurgeOrder, purging: Purging
   const refusals: RefusedForm[] = []
   const operation = operationOf('purge-keys', order, deposit)
   const work = async (): Promise<End> => {
-    const revoked = await revokeForms(trustee, requestId, deposit, forms)
+    const revoked = await revokeForms(trustee, order, deposit, forms)
+    const ended = revoked.refused.length > 0 ? await findPurged(trustee, deposit) : undefined
+    if (ended) return { deposit: ended, revokedKeys: hsmKeyIds.length, refusedKeys: 0 }
     refusals.push(...revoked.refused)
     await auditRefusedForms(trustee.audit, order, deposit, refusals)
     if (refusals[0] && !order.leaveKeys) throw refusals[0].error
@@ -198,6 +212,15 @@ async function finishPurge(trustee: Trustee, order: PurgeOrder, purging: Purging
     if (!hasCode(error, 'ERR_NOT_ALLOWED')) throw error
     return { deposit, revokedKeys: 0, refusedKeys: refusals.length }
   })
+}
+
+/** The deposit when another server has purged it meanwhile: then what shows nothing any more was let go by that one. */
+async function findPurged(
+  { store, grants }: Trustee,
+  { uuid }: Deposit,
+): Promise<Deposit | undefined> {
+  const now = (await store.findDepositByUuid(uuid))?.deposit
+  return now?.state === 'purged' && grants.believesDeposit(now) ? now : undefined
 }
 
 function commitPurged(trustee: Trustee, purging: Purging): Promise<Deposit> {

@@ -17,31 +17,47 @@ export interface RefusedForm {
   readonly error: DomainError
 }
 
-/** @throws what keeps keys from being revoked now, after the others were tried */
+/**
+ * A form that was let go meanwhile is passed over: whoever let it go has revoked its key.
+ * @throws what keeps keys from being revoked now: at once when the HSM cannot be asked, else after the others were tried
+ */
 export async function revokeForms(
-  { store, sealing }: Pick<Trustee, 'store' | 'sealing'>,
-  requestId: Uuid,
+  trustee: Pick<Trustee, 'store' | 'sealing'>,
+  { requestId, leaveKeys = false }: { readonly requestId: Uuid; readonly leaveKeys?: boolean },
   deposit: Deposit,
   forms: readonly OwnForm[],
 ): Promise<RevokedForms> {
-  const revoked: HsmKeyId[] = []
+  const revoked = new Set<HsmKeyId>()
   const refused: RefusedForm[] = []
-  const failures: unknown[] = []
-  const sealer = forms.length > 0 ? sealing.forRetrieval('hsm') : undefined
   for (const form of forms) {
-    const { key } = form
-    const stored = await readStored(store, deposit.uuid, form)
-    const proof = { context: contextOf(deposit, form.revision), stored, canary: key.canary }
-    try {
-      await sealer?.revoke(requestId, key, 'purge', proof)
-      revoked.push(key.id)
-    } catch (error) {
-      if (hasCode(error, 'ERR_NOT_ALLOWED')) refused.push({ form, error })
-      else failures.push(error)
-    }
+    const end = await revokeForm(trustee, requestId, deposit, form)
+    if (end === 'revoked') revoked.add(form.key.id)
+    else if (end !== 'gone') refused.push({ form, error: end })
   }
-  if (failures.length > 0) throw failures[0]
-  return { hsmKeyIds: [...new Set(revoked)], refused }
+  const elsewhere = refused.find(({ error }) => hasCode(error, 'ERR_WRONG_PARTITION'))
+  if (elsewhere && !leaveKeys) throw elsewhere.error
+  return { hsmKeyIds: [...revoked], refused }
+}
+
+/** @returns what speaks against this key alone, if something does. @throws when the HSM cannot be asked */
+async function revokeForm(
+  { store, sealing }: Pick<Trustee, 'store' | 'sealing'>,
+  requestId: Uuid,
+  deposit: Deposit,
+  form: OwnForm,
+): Promise<'revoked' | 'gone' | DomainError> {
+  const sealer = sealing.forRetrieval('hsm')
+  const stored = await readStored(store, deposit.uuid, form)
+  if (stored === undefined) return 'gone'
+  const { key, revision } = form
+  const proof = { context: contextOf(deposit, revision), stored, canary: key.canary }
+  try {
+    await sealer?.revoke(requestId, key, 'purge', proof)
+    return 'revoked'
+  } catch (error) {
+    if (hasCode(error, 'ERR_NOT_ALLOWED') || hasCode(error, 'ERR_WRONG_PARTITION')) return error
+    throw error
+  }
 }
 
 /** Names each key that stays, in the audit. */
@@ -69,14 +85,12 @@ export function contextOf({ organisation, uuid, handle }: Deposit, revision: num
   return { organisation, deposit: uuid, handle, revision }
 }
 
+/** Undefined for a former form that is gone; a revision that is gone shows nothing. */
 async function readStored(
   store: Pick<Reader, 'findRevision' | 'findFormerStored'>,
   deposit: Uuid,
   { revision, former }: OwnForm,
-): Promise<Buffer> {
-  const stored =
-    former === undefined
-      ? (await store.findRevision(deposit, revision))?.stored
-      : await store.findFormerStored(former)
-  return stored ?? Buffer.alloc(0)
+): Promise<Buffer | undefined> {
+  if (former !== undefined) return store.findFormerStored(former)
+  return (await store.findRevision(deposit, revision))?.stored ?? Buffer.alloc(0)
 }

@@ -79,7 +79,7 @@ function purgeRounds({ trustee, log }: HousekeepingOptions): () => Promise<void>
   const refusedUntil: RefusedPurges = new Map()
   let revived = false
   let waiting = 0
-  let refusedBefore = 0
+  let refusedBefore = ''
   return async () => {
     if (!revived) await reviveRevocations(trustee)
     revived = true
@@ -87,13 +87,14 @@ function purgeRounds({ trustee, log }: HousekeepingOptions): () => Promise<void>
     if (done > 0) log.info({ count: done }, 'purges that were cut off are finished')
     if (left > 0 && left !== waiting)
       log.warn({ count: left }, 'purges wait: their HSM keys cannot be revoked now')
-    if (refused > 0 && refused !== refusedBefore)
+    const refusedNow = [...refusedUntil.keys()].join()
+    if (refused > 0 && refusedNow !== refusedBefore)
       log.warn(
         { deposits: [...refusedUntil.keys()].slice(0, 10), count: refused },
         'purges wait for an administrator: their stored bytes do not show that the HSM keys are theirs',
       )
     waiting = left
-    refusedBefore = refused
+    refusedBefore = refusedNow
   }
 }
 

@@ -1,5 +1,6 @@
-import { DomainError, newUuid, type Uuid } from '@keyhsm/core'
+import { DomainError, type ErrorCode, newUuid, type Uuid } from '@keyhsm/core'
 import { describe, expect, test } from 'vitest'
+import { createDepositQueue } from '../../src/deposits/deposit-queue.js'
 import { purgeDeposit, type RefusedPurges, resumePurges } from '../../src/deposits/purge-deposit.js'
 import { putDeposit } from '../../src/deposits/put-deposit.js'
 import { retrieveDeposit } from '../../src/deposits/retrieve-deposit.js'
@@ -53,6 +54,14 @@ async function makeFormer(
     expect(await t.swapForm(one, other, { before: '', next, swappable: true })).toBe(true)
     expect(await t.swapBack(one.uuid)).toBe(true)
   })
+}
+
+/** Each revocation, or the one of this number. */
+function failRevoke(at: Surroundings, code: ErrorCode, only?: number): void {
+  at.keyHsm.before = (verb, count) => {
+    if (verb === 'revoke' && (only === undefined || only === count))
+      throw new DomainError(code, 'on order')
+  }
 }
 
 async function site() {
@@ -175,5 +184,64 @@ describe('a purge', () => {
     expect(await purge(at, a)).toMatchObject({ deposit: { state: 'purging' }, refusedKeys: 1 })
     expect([...at.keyHsm.keys.keys()]).toContain(first.hsmKeyId)
     expect(at.keyHsm.keys.size).toBe(2)
+  })
+
+  test('that somebody else ended meanwhile is no fault: nothing is audited as an exchange, nothing counted', async () => {
+    const { at, a } = await site()
+    const listed = (await at.store.findDepositByUuid(a))?.deposit ?? expect.fail()
+    const stale = at.trustee.grants.deposit({ ...listed, state: 'purging' })
+    const order = { requestId: newUuid(), actor: 'me' }
+    // A look that listed it before, and another server that empties the bytes while this one reads them.
+    expect(await purge(at, a)).toMatchObject({ deposit: { state: 'purged' } })
+    const listing: Store = Object.assign(Object.create(at.store) as Store, {
+      listPurging: () => Promise.resolve([stale]),
+    })
+    const refused: RefusedPurges = new Map()
+    const none = { done: 0, left: 0, refused: 0 }
+    expect(await resumePurges({ ...at.trustee, store: listing }, refused)).toEqual(none)
+
+    const c = await put(at, await addCaller(at), 'c')
+    const other = { ...at.trustee, queue: createDepositQueue() }
+    let first = true
+    const slow: Store = Object.assign(Object.create(at.store) as Store, {
+      async findRevision(deposit: Uuid, revision: number) {
+        if (first) {
+          first = false
+          await purgeDeposit(other, { requestId: newUuid(), actor: 'other' }, c)
+        }
+        return at.store.findRevision(deposit, revision)
+      },
+    })
+    const ended = await purgeDeposit({ ...at.trustee, store: slow }, order, c)
+    expect(ended).toMatchObject({ deposit: { state: 'purged' }, refusedKeys: 0 })
+    const outcomes = (await at.auditLines()).map(({ outcome }) => outcome)
+    expect(outcomes).not.toContain('integrity')
+  })
+
+  test('asks no further when the HSM cannot be asked, and goes on when one key is of another partition', async () => {
+    const { at, owner, a } = await site()
+    for (const content of ['second', 'third'])
+      await putDeposit(at.trustee, owner, putRequest('a', content))
+    failRevoke(at, 'ERR_HSM_UNAVAILABLE')
+    expect(await purge(at, a)).toMatchObject({ deposit: { state: 'purging' }, refusedKeys: 0 })
+    expect(at.keyHsm.count('revoke')).toBe(1)
+    failRevoke(at, 'ERR_WRONG_PARTITION', 2)
+    expect(await purge(at, a)).toMatchObject({ deposit: { state: 'purging' }, refusedKeys: 0 })
+    expect(at.keyHsm.count('revoke')).toBe(4)
+  })
+
+  test('whose keys are of a partition that is gone is ended by an administrator alone', async () => {
+    const { at, owner, a, b } = await site()
+    const refused: RefusedPurges = new Map([[b, Number.MAX_SAFE_INTEGER]])
+    failRevoke(at, 'ERR_WRONG_PARTITION')
+    expect(await purge(at, a)).toMatchObject({ deposit: { state: 'purging' } })
+    expect(await resumePurges(at.trustee, refused)).toEqual({ done: 0, left: 1, refused: 0 })
+    expect([...refused.keys()]).toEqual([])
+    expect(await purge(at, a, true)).toMatchObject({
+      deposit: { state: 'purged' },
+      revokedKeys: 0,
+      refusedKeys: 1,
+    })
+    expect(await contentOf(at, owner, 'b')).toBe('of b')
   })
 })
