@@ -51,6 +51,12 @@ export class RealmRate {
     bucket.tokens -= 1
   }
 
+  /** One that was counted and had no effect. */
+  giveBack(realm: Realm): void {
+    const bucket = this.#buckets.get(realm)
+    if (bucket) bucket.tokens += 1
+  }
+
   #refusal(realm: Realm, what: string): DomainError {
     this.#o.alarm?.noteRefusal?.(realm)
     return new DomainError('ERR_BUSY', `realm ${realm} ${what}`, { retryAfterMs })

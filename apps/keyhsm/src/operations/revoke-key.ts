@@ -27,13 +27,13 @@ export function revokeKey(
   request: RevokeRequest,
   options: CallOptions = {},
 ): Promise<RevokeOutcome> {
-  const { partitions, audit } = workshop
+  const { partitions, audit, revokeRate } = workshop
   const { actor, realm } = caller
-  workshop.revokeRate.admit(realm)
+  revokeRate.admit(realm)
   const { requestId, hsmKeyId, canary, reason, proof } = request
   const subject = { realm, hsmKeyId, why: reason, ...proof?.context }
   const operation = { operation: 'revoke', requestId, actor, subject }
-  return audited(audit, operation, 'revoked', async (findings) => {
+  const outcome = audited(audit, operation, 'revoked', async (findings) => {
     const partition = partitions.requireCanary(canary)
     const { keyIds } = partition.keys
     const purpose =
@@ -50,6 +50,11 @@ export function revokeKey(
       return await destroy(partition, hsmKeyId, findings)
     findings.reason = goneAlready
     return 'already-gone'
+  })
+  return outcome.then((done) => {
+    // Whoever comes again for what the rate refused does not pay for keys that are gone by then.
+    if (done === 'already-gone') revokeRate.giveBack(realm)
+    return done
   })
 }
 

@@ -81,6 +81,31 @@ describe('the rate of opens', () => {
     expect(await workshop.partition.hsm.findKey(second)).toBeDefined()
   })
 
+  it('counts no revocation of a key that is gone already: whoever comes again gets on', async () => {
+    const workshop = await makeWorkshop()
+    const clock = stoppedClock()
+    const shop = { ...workshop, revokeRate: new RealmRate(1, { clock, verb: 'revokes' }) }
+    const canary = workshop.partition.keys.canaryFingerprint
+    const forms = await Promise.all(
+      ['x', 'y'].map(async (text) => {
+        const request = sealRequest(workshop, text)
+        const { sealed, hsmKeyId } = await sealDeposit(workshop, caller, request)
+        return { hsmKeyId, proof: { context: request.context, sealed, canary } }
+      }),
+    )
+    const purge = async () => {
+      const ends: string[] = []
+      for (const { hsmKeyId, proof } of forms) {
+        const order = { requestId: newUuid(), hsmKeyId, canary, reason: 'purge', proof } as const
+        ends.push(await revokeKey(shop, caller, order))
+      }
+      return ends
+    }
+    await expect(purge()).rejects.toMatchObject({ code: 'ERR_BUSY' })
+    clock.pass(1000)
+    expect(await purge()).toEqual(['already-gone', 'destroyed'])
+  })
+
   it('is not bounded by 0, and does not run backwards with the clock', () => {
     const clock = stoppedClock()
     const unlimited = new RealmRate(0, { clock: clock })
