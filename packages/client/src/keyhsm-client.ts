@@ -98,7 +98,7 @@ export class KeyHsmClient {
   /**
    * Seals several deposits; sent once, as {@link seal}. What became of each, in their order: an error there is about it alone.
    * Not counted here: the caller knows which keys an answer of another length names.
-   * @throws ERR_NOT_FOUND for a Key HSM that seals one at a time only
+   * @throws ERR_NOT_FOUND or, above 1 MiB of body, ERR_TOO_LARGE for a Key HSM that seals one at a time only
    */
   async seals(
     request: SealsRequest,

@@ -23,6 +23,12 @@ const passedOn: ReadonlySet<ErrorCode> = new Set([
 /** For ever, or not with these approvals: the caller hears it from Key HSM itself. */
 const openingCodes: ReadonlySet<ErrorCode> = new Set(['ERR_IRRETRIEVABLE', 'ERR_NOT_ALLOWED'])
 
+/**
+ * What a Key HSM of an earlier release says to a call for several deposits: that it does not know the path, or, as it reads the
+ * body first, that it is longer than those of unknown paths may be. A deposit that is too large by itself is told again alone.
+ */
+const notTogether: ReadonlySet<ErrorCode> = new Set(['ERR_NOT_FOUND', 'ERR_TOO_LARGE'])
+
 /** How new deposits are sealed, where that is not Key HSM's own setting. */
 export interface SealTarget {
   readonly scope?: Scope
@@ -63,8 +69,7 @@ export function createKeyHsmSealer(
           one instanceof DomainError ? translated(one) : toContent(one, canary),
         )
       } catch (error) {
-        if (!hasCode(error, 'ERR_NOT_FOUND')) throw translated(error)
-        // A Key HSM of an earlier release.
+        if (!(error instanceof DomainError && notTogether.has(error.code))) throw translated(error)
         const each = deposits.map((one) => seal({ ...shared, ...one }).catch(toDomainError))
         return await Promise.all(each)
       }

@@ -86,14 +86,24 @@ describe('putBatch', () => {
     expect(got.content.toString()).toBe('content')
   })
 
-  test('a Key HSM of the release before is asked for one after the other', async () => {
-    const at = await makeSurroundings()
+  test('a Key HSM of the release before is asked for each by itself, also for much content', async () => {
+    const at = await makeSurroundings({ limits: { contentBytes: 1024 * 1024 } })
     const caller = await addCaller(at)
     at.keyHsm.sealsOneAtATime = true
-    const order = { requestId: newUuid(), puts: puts('a', 'b', 'c') }
-    expect((await putBatch(at.trustee, caller, order)).deposits).toHaveLength(3)
-    expect(at.keyHsm.sealedAtOnce).toEqual([3])
-    expect(at.keyHsm.count('seal')).toBe(3)
+    const batch = (orders: Parameters<typeof putBatch>[2]['puts']) =>
+      putBatch(at.trustee, caller, { requestId: newUuid(), puts: orders })
+    expect((await batch(puts('a', 'b', 'c'))).deposits).toHaveLength(3)
+    const large = Buffer.alloc(450 * 1024, 'x').toString('base64')
+    const much = (...handles: string[]) => handles.map((handle) => ({ handle, content: large }))
+    expect((await batch(much('d', 'e'))).deposits).toHaveLength(2)
+    expect(at.keyHsm.sealedAtOnce).toEqual([3, 2])
+    expect(at.keyHsm.count('seal')).toBe(5)
+    // One that is too large also by itself.
+    at.keyHsm.before = (verb, count) => {
+      if (verb === 'seal' && count === 7) throw new DomainError('ERR_TOO_LARGE', 'too large alone')
+    }
+    await expect(batch(much('f', 'g'))).rejects.toMatchObject({ message: 'too large alone' })
+    expect(at.keyHsm.keys.size).toBe(5)
   })
 
   test.each([

@@ -60,8 +60,7 @@ export class KeyHsmDouble implements Calls {
 
   async seals({ deposits, ...shared }: Parameters<Calls['seals']>[0]) {
     this.sealedAtOnce.push(deposits.length)
-    if (this.sealsOneAtATime)
-      throw new DomainError('ERR_NOT_FOUND', 'there is nothing at this path')
+    if (this.sealsOneAtATime) throw unknownPath(deposits)
     const results: SealsReply[number][] = []
     for (const one of deposits)
       results.push(await this.seal({ ...shared, ...one }).catch(toDomainError))
@@ -137,4 +136,12 @@ export class KeyHsmDouble implements Calls {
       throw new DomainError('ERR_WRONG_PARTITION', 'unavailable: wrong partition')
     await this.before(verb, this.count(verb))
   }
+}
+
+/** The body is read before the path is looked up, and is bounded there. */
+function unknownPath(deposits: Parameters<Calls['seals']>[0]['deposits']): DomainError {
+  const bytes = deposits.reduce((sum, { content }) => sum + Math.ceil(content.length / 3) * 4, 0)
+  return bytes > 1024 * 1024
+    ? new DomainError('ERR_TOO_LARGE', 'the body is longer than this request allows')
+    : new DomainError('ERR_NOT_FOUND', 'there is nothing at this path')
 }
