@@ -11,7 +11,7 @@ import type { MigrationProgress } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
 import { directionOf, finalDirectionOf, opensUnsealedIn } from './direct-puts.js'
 import type { Directions } from './directions.js'
-import { dropFormer, swapAllBack } from './end-moves.js'
+import { dropFormer, DropProgress, swapAllBack } from './end-moves.js'
 import { formBefore, putMeanwhile } from './form-before.js'
 import { moveAll, type MovingDesk } from './move-all.js'
 import {
@@ -31,6 +31,12 @@ export interface MigrationDeskOptions {
   readonly link: LinkInUse
   readonly directions: Directions
   readonly log: Pick<Log, 'info' | 'warn'>
+}
+
+/** From a start or an order until the next one. */
+interface Run {
+  readonly signal: AbortSignal
+  readonly drop: DropProgress
 }
 
 const firstPauseMs = 500
@@ -164,16 +170,18 @@ export class MigrationDesk {
 
   async #work(signal: AbortSignal): Promise<void> {
     let pauseMs = firstPauseMs
+    const drop = new DropProgress()
+    const done = () => (this.#progress?.moved ?? 0) + drop.dropped
     while (!signal.aborted && this.#order) {
-      const before = this.#progress?.moved
+      const before = done()
       try {
-        await this.#step(this.#order, signal)
+        await this.#step(this.#order, { signal, drop })
         const state = this.#order?.state
         if (state === 'moved' || state === 'paused') return
         pauseMs = firstPauseMs
       } catch (thrown) {
         const error = toDomainError(thrown)
-        if (this.#progress?.moved !== before) pauseMs = firstPauseMs
+        if (done() !== before) pauseMs = firstPauseMs
         this.#log.warn({ error, pauseMs }, 'the migration waits')
         await this.#note(error.message)
         await wait(pauseMs, signal)
@@ -182,13 +190,13 @@ export class MigrationDesk {
     }
   }
 
-  #step(order: MigrationOrder, signal: AbortSignal): Promise<void> {
-    if (order.state === 'running') return this.#move(order, signal)
-    if (order.state === 'finishing') return this.#finish(order, signal)
-    return this.#rollBack(order, signal)
+  #step(order: MigrationOrder, run: Run): Promise<void> {
+    if (order.state === 'running') return this.#move(order, run)
+    if (order.state === 'finishing') return this.#finish(order, run)
+    return this.#rollBack(order, run)
   }
 
-  async #move(order: MigrationOrder, signal: AbortSignal): Promise<void> {
+  async #move(order: MigrationOrder, { signal }: Run): Promise<void> {
     const all = await moveAll(this.#movingDesk(signal), order, selectionOf(order))
     if (!all) return
     reached('migrate:moved')
@@ -199,16 +207,16 @@ export class MigrationDesk {
     this.#log.info({ migration: order.uuid, faults }, 'everything is moved')
   }
 
-  async #finish(order: MigrationOrder, signal: AbortSignal): Promise<void> {
-    if (await dropFormer(this.#movingDesk(signal), order)) await this.#end('finished')
+  async #finish(order: MigrationOrder, { signal, drop }: Run): Promise<void> {
+    if (await dropFormer(this.#movingDesk(signal), order, drop)) await this.#end('finished')
   }
 
-  async #rollBack(order: MigrationOrder, signal: AbortSignal): Promise<void> {
+  async #rollBack(order: MigrationOrder, { signal, drop }: Run): Promise<void> {
     const desk = this.#movingDesk(signal)
     if (!(await swapAllBack(desk))) return
     // What was put during a rotation is as it was meant to be, and stays.
     if (!order.sealedBefore && !(await this.#sealBack(desk, order))) return
-    if (await dropFormer(desk, order)) await this.#end('rolled-back')
+    if (await dropFormer(desk, order, drop)) await this.#end('rolled-back')
   }
 
   async #sealBack(desk: MovingDesk, order: MigrationOrder): Promise<boolean> {

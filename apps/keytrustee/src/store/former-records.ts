@@ -14,11 +14,10 @@ export interface FormExchange extends FormGrants {
   readonly swappable: boolean
 }
 
-/** Former forms: of one deposit, those not yet swapped back that can be, or any. */
+/** Former forms: of one deposit; those not yet swapped back that can be, or any, in the order of their uuids. */
 export type FormerFilter =
   | { readonly deposit: Uuid }
-  | { readonly swappable: true; readonly after?: Uuid; readonly limit: number }
-  | { readonly swappable: false; readonly limit: number }
+  | { readonly swappable: boolean; readonly after?: Uuid; readonly limit: number }
 
 /** What is left of a revision's former form, without its bytes. */
 export interface FormerRevision {

@@ -129,7 +129,7 @@ export function listFormer(tables: Tables, filter: FormerFilter): readonly Forme
       ({ swappedBack, deposit }) =>
         !filter.swappable || (!swappedBack && nobodyPurges(tables, deposit)),
     )
-    .filter(({ uuid }) => !filter.swappable || !filter.after || uuid > filter.after)
+    .filter(({ uuid }) => !filter.after || uuid > filter.after)
     .sort((a, b) => compareText(a.uuid, b.uuid))
     .slice(0, filter.limit)
     .map(toFormer)

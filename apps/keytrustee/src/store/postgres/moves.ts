@@ -96,7 +96,7 @@ const formerOf = {
 }
 const formerAny = {
   name: 'former_any',
-  text: `select ${formerColumns} from former_revisions order by uuid limit $1`,
+  text: `select ${formerColumns} from former_revisions where uuid > $2::uuid order by uuid limit $1`,
 }
 /** From its cursor on, so that no page reads again what was swapped back before it. */
 const formerSwappable = {
@@ -168,9 +168,8 @@ export function listFormer(
   filter: FormerFilter,
 ): Promise<readonly FormerRevision[]> {
   if ('deposit' in filter) return findAll(queries, formerOf, [filter.deposit], toFormer)
-  const { limit } = filter
-  if (!filter.swappable) return findAll(queries, formerAny, [limit], toFormer)
-  return findAll(queries, formerSwappable, [limit, filter.after ?? firstUuid], toFormer)
+  const { swappable, limit, after = firstUuid } = filter
+  return findAll(queries, swappable ? formerSwappable : formerAny, [limit, after], toFormer)
 }
 
 export function findFormerStored(queries: Queries, revision: Uuid): Promise<Buffer | undefined> {

@@ -1,4 +1,4 @@
-import { newUuid } from '@keyhsm/core'
+import { newUuid, type Uuid } from '@keyhsm/core'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type {
   Client,
@@ -242,6 +242,25 @@ export function describeMigrations(current: () => Store): void {
       expect(await current().findRevision(before.deposit, 2)).toEqual({ ...before, ...next })
       const [former] = await current().listFormer({ deposit: before.deposit })
       expect(former).toMatchObject({ grant: 'of before', swappedBack: true })
+    })
+
+    it('list former forms page by page in the order of their uuids, whichever they are', async () => {
+      const rows = [await put(), await put(), await put()].map(({ second }) => second)
+      for (const [index, row] of rows.entries())
+        await write((t) => t.swapForm(row, moved(), { ...macs, swappable: index > 0 }))
+      const inOrder = rows.map(({ uuid }) => uuid).sort()
+      for (const swappable of [false, true]) {
+        const ours = inOrder.filter((uuid) => !swappable || uuid !== rows[0]?.uuid)
+        const listed = async (filter: { after?: Uuid; limit: number }) =>
+          (await current().listFormer({ swappable, ...filter })).map(({ uuid }) => uuid)
+        const all = await listed({ limit: 1000 })
+        expect(all).toEqual([...all].sort())
+        expect(all.filter((uuid) => inOrder.includes(uuid))).toEqual(ours)
+        const first = ours[0] ?? expect.fail('none')
+        const from = all.indexOf(first) + 1
+        expect(await listed({ after: first, limit: 2 })).toEqual(all.slice(from, from + 2))
+        expect(await listed({ after: all.at(-1) ?? first, limit: 2 })).toEqual([])
+      }
     })
 
     it('move what is disabled, which can be undeleted', async () => {
