@@ -9,6 +9,8 @@ export function encodeBase64(bytes: Uint8Array): string {
 /** @throws ERR_INVALID_INPUT naming `field`. */
 export function decodeBase64(text: string, field: string): Buffer {
   const bytes = Buffer.from(text, 'base64')
-  if (bytes.toString('base64') !== text) throw invalidInput(field, 'must be base64 with padding')
-  return bytes
+  if (bytes.toString('base64') === text) return bytes
+  // Nearly what was meant, and nobody else knows of it.
+  bytes.fill(0)
+  throw invalidInput(field, 'must be base64 with padding')
 }

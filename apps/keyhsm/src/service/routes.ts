@@ -1,5 +1,5 @@
 /** What Trustee Servers ask, tied to the operations: bytes decoded on the way in, encoded on the way out, nothing else. */
-import { DomainError, type Fingerprint, type HsmKeyId, invalidInput, type Uuid } from '@keyhsm/core'
+import { DomainError, type Fingerprint, type HsmKeyId, type Uuid } from '@keyhsm/core'
 import {
   type BodyOf,
   decodeBase64,
@@ -21,13 +21,14 @@ import { describePartition } from '../operations/describe-partition.js'
 import { exchangeHeads } from '../operations/exchange-heads.js'
 import { listRealmKeys } from '../operations/list-keys.js'
 import { openDeposit } from '../operations/open-deposit.js'
-import { moveDeposits, type MoveRequest, type ToMove } from '../operations/move-deposits.js'
+import { moveDeposits } from '../operations/move-deposits.js'
 import { revokeKey, type RevokeRequest } from '../operations/revoke-key.js'
-import { sealDeposit, type Sealed, type SealRequest } from '../operations/seal-deposit.js'
-import { sealDeposits, type SealsRequest, type ToSeal } from '../operations/seal-deposits.js'
-import { toApproval, toTrustees } from './approval.js'
+import { sealDeposit, type Sealed } from '../operations/seal-deposit.js'
+import { sealDeposits } from '../operations/seal-deposits.js'
+import { toApproval } from './approval.js'
 import { toContext } from './context.js'
 import { callerOf } from './identify.js'
+import { toMoveRequest, toSealRequest, toSealsRequest } from './seal-requests.js'
 
 /** What describing says about this Key HSM's certificates, and hears about them. */
 export interface CertificateDesk {
@@ -69,8 +70,8 @@ export function makeServiceRoutes(
 function makeSealingRoutes(workshop: () => WholeWorkshop): BoundRoute[] {
   return [
     bindRoute(sealRoute, async ({ body, identity, signal }) => {
-      const request = toSealRequest(body)
-      const sealed = await sealDeposit(workshop(), callerOf(identity), request, { signal })
+      const caller = callerOf(identity)
+      const sealed = await sealDeposit(workshop(), caller, toSealRequest(body), { signal })
       return { ...sealed, sealed: encodeBase64(sealed.sealed) }
     }),
     bindRoute(openRoute, async ({ body, identity, signal }) => {
@@ -91,51 +92,16 @@ function makeSealingRoutes(workshop: () => WholeWorkshop): BoundRoute[] {
       return { content: encoded }
     }),
     bindRoute(sealsRoute, async ({ body, identity, signal }) => {
-      const sealed = await sealDeposits(workshop(), callerOf(identity), toSealsRequest(body), {
-        signal,
-      })
+      const caller = callerOf(identity)
+      const sealed = await sealDeposits(workshop(), caller, toSealsRequest(body), { signal })
       return { deposits: sealed.map(toMoved) }
     }),
     bindRoute(moveRoute, async ({ body, identity, signal }) => {
-      const request = toMoveRequest(body)
-      const moved = await moveDeposits(workshop(), callerOf(identity), request, { signal })
+      const caller = callerOf(identity)
+      const moved = await moveDeposits(workshop(), caller, toMoveRequest(body), { signal })
       return { deposits: moved.map(toMoved) }
     }),
   ]
-}
-
-function toSealRequest(body: BodyOf<typeof sealRoute>): SealRequest {
-  return { ...toPlace(body), ...toToSeal(body) }
-}
-
-function toSealsRequest(body: BodyOf<typeof sealsRoute>): SealsRequest {
-  return { ...toPlace(body), deposits: body.deposits.map(toToSeal) }
-}
-
-function toPlace({
-  requestId,
-  canary,
-  scope,
-  kind,
-}: Pick<BodyOf<typeof sealRoute>, 'requestId' | 'canary' | 'scope' | 'kind'>) {
-  return {
-    requestId: requestId as Uuid,
-    canary: canary as Fingerprint,
-    ...(scope === undefined ? {} : { scope }),
-    ...(kind === undefined ? {} : { kind }),
-  }
-}
-
-function toToSeal({
-  context,
-  content,
-  trustees,
-}: Pick<BodyOf<typeof sealRoute>, 'context' | 'content' | 'trustees'>): ToSeal {
-  return {
-    context: toContext(context),
-    content: decodeBase64(content, 'content'),
-    ...(trustees === undefined ? {} : { trustees: toTrustees(trustees) }),
-  }
 }
 
 function toRevokeRequest(body: BodyOf<typeof revokeRoute>): RevokeRequest {
@@ -150,37 +116,6 @@ function toRevokeRequest(body: BodyOf<typeof revokeRoute>): RevokeRequest {
   const sealed = decodeBase64(proof.sealed, 'proof.sealed')
   const shown = { context: toContext(proof.context), sealed, canary: proof.canary as Fingerprint }
   return { ...order, proof: shown }
-}
-
-function toMoveRequest({ requestId, deposits, target }: BodyOf<typeof moveRoute>): MoveRequest {
-  const { canary, scope, kind, otherKey } = target
-  return {
-    requestId: requestId as Uuid,
-    deposits: deposits.map(toToMove),
-    target: {
-      canary: canary as Fingerprint,
-      ...(scope === undefined ? {} : { scope }),
-      ...(kind === undefined ? {} : { kind }),
-      otherKey: otherKey === true,
-    },
-  }
-}
-
-/** @throws ERR_INVALID_INPUT unless it is either not sealed, or sealed in a partition */
-function toToMove({
-  context: of,
-  content,
-  trustees,
-  sealed,
-  canary,
-}: BodyOf<typeof moveRoute>['deposits'][number]): ToMove {
-  const context = toContext(of)
-  if (sealed !== undefined && canary !== undefined && content === undefined && !trustees)
-    return { context, sealed: decodeBase64(sealed, 'sealed'), canary: canary as Fingerprint }
-  if (content === undefined || sealed !== undefined || canary !== undefined)
-    throw invalidInput('deposits', 'must have content, or sealed and its canary')
-  const approvers = trustees === undefined ? {} : { trustees: toTrustees(trustees) }
-  return { context, content: decodeBase64(content, 'content'), ...approvers }
 }
 
 function toMoved(moved: Sealed | DomainError): ReplyOf<typeof moveRoute>['deposits'][number] {
