@@ -2,6 +2,7 @@
  * The migration of this server: at most one at a time, which runs by itself until everything is moved, across restarts, and
  * waits where something it needs is away.
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import { DomainError, reached, toDomainError, type Uuid } from '@keyhsm/core'
 import type { Log } from '@keyhsm/service'
 import type { Paths } from '../paths.js'
@@ -184,7 +185,7 @@ export class MigrationDesk {
         if (done() !== before) pauseMs = firstPauseMs
         this.#log.warn({ error, pauseMs }, 'the migration waits')
         await this.#note(error.message)
-        await wait(pauseMs, signal)
+        await pause(pauseMs, undefined, { signal }).catch(() => undefined)
         pauseMs = Math.min(2 * pauseMs, longestPauseMs)
       }
     }
@@ -303,16 +304,4 @@ export class MigrationDesk {
 export function openUuid(desk: Pick<MigrationDesk, 'order'>): Uuid {
   if (desk.order) return desk.order.uuid
   throw new DomainError('ERR_NOT_FOUND', 'no migration is under way')
-}
-
-function wait(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms)
-    const stop = () => {
-      clearTimeout(timer)
-      resolve()
-    }
-    signal.addEventListener('abort', stop, { once: true })
-    if (signal.aborted) stop()
-  })
 }

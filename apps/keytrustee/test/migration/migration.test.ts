@@ -268,6 +268,39 @@ describe('moving deposits', { timeout: patienceMs }, () => {
     await expect(client.get('lost')).rejects.toMatchObject(refusal('ERR_IRRETRIEVABLE'))
   })
 
+  test('is finished at the rate at which keys may be revoked', async () => {
+    const site = await openSite()
+    const { at, store } = site
+    await at.admin(joinRoute, { body: joinBody() })
+    const handles = Array.from({ length: 40 }, (_, index) => `handle-${index}`)
+    await fill(site, handles)
+    const before = await keysOf(site)
+    await migrate(at, { reseal: true })
+    await reaches(at, 'moved')
+    const warnings: string[] = []
+    const note = ({ name }: Error) => warnings.push(name)
+    process.on('warning', note)
+    const restore = await real.keyHsm.set('keyhsm.revoke.rate', '5')
+    try {
+      await act(at, 'finish')
+      while (!(await newestOf(at))?.note) await pause(20)
+      expect(await newestOf(at)).toMatchObject({
+        state: 'finishing',
+        note: expect.stringContaining('revokes more than 5 HSM keys a second') as string,
+      })
+      await reaches(at, 'finished')
+    } finally {
+      await restore()
+      process.off('warning', note)
+    }
+    // Each wait lets go of the signal that would end it.
+    expect(warnings).not.toContain('MaxListenersExceededWarning')
+    expect(await store.listFormer({ swappable: false, limit: 9 })).toEqual([])
+    const after = await keysOf(site)
+    expect(after.filter((key) => before.includes(key))).toEqual([])
+    await expectContent(site, handles)
+  })
+
   test('a deposit with trustees moves within the HSM, and stops the way out by its name', async () => {
     const { at, client, auth } = await openSite()
     await at.admin(joinRoute, { body: joinBody() })

@@ -22,6 +22,8 @@ export interface RealKeyHsm {
   stop(): Promise<void>
   /** Stops it and removes everything. */
   remove(): Promise<void>
+  /** Adds a setting and reloads it. @returns the way back */
+  set(name: string, value: string): Promise<() => Promise<void>>
   /** Output of a `keyhsm` command. */
   command(...args: readonly string[]): Promise<string>
 }
@@ -55,6 +57,17 @@ export async function startKeyHsm(): Promise<RealKeyHsm> {
     async remove() {
       await command('stop').catch(() => undefined)
       await rm(home, { recursive: true, force: true })
+    },
+    async set(name, value) {
+      const file = join(home, 'keyhsm', 'application.properties')
+      const before = await readFile(file, 'utf8')
+      // Its owner stays who it is.
+      const write = async (text: string) => {
+        await writeFile(file, text)
+        await command('reload')
+      }
+      await write(`${before}${name}=${value}\n`)
+      return () => write(before)
     },
     command,
   }
