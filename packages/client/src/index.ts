@@ -15,10 +15,10 @@ export {
   addPin,
   findPeers,
   identityFingerprint,
+  isPinOf,
   type Peer,
   type Pins,
   recipientsOf,
-  removePin,
   requirePinned,
 } from './peers/peers.js'
 export { findReaders, openAsClient, type OpeningAid, sealAsClient } from './sealing/as-client.js'

@@ -1,11 +1,5 @@
 /** `keytrustee pins|unpin`: whose identity keys are believed, and no longer. */
-import {
-  type ClientSettings,
-  identityFingerprint,
-  type Pin,
-  removePin,
-  writeLocalClient,
-} from '@keyhsm/client'
+import { type ClientSettings, identityFingerprint, isPinOf, writeLocalClient } from '@keyhsm/client'
 import { type Command, type Input, type Io, printLine, printTable } from '@keyhsm/command-line'
 import { invalidInput, parseHandle } from '@keyhsm/core'
 import { settingsIn } from '../settings-in.js'
@@ -30,12 +24,12 @@ export const pinsCommand: Command = {
 
 export const unpinCommand: Command = {
   name: 'unpin',
-  summary: 'accept a client no longer, in no use',
+  summary: 'no longer accept a client: as reader, trustee and writer',
   arguments: [
     {
       name: 'client',
       describe: 'name, uuid, or fingerprint of its key as `keytrustee pins` shows it',
-      check: (text) => parseHandle(text, 'client'),
+      check: (text) => parseHandle(text.replaceAll(':', ''), 'client'),
     },
   ],
   run: unpin,
@@ -45,38 +39,39 @@ export const unpinCommand: Command = {
   },
 }
 
-function listPins({ peers = [], writers = [] }: ClientSettings): PinnedKey[] {
-  const usesOf = (key: string) => (writers.includes(key) ? ', writer' : '')
-  const accepted = peers.map((pin) => {
-    const { identityKey, ...whose }: Partial<Pin> & Pick<Pin, 'identityKey'> =
-      typeof pin === 'string' ? { identityKey: pin } : pin
-    const uses = `reader, trustee${usesOf(identityKey)}`
-    return { ...whose, fingerprint: identityFingerprint(identityKey), uses }
-  })
-  const readers = new Set(accepted.map(({ fingerprint }) => fingerprint))
-  const others = writers
-    .map((key) => ({ fingerprint: identityFingerprint(key), uses: 'writer' }))
-    .filter(({ fingerprint }) => !readers.has(fingerprint as never))
-  return [...accepted, ...others]
+function listPins({
+  peers = [],
+  writers = [],
+}: Pick<ClientSettings, 'peers' | 'writers'>): PinnedKey[] {
+  const accepted = peers.map((pin) => (typeof pin === 'string' ? { identityKey: pin } : pin))
+  const keys = accepted.map(({ identityKey }) => identityKey)
+  const others = writers.filter((key) => !keys.includes(key))
+  return [...accepted, ...others.map((identityKey) => ({ identityKey }))].map(
+    ({ identityKey, ...whose }) => {
+      const uses = [
+        ...(keys.includes(identityKey) ? ['reader', 'trustee'] : []),
+        ...(writers.includes(identityKey) ? ['writer'] : []),
+      ].join(', ')
+      return { ...whose, fingerprint: identityFingerprint(identityKey), uses }
+    },
+  )
 }
 
 /** @throws ERR_INVALID_INPUT when nothing is pinned for it */
 async function unpin(input: Input): Promise<readonly PinnedKey[]> {
   const ref = input.args['client'] ?? ''
   const settings = await settingsIn(input.home.client)
-  const before = listPins(settings)
-  const peers = [...removePin(settings.peers ?? [], ref)]
-  const gone = before.filter(
-    ({ name, uuid, fingerprint }) =>
-      name === ref || uuid === ref.toLowerCase() || fingerprint === formOf(ref),
-  )
-  if (gone.length === 0) throw invalidInput('client', 'must be pinned: see keytrustee pins')
-  const keys = new Set(gone.map(({ fingerprint }) => fingerprint))
-  const writers = (settings.writers ?? []).filter((key) => !keys.has(identityFingerprint(key)))
-  await writeLocalClient(input.home.client, { ...settings, peers, writers })
-  return gone
-}
-
-function formOf(fingerprint: string): string {
-  return fingerprint.replaceAll(':', '').toLowerCase()
+  const { peers = [], writers = [] } = settings
+  const gone = peers.filter((pin) => isPinOf(pin, ref))
+  const keys = gone.map((pin) => (typeof pin === 'string' ? pin : pin.identityKey))
+  const isGone = (key: string) => keys.includes(key) || isPinOf(key, ref)
+  const unbelieved = writers.filter(isGone)
+  if (gone.length + unbelieved.length === 0)
+    throw invalidInput('client', 'must be pinned: see keytrustee pins')
+  await writeLocalClient(input.home.client, {
+    ...settings,
+    peers: peers.filter((pin) => !gone.includes(pin)),
+    writers: writers.filter((key) => !isGone(key)),
+  })
+  return listPins({ peers: gone, writers: unbelieved })
 }

@@ -102,14 +102,11 @@ export function addPin(pins: Pins, { uuid, name, identityKey }: Pin): Pins {
   return [...others, { uuid, name, identityKey }]
 }
 
-/** The pins without those of a client, by name, uuid or the fingerprint of its key. */
-export function removePin(pins: Pins, ref: string): Pins {
-  const fingerprint = ref.replaceAll(':', '').toLowerCase()
-  return pins.filter((pin) => {
-    const key = typeof pin === 'string' ? pin : pin.identityKey
-    if (identityFingerprint(key) === fingerprint) return false
-    return typeof pin === 'string' || !isNamed(pin, ref)
-  })
+/** @param ref name, uuid, or the fingerprint of the key, with colons or without */
+export function isPinOf(pin: Pins[number], ref: string): boolean {
+  const key = typeof pin === 'string' ? pin : pin.identityKey
+  if (identityFingerprint(key) === ref.replaceAll(':', '').toLowerCase()) return true
+  return typeof pin !== 'string' && isNamed(pin, ref)
 }
 
 function named(pins: Pins): readonly Pin[] {
