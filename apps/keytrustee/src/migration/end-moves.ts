@@ -1,6 +1,7 @@
 /** The two ends of a migration: former forms are dropped for ever, or made the present ones again. */
 import { type DomainError, newUuid, reached, toDomainError, type Uuid } from '@keyhsm/core'
 import { audited } from '../audited.js'
+import { formerKey } from '../deposits/sealed-keys.js'
 import type { FormerRevision, Reader } from '../store/store.js'
 import type { Trustee } from '../trustee.js'
 import type { MigrationOrder } from './migration-order.js'
@@ -112,29 +113,36 @@ interface Revoked {
   readonly trouble: DomainError | undefined
 }
 
-/** After the first fault that is none of a row no more are tried: above a rate each call would raise an alarm. */
+/**
+ * Each key is revoked and audited by itself; forms without one of their own are let go together. After the first fault that is
+ * none of a row no more are tried: above a rate each call would raise an alarm.
+ */
 async function revokeAll(
   desk: DropDesk,
   { uuid: migration, startedBy: actor }: Pick<MigrationOrder, 'uuid' | 'startedBy'>,
   former: readonly FormerRevision[],
 ): Promise<Revoked> {
   const requestId = newUuid()
-  const waiting = [...former]
+  const hasKey = (row: FormerRevision) => formerKey(desk.trustee.grants, row) !== undefined
+  const keyless = former.filter((row) => !hasKey(row))
+  const waiting = former.filter(hasKey).map((row) => [row])
+  if (keyless.length > 0) waiting.unshift(keyless)
   const revoked: Uuid[] = []
   const refused = new Map<Uuid, DomainError>()
   let trouble: DomainError | undefined
-  const revoke = async (row: FormerRevision): Promise<void> => {
-    const { deposit, revision, hsmKeyId = '' } = row
-    const subjects = [{ migration, deposit, revision, hsmKeyId }]
+  const revoke = async (rows: readonly FormerRevision[]): Promise<void> => {
+    const subjects = rows.map(({ deposit, revision, hsmKeyId = '' }) => {
+      return { migration, deposit, revision, hsmKeyId }
+    })
     const operation = { operation: 'migrate-drop', requestId, actor, subjects }
     try {
       await audited(desk.trustee.audit, operation, 'revoked', () =>
-        revokeFormer(desk, requestId, row),
+        Promise.all(rows.map((row) => revokeFormer(desk, requestId, row))),
       )
-      revoked.push(row.uuid)
+      revoked.push(...rows.map(({ uuid }) => uuid))
     } catch (thrown) {
       const error = toDomainError(thrown)
-      if (error.code === 'ERR_NOT_ALLOWED') refused.set(row.uuid, error)
+      if (error.code === 'ERR_NOT_ALLOWED') for (const { uuid } of rows) refused.set(uuid, error)
       else {
         trouble ??= error
         waiting.length = 0
@@ -142,7 +150,7 @@ async function revokeAll(
     }
   }
   const worker = async (): Promise<void> => {
-    for (let row = waiting.shift(); row; row = waiting.shift()) await revoke(row)
+    for (let rows = waiting.shift(); rows; rows = waiting.shift()) await revoke(rows)
   }
   await Promise.all(Array.from({ length: concurrentRevokes }, worker))
   return { revoked, refused, trouble }
