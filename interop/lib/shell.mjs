@@ -86,9 +86,20 @@ export class Shell {
           child.stderr.destroy()
         }
         // What is still in the pipes is read to their end; a daemon may keep them open, but says nothing more.
-        const silence = setTimeout(settle, silenceMs)
-        for (const stream of [child.stdout, child.stderr])
-          stream.on('data', () => silence.refresh())
+        let said = false
+        // Where this process had no processor meanwhile the time is over before the pipes were looked at: once more, then.
+        const look = () => {
+          if (said) silence.refresh()
+          else settle()
+          said = false
+        }
+        const silence = setTimeout(() => setImmediate(look), silenceMs)
+        for (const stream of [child.stdout, child.stderr]) {
+          stream.on('data', () => {
+            said = true
+            silence.refresh()
+          })
+        }
         child.on('close', settle)
       })
       child.stdin.on('error', () => {})
