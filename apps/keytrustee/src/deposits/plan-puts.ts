@@ -1,12 +1,12 @@
 /** What a put or a batch will do: everything that can refuse it is checked before the HSM is touched. */
-import { DomainError, type Fingerprint, type Handle, newUuid, type Uuid } from '@keyhsm/core'
+import { DomainError, type Fingerprint, newUuid, type Uuid } from '@keyhsm/core'
 import { noSuchDeposit, removedDeposit } from '../policies/decide.js'
 import type { Sealer } from '../sealing/sealer.js'
 import type { Deposit, Reader, RequestResult, Revision } from '../store/store.js'
 import type { Caller, Trustee } from '../trustee.js'
 import { otherContent } from './deposit-queue.js'
 import type { PutOrder, StoreRequest } from './orders.js'
-import { type Demand, readUsages, requireQuota } from './quotas.js'
+import { type Demand, hsmKeyWindowMs, requireQuota } from './quotas.js'
 
 /** A put whose deposit and revision are settled. */
 export interface PlannedPut {
@@ -47,22 +47,20 @@ export async function planPuts(
   asked: Asked,
 ): Promise<RequestResult | Plan> {
   const { request, sealer } = asked
-  const find = (handle: Handle) => findOwn(trustee, reader, caller, handle)
-  // Asked at once: each answer that is waited for alone is a round trip during which no other put of the organisation
-  // can begin. In a transaction PostgreSQL answers them in order, after the lock is held.
-  const [answer, found, usages] = await Promise.allSettled([
-    findAnswer(reader, caller, asked),
-    Promise.all(request.puts.map(({ handle }) => find(handle))),
-    readUsages(reader, uuidsOf(caller), trustee.clock.now()),
-  ])
-  const answered = valueOf(answer)
-  if (answered) return answered
-  const befores = valueOf(found)
-  const puts = request.puts.map((order, index) => planPut(order, befores[index]))
+  const facts = await reader.findPutFacts({
+    requestId: request.requestId,
+    ...uuidsOf(caller),
+    handles: [...request.puts.map(({ handle }) => handle), ...request.removes],
+    since: new Date(trustee.clock.now().getTime() - hsmKeyWindowMs),
+  })
+  if (facts.answer) return sameRequest(facts.answer, asked)
+  const befores = new Map(facts.deposits.map((deposit) => [deposit.handle, deposit]))
+  for (const before of befores.values()) requireOwn(trustee, before)
+  const puts = request.puts.map((order) => planPut(order, befores.get(order.handle)))
   const removes: PlannedRemove[] = []
-  for (const handle of request.removes) removes.push(await planRemove(reader, await find(handle)))
+  for (const handle of request.removes) removes.push(await planRemove(reader, befores.get(handle)))
   const demand = demandOf(puts, sealer)
-  requireQuota(valueOf(usages), demand, trustee.limits)
+  requireQuota(facts, demand, trustee.limits)
   return { puts, removes, demand }
 }
 
@@ -73,32 +71,16 @@ export function uuidsOf({ client, organisation }: Caller): {
   return { client: client.uuid, organisation: organisation.uuid }
 }
 
-function valueOf<Value>(settled: PromiseSettledResult<Value>): Value {
-  if (settled.status === 'rejected') throw settled.reason
-  return settled.value
+/** @throws ERR_CONFLICT when it was another request */
+function sameRequest(answer: RequestResult, { hash }: Pick<Asked, 'hash'>): RequestResult {
+  if (answer.requestHash !== hash) throw otherContent()
+  return answer
 }
 
-/** The answer given to this request id before. @throws ERR_CONFLICT when it was another request. */
-async function findAnswer(
-  reader: Reader,
-  caller: Caller,
-  { request, hash }: Pick<Asked, 'request' | 'hash'>,
-): Promise<RequestResult | undefined> {
-  const answered = await reader.findRequest(request.requestId, caller.client.uuid)
-  if (answered && answered.requestHash !== hash) throw otherContent()
-  return answered
-}
-
-async function findOwn(
-  { grants }: Trustee,
-  reader: Reader,
-  caller: Caller,
-  handle: Handle,
-): Promise<Deposit | undefined> {
-  const deposit = await reader.findDeposit({ owner: caller.client.uuid, handle })
-  if (deposit && !grants.believesDeposit(deposit))
+/** @throws ERR_INTEGRITY */
+function requireOwn({ grants }: Trustee, deposit: Deposit): void {
+  if (!grants.believesDeposit(deposit))
     throw new DomainError('ERR_INTEGRITY', 'the deposit cannot be replaced')
-  return deposit
 }
 
 function planPut(order: PutOrder, before: Deposit | undefined): PlannedPut {

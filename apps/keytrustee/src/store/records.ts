@@ -95,19 +95,6 @@ export interface DepositPage {
   readonly next: Handle | undefined
 }
 
-/** How many deposits there may be, pending puts that will make a new one included. */
-export interface DepositLimits {
-  readonly client: number
-  readonly organisation: number
-}
-
-export interface Usage {
-  /** Active deposits and pending puts that will make a new one. */
-  readonly deposits: number
-  /** HSM keys made, or about to be, within the window. */
-  readonly hsmKeys: number
-}
-
 /** One revision that needs an HSM key. */
 export interface HsmKeyUse {
   readonly deposit: Uuid

@@ -22,7 +22,6 @@ import type {
 } from './migration-records.js'
 import type {
   Deposit,
-  DepositLimits,
   DepositPage,
   HsmKeyUse,
   Join,
@@ -32,8 +31,8 @@ import type {
   RevisionMeta,
   Revocation,
   StoredForm,
-  Usage,
 } from './records.js'
+import type { DepositLimits, PutFacts, PutQuestion, Usage, UsageSubject } from './quota-records.js'
 import type { SharedAuthorities } from './shared-authorities.js'
 import type { RetrievalCount, RetrievalRequest, Verdict } from './retrieval-records.js'
 
@@ -42,6 +41,7 @@ export { DirectionChanged, type DirectionRow } from './direction-records.js'
 export type * from './former-records.js'
 export type * from './identity-records.js'
 export type * from './migration-records.js'
+export type * from './quota-records.js'
 export type * from './records.js'
 export type * from './shared-authorities.js'
 export type * from './retrieval-records.js'
@@ -159,7 +159,8 @@ export interface Reader {
   /** Revisions sealed under HSM keys after an instant. */
   countSealedAfter(instant: Date): Promise<number>
   listPendingPuts(): Promise<readonly PendingPut[]>
-  findRequest(requestId: Uuid, client: Uuid): Promise<RequestResult | undefined>
+  /** What a put is planned with, in one look. */
+  findPutFacts(question: PutQuestion): Promise<PutFacts>
   findJoin(): Promise<Join | undefined>
   /** Undefined where none was ever saved, or nobody is joined. */
   findDirection(): Promise<DirectionRow | undefined>
@@ -178,10 +179,7 @@ export interface Reader {
   listFormer(filter: FormerFilter): Promise<readonly FormerRevision[]>
   findFormerStored(revision: Uuid): Promise<Buffer | undefined>
   /** Quota figures of a client or an organisation; `since` opens the window for HSM keys, which are counted by minute. */
-  readUsage(
-    of: { readonly client: Uuid } | { readonly organisation: Uuid },
-    since: Date,
-  ): Promise<Usage>
+  readUsage(of: UsageSubject, since: Date): Promise<Usage>
   /** What waits for somebody, and the organisations with at least `fullFrom` deposits in use, the fullest first. */
   readBacklog(o: BacklogLook): Promise<Backlog>
 }

@@ -6,6 +6,8 @@ import type {
   Deposit,
   Organisation,
   PendingPut,
+  PutFacts,
+  Reader,
   RequestResult,
   Revision,
   Store,
@@ -146,4 +148,23 @@ export async function putDeposit(
   const revision = revisionRow(deposit)
   await store.withTransaction((transaction) => transaction.insertDeposit(deposit, revision))
   return { deposit, revision }
+}
+
+/** What a put of this client would be planned with. */
+export function putFactsOf(
+  reader: Reader,
+  { uuid: client, organisation }: Client,
+  o: { readonly handles?: readonly Handle[]; readonly requestId?: Uuid } = {},
+): Promise<PutFacts> {
+  const { handles = [], requestId = newUuid() } = o
+  return reader.findPutFacts({ requestId, client, organisation, handles, since: noon })
+}
+
+/** The answer that a request was given before. */
+export async function answerOf(
+  reader: Reader,
+  client: Client,
+  requestId: Uuid,
+): Promise<RequestResult | undefined> {
+  return (await putFactsOf(reader, client, { requestId })).answer
 }

@@ -12,7 +12,8 @@ import type {
   Organisation,
   PendingPut,
   Reader,
-  RequestResult,
+  PutFacts,
+  PutQuestion,
   RetrievalCount,
   RetrievalRequest,
   Revision,
@@ -29,8 +30,8 @@ import {
   listMigrations,
   listToMove,
 } from './moves.js'
-import { readBacklog, readUsage } from './usage.js'
-import { compareText, detached, type HsmKeyUses, requestKey, type Tables } from './tables.js'
+import { findPutFacts, readBacklog, readUsage } from './usage.js'
+import { compareText, detached, type HsmKeyUses, type Tables } from './tables.js'
 
 function toMeta(revision: Revision): RevisionMeta {
   const { stored: _stored, ...meta } = revision
@@ -284,8 +285,8 @@ export class MemoryReader implements Reader {
     )
   }
 
-  async findRequest(requestId: Uuid, client: Uuid): Promise<RequestResult | undefined> {
-    return this.current().requests.get(requestKey(requestId, client))
+  async findPutFacts(question: PutQuestion): Promise<PutFacts> {
+    return findPutFacts(this.current(), question)
   }
 
   async findDirection(): Promise<DirectionRow | undefined> {

@@ -1,12 +1,10 @@
 /** What quotas count, on the rows in memory. */
 import type { Uuid } from '@keyhsm/core'
-import type { Backlog, Reader, Usage } from '../store.js'
+import type { Backlog, PutFacts, PutQuestion, Reader, Usage, UsageSubject } from '../store.js'
 import { tooManyDeposits } from '../too-many-deposits.js'
-import type { Tables } from './tables.js'
+import { requestKey, type Tables } from './tables.js'
 
 const minuteMs = 60_000
-
-type Subject = Parameters<Reader['readUsage']>[0]
 
 /** Limits of a transaction, for what it makes more. */
 export class LimitedUsage {
@@ -17,7 +15,7 @@ export class LimitedUsage {
     this.tables = tables
   }
 
-  limit(of: Subject, limit: number): void {
+  limit(of: UsageSubject, limit: number): void {
     const now = () => readUsage(this.tables, of, new Date(0)).deposits
     const before = now()
     this.limits.push(() => now() <= Math.max(limit, before))
@@ -29,11 +27,7 @@ export class LimitedUsage {
   }
 }
 
-export function readUsage(
-  tables: Tables,
-  of: Parameters<Reader['readUsage']>[0],
-  since: Date,
-): Usage {
+export function readUsage(tables: Tables, of: UsageSubject, since: Date): Usage {
   const { deposits, pendingPuts, hsmKeyCounts } = tables
   const counted = (row: { readonly client: Uuid; readonly organisation: Uuid }) =>
     'client' in of ? row.client === of.client : row.organisation === of.organisation
@@ -47,6 +41,20 @@ export function readUsage(
   return {
     deposits: active.length + coming.length,
     hsmKeys: keys.reduce((sum, { count }) => sum + count, 0),
+  }
+}
+
+export function findPutFacts(tables: Tables, o: PutQuestion): PutFacts {
+  const answer = tables.requests.get(requestKey(o.requestId, o.client))
+  const own = [...tables.deposits.values()].filter(
+    ({ owner, handle, state }) =>
+      owner === o.client && o.handles.includes(handle) && state !== 'purged',
+  )
+  return {
+    answer,
+    deposits: answer ? [] : own,
+    client: readUsage(tables, { client: o.client }, o.since),
+    organisation: readUsage(tables, { organisation: o.organisation }, o.since),
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Handle, HsmKeyId, Uuid } from '@keyhsm/core'
-import type { Reader, Usage } from '../store.js'
+import type { PutQuestion, Reader, Usage, UsageSubject } from '../store.js'
 import { readBacklog } from './backlog.js'
 import { findCaller } from './callers.js'
 import { findClient, listClients } from './clients.js'
@@ -18,8 +18,8 @@ import {
 } from './migration-progress.js'
 import { countToMove, findFormerStored, listFormer, listToMove } from './moves.js'
 import { listPendingPuts } from './pending-puts.js'
+import { findPutFacts } from './put-facts.js'
 import type { Queries } from './queries.js'
-import { findRequest } from './requests.js'
 import { findHsmKeyUses, findRevision, findRevisionMeta, listRevisions } from './revisions.js'
 import { countSealedAfter, listHsmKeyIds } from './sealed-revisions.js'
 import { findRetrievalCount } from './retrieval-counts.js'
@@ -156,8 +156,8 @@ export class PostgresReader implements Reader {
     return listPendingPuts(this.queries)
   }
 
-  findRequest(requestId: Uuid, client: Uuid) {
-    return findRequest(this.queries, requestId, client)
+  findPutFacts(o: PutQuestion) {
+    return findPutFacts(this.queries, o)
   }
 
   findDirection() {
@@ -200,7 +200,7 @@ export class PostgresReader implements Reader {
     return findFormerStored(this.queries, revision)
   }
 
-  readUsage(of: Filter<'readUsage'>, since: Date): Promise<Usage> {
+  readUsage(of: UsageSubject, since: Date): Promise<Usage> {
     return readUsage(this.queries, subjectOf(of), since)
   }
 
@@ -210,6 +210,6 @@ export class PostgresReader implements Reader {
 }
 
 /** Clients and organisations are counted alike, by uuid. */
-export function subjectOf(of: Filter<'readUsage'>): Uuid {
+export function subjectOf(of: UsageSubject): Uuid {
   return 'client' in of ? of.client : of.organisation
 }

@@ -12,6 +12,8 @@ import type {
   MigrationProgress,
   Organisation,
   PendingPut,
+  PutFacts,
+  PutQuestion,
   RequestResult,
   RetrievalCount,
   RetrievalRequest,
@@ -20,6 +22,7 @@ import type {
   StoredForm,
   Transaction,
   Usage,
+  UsageSubject,
   Verdict,
 } from '../store.js'
 import { insertClient, updateClient } from './clients.js'
@@ -63,7 +66,7 @@ import {
 } from './retrieval-requests.js'
 import { dropStored } from './revisions.js'
 import { saveRevocation } from './revocations.js'
-import { deleteHsmKeyCountsBefore, readUsage, recordHsmKeys, UsageChanges } from './usages.js'
+import { deleteHsmKeyCountsBefore, recordHsmKeys, UsageChanges } from './usages.js'
 
 /**
  * {@link Transaction}'s verbs on one connection. A verb whose only answer is success or an error is sent and not waited
@@ -73,8 +76,6 @@ import { deleteHsmKeyCountsBefore, readUsage, recordHsmKeys, UsageChanges } from
  */
 export class TransactionVerbs extends PostgresReader implements Transaction {
   private readonly usage = new UsageChanges()
-  /** What the database said to {@link readUsage}, by subject and minute. */
-  private readonly usagesRead = new Map<string, Promise<Usage>>()
   private readonly inserts: GatheredInserts
   private readonly swaps: GatheredSwaps
   private readonly locked = new Set<Uuid>()
@@ -128,8 +129,6 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
   async lockOrganisation(uuid: Uuid): Promise<void> {
     if (this.locked.has(uuid)) return
     this.locked.add(uuid)
-    // What was read before the lock may have changed.
-    this.usagesRead.clear()
     this.sendChecked(lockOrganisation(this.queries, uuid))
   }
 
@@ -156,12 +155,10 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
     count: number,
     at: Date,
   ): Promise<void> {
-    this.usagesRead.clear()
     this.sendUnchecked(recordHsmKeys(this.queries, of, count, at))
   }
 
   async deleteHsmKeyCountsBefore(instant: Date): Promise<void> {
-    this.usagesRead.clear()
     this.sendUnchecked(deleteHsmKeyCountsBefore(this.queries, instant))
   }
 
@@ -288,16 +285,17 @@ export class TransactionVerbs extends PostgresReader implements Transaction {
     this.sendUnchecked(deleteMigrationFaults(this.queries, migration))
   }
 
-  override async readUsage(
-    of: Parameters<Transaction['readUsage']>[0],
-    since: Date,
-  ): Promise<Usage> {
-    const subject = subjectOf(of)
-    const minute = Math.floor(since.getTime() / 60_000)
-    const key = `${subject} ${minute}`
-    const read = this.usagesRead.get(key) ?? readUsage(this.queries, subject, since)
-    this.usagesRead.set(key, read)
-    const committed = await read
+  override async readUsage(of: UsageSubject, since: Date): Promise<Usage> {
+    return this.withChanges(subjectOf(of), await super.readUsage(of, since))
+  }
+
+  override async findPutFacts(o: PutQuestion): Promise<PutFacts> {
+    const facts = await super.findPutFacts(o)
+    const client = this.withChanges(o.client, facts.client)
+    return { ...facts, client, organisation: this.withChanges(o.organisation, facts.organisation) }
+  }
+
+  private withChanges(subject: Uuid, committed: Usage): Usage {
     return { ...committed, deposits: committed.deposits + this.usage.of(subject) }
   }
 

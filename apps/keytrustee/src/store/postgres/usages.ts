@@ -6,15 +6,16 @@
 import type { Uuid } from '@keyhsm/core'
 import type { DepositLimits, Usage } from '../store.js'
 import { tooManyDeposits } from '../too-many-deposits.js'
-import { findOne, type Queries } from './queries.js'
+import { type Columns, findOne, type Queries } from './queries.js'
 import { sqlState } from './sqlstate.js'
 
-const read = {
-  name: 'usages_read',
-  text: `select coalesce((select deposits from usages where subject = $1), 0) as deposits,
+/** What {@link toUsage} reads, of `subject` and since an instant: parameters of the statement. */
+export function usageColumns(prefix: string, subject: string, since: string): string {
+  return `coalesce((select deposits from usages where subject = ${subject}), 0) as ${prefix}deposits,
       (select coalesce(sum(count), 0) from hsm_key_counts
-        where subject = $1 and minute_at >= date_trunc('minute', $2::timestamptz)) as hsm_keys`,
+        where subject = ${subject} and minute_at >= date_trunc('minute', ${since}::timestamptz)) as ${prefix}hsm_keys`
 }
+const read = { name: 'usages_read', text: `select ${usageColumns('', '$1', '$2')}` }
 /**
  * A number above its limit becomes null, which the column refuses: so PostgreSQL turns a COMMIT that was sent along into a
  * roll-back. The rows stay locked until then, and nobody's limit is passed by two at once.
@@ -89,12 +90,12 @@ function refusesNull(error: unknown): boolean {
   return error instanceof Error && sqlState(error.cause) === '23502'
 }
 
+export function toUsage(row: Columns): Usage {
+  return { deposits: row.count('deposits'), hsmKeys: row.count('hsm_keys') }
+}
+
 export async function readUsage(queries: Queries, subject: Uuid, since: Date): Promise<Usage> {
-  const found = await findOne(queries, read, [subject, since], (row) => ({
-    deposits: row.count('deposits'),
-    hsmKeys: row.count('hsm_keys'),
-  }))
-  return found ?? { deposits: 0, hsmKeys: 0 }
+  return (await findOne(queries, read, [subject, since], toUsage)) ?? { deposits: 0, hsmKeys: 0 }
 }
 
 export async function recordHsmKeys(

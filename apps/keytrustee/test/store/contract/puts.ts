@@ -1,18 +1,24 @@
 import { newUuid } from '@keyhsm/core'
 import { describe, expect, it } from 'vitest'
-import type { PendingPut, Store } from '../../../src/store/store.js'
+import type { Client, PendingPut, Store } from '../../../src/store/store.js'
 import {
+  answerOf,
+  depositRow,
   enrol,
   fingerprintOf,
   minutesAfter,
   noon,
   pendingPutRow,
+  putDeposit,
+  putFactsOf,
   requestRow,
+  revisionRow,
 } from '../../support/rows.js'
 
 export function describePuts(current: () => Store): void {
   describePending(current)
   describeRequests(current)
+  describeFacts(current)
 }
 
 function describePending(current: () => Store): void {
@@ -70,9 +76,10 @@ function describeRequests(current: () => Store): void {
       const { client } = await enrol(current())
       const result = requestRow(client, { reply: '{"text":"quote \\" ü"}' })
       await current().withTransaction((transaction) => transaction.insertRequest(result))
-      expect(await current().findRequest(result.requestId, client.uuid)).toEqual(result)
-      expect(await current().findRequest(result.requestId, newUuid())).toBeUndefined()
-      expect(await current().findRequest(newUuid(), client.uuid)).toBeUndefined()
+      expect(await answerOf(current(), client, result.requestId)).toEqual(result)
+      const stranger = { ...client, uuid: newUuid() }
+      expect(await answerOf(current(), stranger, result.requestId)).toBeUndefined()
+      expect(await answerOf(current(), client, newUuid())).toBeUndefined()
     })
 
     it('lets one of two racing equal requests win', async () => {
@@ -103,8 +110,90 @@ function describeRequests(current: () => Store): void {
         )
       expect(await forget()).toBe(2)
       expect(await forget()).toBe(0)
-      expect(await current().findRequest(rows[0].requestId, client.uuid)).toBeUndefined()
-      expect(await current().findRequest(rows[2].requestId, client.uuid)).toEqual(rows[2])
+      expect(await answerOf(current(), client, rows[0].requestId)).toBeUndefined()
+      expect(await answerOf(current(), client, rows[2].requestId)).toEqual(rows[2])
+    })
+  })
+}
+
+function describeFacts(current: () => Store): void {
+  describe('what a put is planned with', () => {
+    it('is nothing for a new client', async () => {
+      const { client } = await enrol(current())
+      const handles = [depositRow(client).handle]
+      expect(await putFactsOf(current(), client, { handles })).toEqual({
+        answer: undefined,
+        deposits: [],
+        client: { deposits: 0, hsmKeys: 0 },
+        organisation: { deposits: 0, hsmKeys: 0 },
+      })
+    })
+
+    it('is the client’s own deposits under these handles, and what client and organisation use', async () => {
+      const { organisation, client } = await enrol(current())
+      const colleague = (await enrol(current(), organisation)).client
+      const put = async (owner: Client) => (await putDeposit(current(), owner)).deposit
+      const mine = [await put(client), await put(client)]
+      const theirs = await put(colleague)
+      await put(client)
+      await current().withTransaction((transaction) =>
+        transaction.recordHsmKeys(
+          { client: colleague.uuid, organisation: organisation.uuid },
+          2,
+          noon,
+        ),
+      )
+      const handles = [...mine, theirs].map(({ handle }) => handle)
+      const facts = await putFactsOf(current(), client, { handles })
+      const sorted = (deposits: readonly { readonly uuid: string }[]) =>
+        deposits.toSorted((a, b) => (a.uuid < b.uuid ? -1 : 1))
+      expect(sorted(facts.deposits)).toEqual(sorted(mine))
+      expect(facts).toMatchObject({
+        answer: undefined,
+        client: { deposits: 3, hsmKeys: 0 },
+        organisation: { deposits: 4, hsmKeys: 2 },
+      })
+    })
+
+    it('leaves out a purged deposit, which has given its handle back', async () => {
+      const { client } = await enrol(current())
+      const { deposit } = await putDeposit(current(), client)
+      const handles = [deposit.handle]
+      const turn = (state: 'purging' | 'purged') =>
+        current().withTransaction((transaction) => transaction.updateDeposit({ ...deposit, state }))
+      await turn('purging')
+      expect((await putFactsOf(current(), client, { handles })).deposits).toHaveLength(1)
+      await turn('purged')
+      expect((await putFactsOf(current(), client, { handles })).deposits).toEqual([])
+    })
+
+    it('is the answer, once there is one, with the quotas', async () => {
+      const { client } = await enrol(current())
+      const { handle } = (await putDeposit(current(), client)).deposit
+      const result = requestRow(client)
+      await current().withTransaction((transaction) => transaction.insertRequest(result))
+      const o = { handles: [handle], requestId: result.requestId }
+      expect(await putFactsOf(current(), client, o)).toEqual({
+        answer: result,
+        deposits: [],
+        client: { deposits: 1, hsmKeys: 0 },
+        organisation: { deposits: 1, hsmKeys: 0 },
+      })
+    })
+
+    it('counts what its own transaction has changed', async () => {
+      const { client } = await enrol(current())
+      const deposit = depositRow(client)
+      await current().withTransaction(async (transaction) => {
+        await transaction.insertDeposit(deposit, revisionRow(deposit))
+        await transaction.insertPendingPut(pendingPutRow(client))
+        const facts = await putFactsOf(transaction, client, { handles: [deposit.handle] })
+        expect(facts).toMatchObject({
+          deposits: [deposit],
+          client: { deposits: 2 },
+          organisation: { deposits: 2 },
+        })
+      })
     })
   })
 }

@@ -2,6 +2,7 @@ import { DomainError } from '@keyhsm/core'
 import { describe, expect, it } from 'vitest'
 import type { Client, Store, Transaction } from '../../../src/store/store.js'
 import {
+  answerOf,
   depositRow,
   enrol,
   pendingPutRow,
@@ -31,7 +32,7 @@ export function describeTransactions(current: () => Store): void {
       })
       await expect(work).rejects.toMatchObject({ code: 'ERR_QUOTA' })
       expect(await current().findDeposit(deposit)).toBeUndefined()
-      expect(await current().findRequest(request.requestId, client.uuid)).toBeUndefined()
+      expect(await answerOf(current(), client, request.requestId)).toBeUndefined()
     })
 
     it('sees its own rows; others see them only when it is committed', async () => {
@@ -136,7 +137,7 @@ export function describeTransactions(current: () => Store): void {
       expect(await deposits(current(), client)).toBe(47)
       for (const { deposit, request } of rows) {
         expect(await current().findDeposit(deposit)).toEqual(deposit)
-        expect(await current().findRequest(request.requestId, client.uuid)).toEqual(request)
+        expect(await answerOf(current(), client, request.requestId)).toEqual(request)
       }
     })
 

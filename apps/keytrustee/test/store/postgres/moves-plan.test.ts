@@ -1,48 +1,17 @@
 import type { Uuid } from '@keyhsm/core'
-import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { GatheredSwaps } from '../../../src/store/postgres/gathered-swaps.js'
 import { listFormer, listToMove, swapForm } from '../../../src/store/postgres/moves.js'
 import { openPostgresStore } from '../../../src/store/postgres/postgres-store.js'
-import { planning, queriesOn } from '../../../src/store/postgres/pool.js'
-import type { Queries, Statement, Value } from '../../../src/store/postgres/queries.js'
+import type { Queries } from '../../../src/store/postgres/queries.js'
 import type { Store } from '../../../src/store/store.js'
 import { depositRow, enrol, revisionRow } from '../../support/rows.js'
+import { rowsMetBy } from '../../support/rows-met.js'
 import { freshDatabase, type TestDatabase, withClient } from '../../support/with-postgres.js'
-
-interface PlanNode {
-  readonly 'Relation Name'?: string
-  readonly 'Actual Rows': number
-  readonly 'Actual Loops': number
-  readonly 'Rows Removed by Filter'?: number
-  readonly Plans?: readonly PlanNode[]
-}
-
-interface Run {
-  readonly statement: Statement
-  readonly values: readonly Value[]
-}
 
 const stored = 2500
 const limit = 20
 const selection = { from: { sealing: 'hsm' }, to: { sealing: 'pass-through' } } as const
-
-/** The rows of tables that a plan met. */
-function rowsMet(node: PlanNode): number {
-  const each = node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0)
-  const here = node['Relation Name'] === undefined ? 0 : each * node['Actual Loops']
-  return (node.Plans ?? []).reduce((sum, plan) => sum + rowsMet(plan), here)
-}
-
-async function met(client: pg.Client, { statement, values }: Run): Promise<number> {
-  const { rows } = await client.query<{ 'QUERY PLAN': readonly [{ Plan: PlanNode }] }>(
-    `explain (analyze, format json) ${statement.text}`,
-    [...values],
-  )
-  const [row] = rows
-  if (!row) throw new Error('no plan')
-  return rowsMet(row['QUERY PLAN'][0].Plan)
-}
 
 /** As after an import: the tables are full, and nobody has gathered statistics yet. */
 describe('pages of a migration', () => {
@@ -66,24 +35,7 @@ describe('pages of a migration', () => {
   }, 60_000)
   afterAll(() => store.close())
 
-  /** What `work` asks, as the server's connections ask it. */
-  async function record(work: (queries: Queries) => Promise<unknown>): Promise<readonly number[]> {
-    return await withClient(database.service, async (client) => {
-      for (const [name, value] of Object.entries({ search_path: 'keytrustee', ...planning }))
-        await client.query(`set ${name} = ${value}`)
-      const runs: Run[] = []
-      const queries = queriesOn(client)
-      await work({
-        run(statement, values) {
-          runs.push({ statement, values })
-          return queries.run(statement, values)
-        },
-      })
-      const rows: number[] = []
-      for (const run of runs) rows.push(await met(client, run))
-      return rows
-    })
-  }
+  const record = (work: (queries: Queries) => Promise<unknown>) => rowsMetBy(database, work)
 
   it('read what they list and not what was moved before', async () => {
     const after = { deposit: inOrder[stored / 2] as Uuid, revision: 1 }
