@@ -11,6 +11,8 @@ const few = 1000
 const rounds = 3
 const perBatch = 32
 const plainRows = 'put, rows as plain SQL'
+/** What a put cannot be faster than, whatever the services do: the client's exchange, and that of the servers inside it. */
+const exchangesAlone = 'put, its exchanges alone'
 /** Puts of one organisation share transactions, one at a time; those of several are written side by side. */
 const storeOrganisations = [1, 4]
 const policyRounds = 20_000
@@ -18,19 +20,20 @@ const policyRounds = 20_000
 export const storeLayer = {
   name: 'store',
   plannedMs: ({ lengths, storeConcurrencies, deposits }) =>
-    2 * rounds * storeConcurrencies.length * 7 * lengths.store + deposits / 5,
+    2 * rounds * storeConcurrencies.length * 8 * lengths.store + deposits / 5,
 
   /** @param {import('./lib/bench.mjs').Bench} bench @param {import('./lib/services.mjs').Services} services */
   async run(bench, services) {
     const load = new StoreLoad(services.stack)
     bench.onEnd(() => load.close())
+    const connectBare = await services.startBareExchanges()
     const handles = []
     for (const deposits of [few, bench.deposits]) {
       bench.begin(`store: seed ${deposits} deposits`, deposits / 5)
       const seeded = await load.ask({ seed: deposits })
       if (handles.length === 0) await fill(bench, services, handles)
       for (const concurrency of bench.storeConcurrencies)
-        await measureAt(bench, services, { load, handles, concurrency, ...seeded })
+        await measureAt(bench, services, { load, connectBare, handles, concurrency, ...seeded })
     }
     await measureDecision(bench)
   },
@@ -47,15 +50,18 @@ async function fill(bench, services, handles) {
 }
 
 /** Put, get and plain INSERT in turns, so that all three meet the same machine; the best of the rounds counts. */
-async function measureAt(bench, services, { load, handles, concurrency, deposits }) {
+async function measureAt(bench, services, { load, connectBare, handles, concurrency, deposits }) {
   const connections = []
+  const bare = []
   while (connections.length < concurrency) connections.push(await services.connectTrustee())
+  while (bare.length < concurrency) bare.push(await connectBare())
   const forMs = bench.lengths.store
   const how = { concurrency, forMs, warmMs: forMs / 4, signal: bench.signal }
   const operations = {
     put: () => measure(how, (worker) => put(connections[worker])),
     [`put, ${perBatch} in a batch`]: async () =>
       perDeposit(await measure(how, (worker) => putBatch(connections[worker]))),
+    [exchangesAlone]: () => measure(how, (worker) => bare[worker].call('PUT', '/put', { content })),
     get: () => measure(how, (worker) => get(connections[worker], handles)),
     list: () => measure(how, (worker) => list(connections[worker])),
     ...Object.fromEntries(
@@ -92,7 +98,7 @@ async function measureAt(bench, services, { load, handles, concurrency, deposits
         ofFew: ofFew(bench, { operation, concurrency, rate }),
       })
   } finally {
-    for (const connection of connections) connection.close()
+    for (const connection of [...connections, ...bare]) connection.close()
   }
 }
 

@@ -7,7 +7,11 @@ import { fileURLToPath } from 'node:url'
 const program = fileURLToPath(new URL('./bare-server.mjs', import.meta.url))
 
 /**
- * @param {{ tls?: { key: string, cert: string }, answers: Record<string, string> }} options body by path
+ * @param {{
+ *   tls?: { key: string, cert: string, ca?: string },
+ *   answers: Record<string, string>,
+ *   asks?: { port: number, ca: string, cert: string, key: string, path: string, body: unknown },
+ * }} options body by path; with `ca`, clients must show a certificate; `asks` is asked before each answer
  * @returns {Promise<{ port: number, pid: number, stop(): void }>}
  * @throws Error when it ends before it listens, e.g. because the pair is none
  */

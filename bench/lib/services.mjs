@@ -5,6 +5,7 @@ import { freePort } from '../../interop/lib/ports.mjs'
 import { Stack } from '../../interop/lib/stack.mjs'
 import { editSettings } from '@keyhsm/service'
 import { readLocalClient } from '@keyhsm/client'
+import { startBareServer } from './bare-process.mjs'
 import { Connection } from './connection.mjs'
 import { ageMs, childrenOf, commandOf, family, readMemory } from './processes.mjs'
 
@@ -130,6 +131,28 @@ export class Services {
     const { tls } = await readLocalClient(join(this.stack.home, 'client'))
     const { ca, cert, key } = tls
     return Connection.open({ host: '127.0.0.1', port: this.stack.ports.trustee, ca, cert, key })
+  }
+
+  /**
+   * The exchanges of a put without a put: a server that asks another one, as the Trustee Server does Key HSM.
+   * @returns what opens a connection to it
+   */
+  async startBareExchanges() {
+    const home = (path) => readFileSync(join(this.stack.home, 'keytrustee', path), 'utf8')
+    const { tls: client } = await readLocalClient(join(this.stack.home, 'client'))
+    const { ca, cert, key } = client
+    const tls = {
+      key: home('.ssl/ssl-cert-keytrustee-pk.pem'),
+      cert: home('.ssl/ssl-cert-keytrustee.pem'),
+      ca: home('.ca/client-ca.pem'),
+    }
+    const answer = JSON.stringify({ answer: 'x'.repeat(300) })
+    const inner = await startBareServer({ tls, answers: { '/seal': answer } })
+    this.bench.onEnd(() => inner.stop())
+    const asks = { port: inner.port, ca, cert, key, path: '/seal', body: { seal: 'x'.repeat(300) } }
+    const outer = await startBareServer({ tls, answers: { '/put': answer }, asks })
+    this.bench.onEnd(() => outer.stop())
+    return () => Connection.open({ host: '127.0.0.1', port: outer.port, ca, cert, key })
   }
 
   /** What the product's own commands did not stop, because they failed. */
