@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { connectTrustee, readLocalClient, renewWhenDue } from '@keyhsm/client'
 import { DomainError } from '@keyhsm/core'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { makeTestClient, type TestClient } from '../run.js'
 import { TestTrustee } from '../trustee.js'
 
@@ -28,6 +28,18 @@ afterAll(async () => {
 })
 
 const hours = (count: number) => new Date(Date.now() + count * 3600_000)
+/** A program that has just begun: its clock, its certificate, and how many were issued so far. */
+async function connectNow() {
+  const clock = { now: () => hours(0) }
+  const connected = await connectTrustee(client.folder, { clock })
+  onTestFinished(() => connected.close())
+  return {
+    clock,
+    connected,
+    before: connected.local.certificate,
+    enrolled: trustee.enrolments.length,
+  }
+}
 const serialOf = (pem: string) => new X509Certificate(pem).serialNumber
 
 test('a certificate is renewed for the same key in its last third, without the auth secret', async () => {
@@ -50,10 +62,7 @@ test('a server that does not answer leaves the old one in use', async () => {
 })
 
 test('a program that runs on renews between its requests, once, and goes on over the new certificate', async () => {
-  const clock = { now: () => hours(0) }
-  const connected = await connectTrustee(client.folder, { clock })
-  const before = connected.local.certificate
-  const enrolled = trustee.enrolments.length
+  const { clock, connected, before, enrolled } = await connectNow()
   await connected.put('kept', Buffer.from('content'))
   expect(connected.local.certificate).toBe(before)
   clock.now = () => hours(20)
@@ -67,14 +76,10 @@ test('a program that runs on renews between its requests, once, and goes on over
   )
   await connected.get('kept')
   expect(trustee.enrolments).toHaveLength(enrolled + 1)
-  await connected.close()
 })
 
 test('a program that cannot renew goes on with what it has, and tries again a minute later', async () => {
-  const clock = { now: () => hours(0) }
-  const connected = await connectTrustee(client.folder, { clock })
-  const before = connected.local.certificate
-  const enrolled = trustee.enrolments.length
+  const { clock, connected, before, enrolled } = await connectNow()
   clock.now = () => hours(20)
   trustee.races.set('enrol', () => {
     throw new DomainError('ERR_NOT_ALLOWED', 'not now')
@@ -90,14 +95,10 @@ test('a program that cannot renew goes on with what it has, and tries again a mi
   await connected.get('kept')
   await vi.waitFor(() => expect(connected.local.certificate).not.toBe(before))
   expect(trustee.enrolments).toHaveLength(enrolled + 1)
-  await connected.close()
 })
 
 test('a program whose certificate has ended waits for the next one, once', async () => {
-  const clock = { now: () => hours(0) }
-  const connected = await connectTrustee(client.folder, { clock })
-  const before = connected.local.certificate
-  const enrolled = trustee.enrolments.length
+  const { clock, connected, before, enrolled } = await connectNow()
   clock.now = () => hours(25)
   await Promise.all(
     Array.from({ length: 4 }, async () => {
@@ -106,5 +107,4 @@ test('a program whose certificate has ended waits for the next one, once', async
     }),
   )
   expect(trustee.enrolments).toHaveLength(enrolled + 1)
-  await connected.close()
 })
