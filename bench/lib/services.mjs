@@ -5,6 +5,7 @@ import { freePort } from '../../interop/lib/ports.mjs'
 import { Stack } from '../../interop/lib/stack.mjs'
 import { editSettings } from '@keyhsm/service'
 import { readLocalClient } from '@keyhsm/client'
+import { pathsIn } from '../../apps/keytrustee/dist/paths.js'
 import { startBareServer } from './bare-process.mjs'
 import { Connection } from './connection.mjs'
 import { ageMs, childrenOf, commandOf, family, readMemory } from './processes.mjs'
@@ -138,13 +139,13 @@ export class Services {
    * @returns what opens a connection to it
    */
   async startBareExchanges() {
-    const home = (path) => readFileSync(join(this.stack.home, 'keytrustee', path), 'utf8')
+    const paths = pathsIn(join(this.stack.home, 'keytrustee'))
     const { tls: client } = await readLocalClient(join(this.stack.home, 'client'))
     const { ca, cert, key } = client
     const tls = {
-      key: home('.ssl/ssl-cert-keytrustee-pk.pem'),
-      cert: home('.ssl/ssl-cert-keytrustee.pem'),
-      ca: home('.ca/client-ca.pem'),
+      key: readFileSync(paths.serverKey, 'utf8'),
+      cert: readFileSync(paths.serverCertificate, 'utf8'),
+      ca: readFileSync(paths.authorityCertificate, 'utf8'),
     }
     const answer = JSON.stringify({ answer: 'x'.repeat(300) })
     const inner = await startBareServer({ tls, answers: { '/seal': answer } })
