@@ -218,22 +218,27 @@ async function loseThePromise({ databases, servers: [first] }, watch) {
   say('without a standby that confirms, the status is red')
 }
 
-async function readMetrics(server) {
-  const { stdout } = await server.run(
-    `curl -s -f -m 4 http://127.0.0.1:${monitoringPort}/metrics`,
-    { quiet: true },
-  )
-  return stdout
+function askMetrics(server, how) {
+  const ask = `curl -s -f -m 4 http://127.0.0.1:${monitoringPort}/metrics`
+  return server.run(ask, { quiet: true, ...how })
 }
 
-async function modeOf(server) {
-  const text = await readMetrics(server)
-  return /^keytrustee_database_mode\{mode="(\w+)"\} 1$/m.exec(text)?.[1]
+async function readMetrics(server) {
+  return (await askMetrics(server)).stdout
+}
+
+/** Undefined without an answer in time: a look at a database that was just cut off takes as long as its connections do. */
+async function findMetric(server, pattern) {
+  const { exit, stdout } = await askMetrics(server, { exit: 'any' })
+  return exit === 0 ? pattern.exec(stdout)?.[1] : undefined
+}
+
+function modeOf(server) {
+  return findMetric(server, /^keytrustee_database_mode\{mode="(\w+)"\} 1$/m)
 }
 
 async function timelineOf(server) {
-  const text = await readMetrics(server)
-  return Number(/^keytrustee_database_timeline (\d+)$/m.exec(text)?.[1])
+  return Number(await findMetric(server, /^keytrustee_database_timeline (\d+)$/m))
 }
 
 /** @returns ms until it held. */
